@@ -1,0 +1,98 @@
+/**
+ * The vocabulary of the scheduler core: events in, effects out. Plain data; no clock, no randomness, no I/O.
+ * Times are milliseconds on the submitter's own monotonic clock.
+ */
+
+import type { Ad } from '../../../protocol/ad.ts'
+import type { ErrorCode } from '../../../protocol/errors.ts'
+import type { JobId, Policy } from '../../../protocol/manifest.ts'
+import type { Blame } from '../../../protocol/work.ts'
+
+export type PeerId = string
+export type UnitIndex = number
+
+/** How far a peer is believed before it has shown anything. */
+export type TrustClass = 'self' | 'member' | 'stranger'
+
+export type JobSpec = {
+  id: JobId
+  /** Units in the sweep: indices 0 to size - 1. */
+  size: number
+  policy: Policy
+  /** True for indices decided before a restart. */
+  isSettled(unit: UnitIndex): boolean
+  settledCount: number
+}
+
+/** The end of one attempt as the core sees it; `digest` names the canonical value. */
+export type AttemptEnd =
+  | { unit: UnitIndex; ok: true; value: string; digest: string }
+  | { unit: UnitIndex; ok: false; code: string; message: string; blame: Blame }
+
+export type SchedulerEvent =
+  | { type: 'job.added'; job: JobSpec }
+  | { type: 'job.cancelled'; job: JobId }
+  /** A session with the peer is open: it can be given work. `slots` units run there at once. */
+  | { type: 'peer.up'; peer: PeerId; trust: TrustClass; ad: Ad }
+  | { type: 'peer.ad'; peer: PeerId; ad: Ad }
+  | { type: 'peer.alive'; peer: PeerId }
+  | { type: 'peer.down'; peer: PeerId; code: ErrorCode }
+  | { type: 'job.refused'; peer: PeerId; job: JobId; code: string; retryAfterMs: number | null }
+  | { type: 'results'; peer: PeerId; job: JobId; attempts: AttemptEnd[] }
+  | { type: 'handback'; peer: PeerId; job: JobId; units: UnitIndex[]; code: string }
+  /** Answer to a `compare` effect. */
+  | { type: 'compared'; job: JobId; unit: UnitIndex; a: string; b: string; same: boolean }
+  | { type: 'tick' }
+
+/** One voice heard on a unit: which peer, and which value (by digest) or failure (by code). */
+export type Voice = { peer: PeerId; digest: string | null; code: string | null }
+
+export type SchedulerEffect =
+  | { type: 'run'; peer: PeerId; job: JobId; units: UnitIndex[] }
+  | { type: 'revoke'; peer: PeerId; job: JobId; units: UnitIndex[] | null }
+  | { type: 'accepted'; job: JobId; unit: UnitIndex; value: string; voices: Voice[]; attempts: number }
+  | {
+      type: 'failed'
+      job: JobId
+      unit: UnitIndex
+      code: ErrorCode
+      message: string
+      blame: Blame
+      voices: Voice[]
+      attempts: number
+    }
+  /** Ask whether two values (by digest) agree, for `agree: function`. */
+  | {
+      type: 'compare'
+      job: JobId
+      unit: UnitIndex
+      a: { digest: string; value: string }
+      b: { digest: string; value: string }
+    }
+  /** First-hand evidence about a peer, for the ledger: outvoted, lapsed, or its machine failed a unit others ran. */
+  | {
+      type: 'evidence'
+      peer: PeerId
+      job: JobId
+      unit: UnitIndex | null
+      kind: 'agreed' | 'outvoted' | 'lapsed' | 'faulty'
+    }
+  /** The lease lapsed: close the session; a new one may be opened. */
+  | { type: 'drop'; peer: PeerId; code: ErrorCode }
+  | { type: 'settled'; job: JobId }
+
+/** Why units of a job are not running; one reason each. */
+export type WaitReason = 'no-peer' | 'none-matches' | 'peers-busy' | 'quorum-short' | 'backing-off' | 'peers-refuse'
+
+export type JobProgress = {
+  size: number
+  accepted: number
+  failed: number
+  /** Units with at least one attempt in flight. */
+  running: number
+  /** Attempts that came to an end, wherever their result went. */
+  executions: number
+  /** Units on which at least two peers did not agree. */
+  disagreements: number
+  waiting: { reason: WaitReason; units: number }[]
+}

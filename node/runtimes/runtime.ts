@@ -1,0 +1,44 @@
+/** The one interface of every runtime. `test/runtimes` holds the compliance suite each implementation passes. */
+
+import type { Attempt } from '../../protocol/work.ts'
+
+/** How strongly a runtime confines a unit. `os`: bubblewrap and the runtime's own; `runtime`: the runtime's own only. */
+export type Confinement = 'os' | 'runtime'
+
+/** What a runtime proved by running a unit at start; only this is advertised. */
+export type RuntimeProbe = { kind: 'js'; version: string; confinement: Confinement; uid: number; warning?: string }
+
+/** One job on one slot: everything a sandbox process needs to know before its first unit. */
+export type SandboxInit = {
+  /** The bundled task module. */
+  source: string
+  /** Seeds random numbers together with each unit's index: the same on every peer. */
+  seed: number
+  memoryMiB: number
+  timeoutMs: number
+}
+
+/** A unit to run: its index and its parameters as JSON text. */
+export type UnitInput = { unit: number; params: string }
+
+export interface Runtime {
+  /** Runs a unit to prove it works. @throws E_RUNTIME_MISSING, E_RUNTIME_VERSION, E_ROOT */
+  probe(signal: AbortSignal): Promise<RuntimeProbe>
+  /** A fresh process for one job. It starts lazily and is restarted after any unit that killed it. */
+  open(init: SandboxInit): Sandbox
+  /** Ends every process of this runtime. Idempotent. */
+  stop(): Promise<void>
+}
+
+export interface Sandbox {
+  /**
+   * Runs units in order, one attempt for each, yielded in groups as they end. A unit that loops, crashes or breaks
+   * the protocol yields its coded failure, and those after it run in a new process. Aborting kills the process and
+   * ends the iteration without attempts for the units not yet ended. One call at a time.
+   */
+  run(units: readonly UnitInput[], signal: AbortSignal): AsyncIterable<Attempt[]>
+  /** Asks the `agree` function of the task whether two values (JSON) are the same. @throws coded as a unit's failure */
+  agree(a: string, b: string, signal: AbortSignal): Promise<boolean>
+  /** Kills the process. Idempotent. */
+  close(): Promise<void>
+}

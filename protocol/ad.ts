@@ -1,0 +1,45 @@
+/** An ad: a peer's signed, numbered, expiring statement of what it offers. Bounded and checked before use. */
+
+import { z } from 'zod'
+import { LIMITS } from './limits.ts'
+
+const name = z.string().max(64)
+
+export const adSchema = z.strictObject({
+  v: z.literal(1),
+  peer: z.string().max(100),
+  mesh: z.string().max(100),
+  /** Grows with every statement of one peer; a lower number than one already seen is refused. */
+  seq: z.int().min(0),
+  /** How long the statement stands after it arrives, milliseconds: a duration, so no clocks are compared. */
+  ttlMs: z.int().min(1_000).max(LIMITS.AD_TTL_MS),
+  name,
+  version: name,
+  os: name,
+  arch: name,
+  /** Cores the owner offers; the units run at once. */
+  cpus: z.int().min(0).max(4_096),
+  /** Memory the owner offers, bytes. */
+  memory: z.int().min(0),
+  /** Disk the owner offers, bytes. */
+  disk: z.int().min(0),
+  /** Measured speed of one slot, in units of a reference machine (about 1). */
+  speed: z.number().positive().max(10_000),
+  freeSlots: z.int().min(0).max(4_096),
+  runtimes: z.array(z.strictObject({ kind: name, version: name, confinement: z.enum(['os', 'runtime']) })).max(16),
+  /** Set by the owner: `gpu=none`, `room=b12`. */
+  labels: z.record(name, name).refine((labels) => Object.keys(labels).length <= LIMITS.AD_LABELS_MAX),
+  /** `dialable`: others can open connections to it; `outbound`: it can only dial out. */
+  reach: z.enum(['dialable', 'outbound']),
+  /** Whether work of strangers is run at all. */
+  strangers: z.boolean(),
+  addresses: z.array(z.string().max(200)).max(LIMITS.TOKEN_ADDRESSES_MAX),
+})
+export type Ad = z.infer<typeof adSchema>
+
+/** An ad as it travels: canonical bytes and the peer's signature over them. */
+export const signedAdSchema = z.strictObject({
+  bytes: z.instanceof(Uint8Array).refine((bytes) => bytes.length <= LIMITS.AD_MAX_BYTES),
+  signature: z.instanceof(Uint8Array).refine((bytes) => bytes.length <= 128),
+})
+export type SignedAd = z.infer<typeof signedAdSchema>

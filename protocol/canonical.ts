@@ -1,0 +1,31 @@
+/** Canonical forms: what is compared, hashed or signed has exactly one encoding. */
+
+import { createHash } from 'node:crypto'
+import * as dagCbor from '@ipld/dag-cbor'
+import canonicalize from 'canonicalize'
+import { base32 } from 'multiformats/bases/base32'
+
+/** Plain data as it crosses the mesh: what JSON can say, with finite numbers only. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+
+/** Canonical JSON text (RFC 8785): sorted keys, shortest numbers. Values and parameters travel in this form. */
+export function canonicalJson(value: Json): string {
+  const text = canonicalize(value)
+  if (text === undefined) throw new TypeError('not a JSON value')
+  return text
+}
+
+/** Canonical bytes (DAG-CBOR) of what is hashed or signed. Throws on undefined, NaN and infinities. */
+export const canonicalBytes = (value: unknown): Uint8Array => dagCbor.encode(value)
+
+/** Decodes canonical bytes; refuses anything DAG-CBOR calls malformed. The result still needs a schema. */
+export const decodeCanonical = (bytes: Uint8Array): unknown => dagCbor.decode(bytes)
+
+/** SHA-256 as 52 lower-case base32 characters without padding. */
+export type Digest = string
+
+export const DIGEST_PATTERN = /^[a-z2-7]{52}$/
+
+export function digestOf(bytes: Uint8Array | string): Digest {
+  return base32.baseEncode(createHash('sha256').update(bytes).digest())
+}

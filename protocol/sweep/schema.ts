@@ -1,0 +1,77 @@
+/** The sweep grammar as data: what a manifest stores. Never expanded; `generator.ts` computes any point from its index. */
+
+import { z } from 'zod'
+import { DIGEST_PATTERN, type Json } from '../canonical.ts'
+import { LIMITS } from '../limits.ts'
+
+const json: z.ZodType<Json> = z.json()
+const finite = z.number()
+const count = z.int().min(1).max(LIMITS.SWEEP_UNITS_MAX)
+const seed = z.int().min(0).max(0xffffffff)
+const axisName = z.string().min(1).max(120)
+const axesOf = <T extends z.ZodType>(axis: T) =>
+  z
+    .record(axisName, axis)
+    .refine((axes) => Object.keys(axes).length >= 1 && Object.keys(axes).length <= LIMITS.SWEEP_AXES_MAX, {
+      error: `between 1 and ${LIMITS.SWEEP_AXES_MAX} axes`,
+    })
+
+/** The values one parameter takes, in order. */
+export const axisSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('list'), values: z.array(json).min(1) }),
+  /** from, from + step, ... below `to` (above it for a negative step). */
+  z.strictObject({ kind: z.literal('range'), from: finite, to: finite, step: finite }),
+  /** `count` values from `from` to `to`, both included. */
+  z.strictObject({ kind: z.literal('linspace'), from: finite, to: finite, count }),
+  /** `count` values from `from` to `to`, both included, in constant ratio; both of one sign. */
+  z.strictObject({ kind: z.literal('logspace'), from: finite, to: finite, count }),
+])
+export type Axis = z.infer<typeof axisSchema>
+
+/** How a parameter is drawn in a random or latin-hypercube sweep. */
+export const drawSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('uniform'), from: finite, to: finite }),
+  z.strictObject({ kind: z.literal('loguniform'), from: finite, to: finite }),
+  /** Whole numbers from `from` to `to`, both included. */
+  z.strictObject({ kind: z.literal('integer'), from: z.int(), to: z.int() }),
+  z.strictObject({ kind: z.literal('choice'), values: z.array(json).min(1) }),
+])
+export type Draw = z.infer<typeof drawSchema>
+
+const point = z.record(axisName, json)
+
+export type Sweep =
+  | { kind: 'product'; axes: Record<string, Axis> }
+  | { kind: 'zip'; axes: Record<string, Axis> }
+  | { kind: 'points'; points: Record<string, Json>[] }
+  | { kind: 'rows'; blob: string; bytes: number; count: number; format: 'csv' | 'jsonl' }
+  | { kind: 'random'; axes: Record<string, Draw>; count: number; seed: number }
+  | { kind: 'latin'; axes: Record<string, Draw>; count: number; seed: number }
+  | { kind: 'cross'; of: Sweep[] }
+  | { kind: 'exclude'; of: Sweep; points: Record<string, Json>[] }
+  | { kind: 'slice'; of: Sweep; from: number; to: number }
+
+export const sweepSchema: z.ZodType<Sweep> = z.lazy(() =>
+  z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('product'), axes: axesOf(axisSchema) }),
+    z.strictObject({ kind: z.literal('zip'), axes: axesOf(axisSchema) }),
+    z.strictObject({ kind: z.literal('points'), points: z.array(point).min(1) }),
+    z.strictObject({
+      kind: z.literal('rows'),
+      blob: z.string().regex(DIGEST_PATTERN),
+      bytes: z.int().min(1).max(LIMITS.SWEEP_ROWS_MAX_BYTES),
+      count,
+      format: z.enum(['csv', 'jsonl']),
+    }),
+    z.strictObject({ kind: z.literal('random'), axes: axesOf(drawSchema), count, seed }),
+    z.strictObject({ kind: z.literal('latin'), axes: axesOf(drawSchema), count, seed }),
+    z.strictObject({ kind: z.literal('cross'), of: z.array(sweepSchema).min(1).max(LIMITS.SWEEP_AXES_MAX) }),
+    z.strictObject({ kind: z.literal('exclude'), of: sweepSchema, points: z.array(point) }),
+    z.strictObject({
+      kind: z.literal('slice'),
+      of: sweepSchema,
+      from: z.int().min(0),
+      to: z.int().min(0).max(LIMITS.SWEEP_UNITS_MAX),
+    }),
+  ]),
+)
