@@ -1,0 +1,318 @@
+/**
+ * The local HTTP API: what the CLI and the SDK say to the node of this machine, over loopback, with the bearer
+ * token of its address file. Every answer is JSON that carries a versioned `schema`. Times that have passed are
+ * durations, milliseconds before the answer was made; no clock is shown.
+ */
+
+import { z } from 'zod'
+import { adSchema } from './ad.ts'
+import { TalkootError } from './errors.ts'
+import { LIMITS } from './limits.ts'
+import { digestSchema, policySchema, taskRefSchema } from './manifest.ts'
+import { sweepSchema } from './sweep/schema.ts'
+import { blameSchema } from './work.ts'
+
+/** Paths of the API, relative to the URL of the address file. `:id` of a job may be a unique prefix. */
+export const API = {
+  /** GET: Status. */
+  status: '/v1/status',
+  /** GET: Peers. */
+  peers: '/v1/peers',
+  /** GET: PeerInfo. */
+  peer: (id: string) => `/v1/peers/${encodeURIComponent(id)}`,
+  /** POST TokenRequest: TokenCreated. GET: Tokens. */
+  tokens: '/v1/tokens',
+  /** DELETE `?members=true` also removes the members it admitted: Revoked. */
+  token: (id: string) => `/v1/tokens/${encodeURIComponent(id)}`,
+  /** PUT the raw bytes: BlobStored. Refused with E_BLOB when they do not match. Storing twice is no error. */
+  blob: (digest: string) => `/v1/blobs/${digest}`,
+  /** POST JobRequest `?queue=true`: JobInfo, or 409 E_JOB_UNPLACEABLE with `clauses`. GET: Jobs. */
+  jobs: '/v1/jobs',
+  /** GET: JobInfo. DELETE cancels: JobInfo. */
+  job: (id: string) => `/v1/jobs/${encodeURIComponent(id)}`,
+  /** GET: server-sent events, each a JobInfo; the last has another state than `running`. */
+  jobEvents: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/events`,
+  /** GET with a ResultsQuery: NDJSON of ResultRow. */
+  jobResults: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/results`,
+  /** POST: Stopping, and the node stops. */
+  down: '/v1/down',
+} as const
+
+const count = z.int().min(0)
+const ms = z.number().min(0)
+const roleSchema = z.enum(['admin', 'member', 'worker', 'stranger'])
+
+/** The address file, readable by its owner only. */
+export const addressFileSchema = z.object({
+  schema: z.literal('talkoot.api/1'),
+  url: z.url(),
+  token: z.string().min(1),
+  pid: z.int().min(1),
+})
+export type AddressFile = z.infer<typeof addressFileSchema>
+
+const clauseSchema = z.object({
+  /** A part of `policy.require` joined by &&, or a rule of the mesh, as text. */
+  clause: z.string(),
+  /** Known peers for which it is false. */
+  excludes: count,
+  /** Known peers left after it and every clause before it. */
+  remaining: count,
+})
+export type PlacementClause = z.infer<typeof clauseSchema>
+
+/** The body of every answer that is not a success. */
+export const errorBodySchema = z.object({
+  schema: z.literal('talkoot.error/1'),
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    mover: z.enum(['user', 'owner', 'peer', 'platform', 'bug']),
+    hint: z.string(),
+    meta: z
+      .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(z.string()).readonly()]))
+      .optional(),
+  }),
+  /** With E_JOB_UNPLACEABLE: what each clause excludes. */
+  clauses: z.array(clauseSchema).optional(),
+})
+export type ErrorBody = z.infer<typeof errorBodySchema>
+
+export const statusSchema = z.object({
+  schema: z.literal('talkoot.status/1'),
+  version: z.string(),
+  peer: z.string(),
+  name: z.string(),
+  mesh: z.object({
+    id: z.string(),
+    fingerprint: z.string(),
+    kind: z.enum(['private', 'open']),
+    role: roleSchema,
+  }),
+  pid: z.int(),
+  uptimeMs: ms,
+  listen: z.array(z.string()),
+  url: z.string(),
+  offering: z.object({
+    cpus: count,
+    /** Bytes. */
+    memory: count,
+    /** Bytes. */
+    disk: count,
+    slots: count,
+    slotsUsed: count,
+  }),
+  runtimes: z.array(z.object({ kind: z.string(), version: z.string(), confinement: z.enum(['os', 'runtime']) })),
+  /** The strongest confinement that was proved by running a unit, or null when nothing can be run. */
+  confinement: z.enum(['os', 'runtime']).nullable(),
+  warnings: z.array(z.string()),
+  /** Connected and admitted, this node not counted. */
+  peers: count,
+  jobs: z.object({ running: count, done: count, cancelled: count }),
+  /** What this machine does for others and for itself. */
+  working: z.object({ running: count, queued: count, total: count }),
+})
+export type Status = z.infer<typeof statusSchema>
+
+/** First-hand evidence about a peer: units it agreed on, was outvoted on, went silent with, or failed alone. */
+export const standingSchema = z.object({ agreed: count, outvoted: count, lapsed: count, faulty: count })
+export type Standing = z.infer<typeof standingSchema>
+
+export const peerInfoSchema = z.object({
+  schema: z.literal('talkoot.peer/1'),
+  id: z.string(),
+  name: z.string(),
+  role: roleSchema,
+  trust: z.enum(['self', 'member', 'stranger']),
+  self: z.boolean(),
+  connected: z.boolean(),
+  /** Null for this node and for peers not connected now. */
+  direction: z.enum(['inbound', 'outbound']).nullable(),
+  address: z.string().nullable(),
+  /** Its last statement, or null when none is known. */
+  ad: adSchema.nullable(),
+  /** Since its last sign of life; null when never seen by this process. */
+  lastSeenMs: ms.nullable(),
+  standing: standingSchema,
+  /** Outvoted often enough that its results are no longer asked for. */
+  liar: z.boolean(),
+  notes: z.array(z.string()),
+})
+export type PeerInfo = z.infer<typeof peerInfoSchema>
+
+/** Somebody this node turned away, newest first. */
+export const refusalSchema = z.object({
+  /** Null when it never proved who it is. */
+  peer: z.string().nullable(),
+  address: z.string(),
+  code: z.string(),
+  count,
+  agoMs: ms,
+})
+export type Refusal = z.infer<typeof refusalSchema>
+
+export const peersSchema = z.object({
+  schema: z.literal('talkoot.peers/1'),
+  peers: z.array(peerInfoSchema),
+  refused: z.array(refusalSchema),
+})
+export type Peers = z.infer<typeof peersSchema>
+
+const tokenRoleSchema = z.enum(['admin', 'member', 'worker'])
+
+export const tokenRequestSchema = z.strictObject({
+  uses: z.int().min(1).max(LIMITS.TOKEN_USES_MAX).default(1),
+  ttlMs: z
+    .int()
+    .min(1_000)
+    .max(LIMITS.TOKEN_TTL_MAX_MS)
+    .default(24 * 3_600_000),
+  role: tokenRoleSchema.default('member'),
+})
+export type TokenRequest = z.input<typeof tokenRequestSchema>
+
+export const tokenCreatedSchema = z.object({
+  schema: z.literal('talkoot.token/1'),
+  id: z.string(),
+  /** The secret itself: shown once. */
+  token: z.string(),
+  role: tokenRoleSchema,
+  uses: count,
+  expiresInMs: ms,
+})
+export type TokenCreated = z.infer<typeof tokenCreatedSchema>
+
+export const tokensSchema = z.object({
+  schema: z.literal('talkoot.tokens/1'),
+  tokens: z.array(
+    z.object({
+      id: z.string(),
+      role: tokenRoleSchema,
+      uses: count,
+      usesLeft: count,
+      expiresInMs: ms,
+      state: z.enum(['live', 'used', 'expired', 'revoked']),
+      /** Peer ids it admitted. */
+      members: z.array(z.string()),
+    }),
+  ),
+})
+export type Tokens = z.infer<typeof tokensSchema>
+
+export const revokedSchema = z.object({
+  schema: z.literal('talkoot.revoked/1'),
+  id: z.string(),
+  /** Peer ids removed from the mesh with it. */
+  members: z.array(z.string()),
+})
+export type Revoked = z.infer<typeof revokedSchema>
+
+export const blobStoredSchema = z.object({
+  schema: z.literal('talkoot.blob/1'),
+  digest: digestSchema,
+  bytes: z.int().min(1),
+})
+export type BlobStored = z.infer<typeof blobStoredSchema>
+
+/** Task and rows are stored as blobs first; a job that names a blob the node does not have is E_JOB_INVALID. */
+export const jobRequestSchema = z.strictObject({
+  name: z.string().max(LIMITS.JOB_NAME_MAX_CHARS).default(''),
+  task: taskRefSchema,
+  sweep: sweepSchema,
+  policy: policySchema.prefault({}),
+})
+export type JobRequest = z.input<typeof jobRequestSchema>
+
+export const jobQuerySchema = z.object({ queue: z.stringbool().default(false) })
+
+/** `done`: every unit is accepted or failed. */
+export const jobStateSchema = z.enum(['running', 'done', 'cancelled'])
+export type JobState = z.infer<typeof jobStateSchema>
+
+export const waitReasonSchema = z.enum([
+  'no-peer',
+  'none-matches',
+  'peers-busy',
+  'quorum-short',
+  'backing-off',
+  'peers-refuse',
+])
+
+export const jobInfoSchema = z.object({
+  schema: z.literal('talkoot.job/1'),
+  id: digestSchema,
+  name: z.string(),
+  state: jobStateSchema,
+  createdAgoMs: ms,
+  units: count,
+  accepted: count,
+  failed: count,
+  /** Units with at least one attempt in flight. */
+  running: count,
+  /** Attempts that came to an end, wherever their result went. */
+  executions: count,
+  /** Units on which at least two peers did not agree. */
+  disagreements: count,
+  waiting: z.array(z.object({ reason: waitReasonSchema, units: count })),
+  /** Peers whose result was part of a decided unit. */
+  peers: z.array(z.object({ peer: z.string(), name: z.string(), accepted: count })),
+  task: taskRefSchema,
+  /** What made the points; its lists of values may be long. */
+  sweep: sweepSchema,
+  policy: policySchema,
+})
+export type JobInfo = z.infer<typeof jobInfoSchema>
+
+/** Newest first, without their sweeps. */
+export const jobsSchema = z.object({
+  schema: z.literal('talkoot.jobs/1'),
+  jobs: z.array(jobInfoSchema.omit({ sweep: true })),
+})
+export type Jobs = z.infer<typeof jobsSchema>
+export type JobSummary = Jobs['jobs'][number]
+
+/** As it stands in a URL. */
+export const resultsQuerySchema = z.object({
+  /** Wait for results still to come, until the job is settled. Without it: those there are. */
+  follow: z.stringbool().default(false),
+  /** `completion`: as they were decided. `input`: by unit. */
+  order: z.enum(['completion', 'input']).default('completion'),
+  /** The last cursor seen: a row's `seq` in completion order, its `unit` in input order. Absent: from the start. */
+  after: z.coerce.number().int().min(0).optional(),
+  /** Only failed units. */
+  failed: z.stringbool().default(false),
+})
+export type ResultsQuery = z.infer<typeof resultsQuerySchema>
+
+const rowBase = {
+  unit: count,
+  /** Grows with each unit decided; the cursor of completion order. */
+  seq: count,
+  params: z.record(z.string(), z.json()),
+  /** Whose results decided it. */
+  peers: z.array(z.string()),
+  attempts: count,
+}
+
+/** One decided unit. A stream that ends while its job is `running` was cut: ask again from the last cursor. */
+export const resultRowSchema = z.discriminatedUnion('status', [
+  z.object({ ...rowBase, status: z.literal('accepted'), value: z.json() }),
+  z.object({
+    ...rowBase,
+    status: z.literal('failed'),
+    error: z.object({ code: z.string(), message: z.string() }),
+    blame: blameSchema,
+  }),
+])
+export type ResultRow = z.infer<typeof resultRowSchema>
+
+export const stoppingSchema = z.object({ schema: z.literal('talkoot.stopping/1'), pid: z.int() })
+export type Stopping = z.infer<typeof stoppingSchema>
+
+/** The body that says an error; the receiver gets the same code, message and meta from `errorOf`. */
+export function errorBody(error: TalkootError, clauses?: PlacementClause[]): ErrorBody {
+  const body: ErrorBody = { schema: 'talkoot.error/1', error: error.toObject() }
+  return clauses === undefined ? body : { ...body, clauses }
+}
+
+export const errorOf = (body: ErrorBody): TalkootError => TalkootError.fromObject(body.error)
