@@ -1,0 +1,159 @@
+/** Jobs, their results and receipts in the ledger. State only grows: a result, once kept, is never changed. */
+
+import type { StatementSync } from 'node:sqlite'
+import type { JobId } from '../../protocol/manifest.ts'
+import type { Ledger } from './ledger.ts'
+import type { PeerNumbers } from './peer-numbers.ts'
+
+export type JobState = 'running' | 'done' | 'cancelled'
+
+export type StoredJob = {
+  n: number
+  id: JobId
+  manifest: Uint8Array
+  signature: Uint8Array
+  state: JobState
+  /** This machine's own clock; shown as an age, never compared with another machine's. */
+  createdMs: number
+  endedMs: number | null
+}
+
+/** Who said what on a unit; `digest` is null for a failure, `code` for a value. */
+export type StoredVoice = { peer: string; digest: string | null; code: string | null }
+
+export type StoredResult = {
+  unit: number
+  /** Place in the order of completion, from 1; a cursor to read on from. */
+  seq: number
+  ok: boolean
+  /** The value as canonical JSON, or the message of the failure. */
+  value: string | null
+  code: string | null
+  blame: string | null
+  voices: StoredVoice[]
+  attempts: number
+  disagreed: boolean
+}
+
+export type JobTotals = { accepted: number; failed: number; executions: number; disagreements: number }
+
+export class JobStore {
+  readonly #ledger: Ledger
+  readonly #peers: PeerNumbers
+  readonly #insertResult: StatementSync
+  readonly #insertReceipt: StatementSync
+
+  constructor(components: { ledger: Ledger; peers: PeerNumbers }) {
+    this.#ledger = components.ledger
+    this.#peers = components.peers
+    this.#insertResult = this.#ledger.db.prepare('INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
+    this.#insertReceipt = this.#ledger.db.prepare('INSERT INTO receipts VALUES (?, ?, ?, ?)')
+  }
+
+  add(job: { id: JobId; manifest: Uint8Array; signature: Uint8Array; createdMs: number }): StoredJob {
+    this.#ledger.db
+      .prepare('INSERT INTO jobs (id, manifest, signature, state, created_ms) VALUES (?, ?, ?, ?, ?)')
+      .run(job.id, job.manifest, job.signature, 'running', job.createdMs)
+    const stored = this.get(job.id)
+    if (stored === null) throw new Error('a job just written is not there')
+    return stored
+  }
+
+  get(id: JobId): StoredJob | null {
+    const row = this.#ledger.db.prepare('SELECT * FROM jobs WHERE id = ?').get(id)
+    return row === undefined ? null : toJob(row)
+  }
+
+  /** Newest first. */
+  list(): StoredJob[] {
+    return this.#ledger.db.prepare('SELECT * FROM jobs ORDER BY n DESC').all().map(toJob)
+  }
+
+  end(n: number, state: Exclude<JobState, 'running'>, endedMs: number): void {
+    this.#ledger.db.prepare('UPDATE jobs SET state = ?, ended_ms = ? WHERE n = ?').run(state, endedMs, n)
+  }
+
+  /** Keeps a decision. A unit already decided keeps its first. Call within a transaction. */
+  keepResult(job: number, result: StoredResult): void {
+    const voices = JSON.stringify(result.voices.map((voice) => this.#packVoice(voice)))
+    this.#insertResult.run(
+      job,
+      result.unit,
+      result.seq,
+      result.ok ? 1 : 0,
+      result.value,
+      result.code,
+      result.blame,
+      voices,
+      result.attempts,
+      result.disagreed ? 1 : 0,
+    )
+  }
+
+  /** Keeps a worker's signed receipt. Call within a transaction. */
+  keepReceipt(job: number, peer: string, receipt: Uint8Array, signature: Uint8Array): void {
+    this.#insertReceipt.run(job, this.#peers.numberOf(peer), receipt, signature)
+  }
+
+  totals(job: number): JobTotals {
+    const row = this.#ledger.db
+      .prepare(
+        `SELECT coalesce(sum(ok), 0) AS accepted, count(*) - coalesce(sum(ok), 0) AS failed,
+                coalesce(sum(attempts), 0) AS executions, coalesce(sum(disagreed), 0) AS disagreements
+         FROM results WHERE job = ?`,
+      )
+      .get(job)
+    return {
+      accepted: Number(row?.accepted),
+      failed: Number(row?.failed),
+      executions: Number(row?.executions),
+      disagreements: Number(row?.disagreements),
+    }
+  }
+
+  /** Calls back with each decided unit of a job. */
+  eachSettled(job: number, visit: (unit: number, seq: number) => void): void {
+    for (const row of this.#ledger.db.prepare('SELECT unit, seq FROM results WHERE job = ?').iterate(job)) {
+      visit(Number(row.unit), Number(row.seq))
+    }
+  }
+
+  /** At most `limit` results after a cursor: of completion (`seq`) or of input (`unit`; begin with -1). */
+  results(job: number, order: 'seq' | 'unit', after: number, limit: number): StoredResult[] {
+    return this.#ledger.db
+      .prepare(`SELECT * FROM results WHERE job = ? AND ${order} > ? ORDER BY ${order} LIMIT ?`)
+      .all(job, after, limit)
+      .map((row) => this.#toResult(row))
+  }
+
+  #packVoice({ peer, digest, code }: StoredVoice): [number, string | null, string | null] {
+    return [this.#peers.numberOf(peer), digest, code]
+  }
+
+  #toResult(row: Record<string, unknown>): StoredResult {
+    const voices: [number, string | null, string | null][] = JSON.parse(String(row.voices))
+    return {
+      unit: Number(row.unit),
+      seq: Number(row.seq),
+      ok: row.ok === 1,
+      value: row.value === null ? null : String(row.value),
+      code: row.code === null ? null : String(row.code),
+      blame: row.blame === null ? null : String(row.blame),
+      voices: voices.map(([n, digest, code]) => ({ peer: this.#peers.idOf(n), digest, code })),
+      attempts: Number(row.attempts),
+      disagreed: row.disagreed === 1,
+    }
+  }
+}
+
+function toJob(row: Record<string, unknown>): StoredJob {
+  return {
+    n: Number(row.n),
+    id: String(row.id),
+    manifest: row.manifest as Uint8Array,
+    signature: row.signature as Uint8Array,
+    state: String(row.state) as JobState,
+    createdMs: Number(row.created_ms),
+    endedMs: row.ended_ms === null ? null : Number(row.ended_ms),
+  }
+}

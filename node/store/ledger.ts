@@ -1,0 +1,140 @@
+/**
+ * The ledger: one SQLite file with everything a node must not forget. A write is on disk when the call returns
+ * (WAL, synchronous = FULL); callers group writes in `transaction` so that the cost is per frame, not per unit.
+ */
+
+import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import { TalkootError } from '../../protocol/errors.ts'
+
+/** Grows by one with each change of tables; an older program refuses a newer ledger. */
+const LEDGER_VERSION = 1
+
+const TABLES = `
+CREATE TABLE facts (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+CREATE TABLE jobs (
+  n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, manifest BLOB NOT NULL, signature BLOB NOT NULL,
+  state TEXT NOT NULL, created_ms INTEGER NOT NULL, ended_ms INTEGER
+) STRICT;
+CREATE TABLE peers (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE results (
+  job INTEGER NOT NULL, unit INTEGER NOT NULL, seq INTEGER NOT NULL, ok INTEGER NOT NULL, value TEXT,
+  code TEXT, blame TEXT, voices TEXT NOT NULL, attempts INTEGER NOT NULL, disagreed INTEGER NOT NULL,
+  PRIMARY KEY (job, unit)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX results_by_seq ON results (job, seq);
+CREATE TABLE receipts (job INTEGER NOT NULL, peer INTEGER NOT NULL, receipt BLOB NOT NULL, signature BLOB NOT NULL) STRICT;
+CREATE INDEX receipts_by_job ON receipts (job);
+CREATE TABLE evidence (
+  peer INTEGER PRIMARY KEY, agreed INTEGER NOT NULL, outvoted INTEGER NOT NULL, lapsed INTEGER NOT NULL, faulty INTEGER NOT NULL
+) STRICT;
+CREATE TABLE tokens (
+  id TEXT PRIMARY KEY, secret_hash BLOB NOT NULL, role TEXT NOT NULL, uses_left INTEGER NOT NULL, uses INTEGER NOT NULL,
+  created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, revoked INTEGER NOT NULL
+) STRICT;
+CREATE TABLE revocations (digest TEXT PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+CREATE TABLE known_peers (id TEXT PRIMARY KEY, addresses TEXT NOT NULL, seen_ms INTEGER NOT NULL) STRICT;
+`
+
+export interface Ledger {
+  readonly db: DatabaseSync
+  /** Runs `work` in one transaction: all of it is kept, or none. Not to be nested. */
+  transaction<T>(work: () => T): T
+  close(): void
+}
+
+/** @throws E_LEDGER_CORRUPT, E_LEDGER_VERSION, E_DISK_FULL */
+export function openLedger(file: string): Ledger {
+  let db: DatabaseSync | undefined
+  try {
+    if (!existsSync(file)) createLedger(file)
+    // SQLite takes an empty file for a new database; here it is one that was cut off.
+    if (statSync(file).size === 0) throw new TalkootError('E_LEDGER_CORRUPT', `${file} is empty`)
+    db = new DatabaseSync(file)
+    db.exec(
+      'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 2000',
+    )
+    checkWhole(db, file)
+    checkVersion(db)
+  } catch (thrown) {
+    db?.close()
+    throw ledgerError(thrown, file)
+  }
+  return new SqliteLedger(db, file)
+}
+
+class SqliteLedger implements Ledger {
+  readonly db: DatabaseSync
+  readonly #file: string
+  #open = true
+
+  constructor(db: DatabaseSync, file: string) {
+    this.db = db
+    this.#file = file
+  }
+
+  transaction<T>(work: () => T): T {
+    try {
+      this.db.exec('BEGIN IMMEDIATE')
+      const result = work()
+      this.db.exec('COMMIT')
+      return result
+    } catch (thrown) {
+      if (this.db.isTransaction) this.db.exec('ROLLBACK')
+      throw ledgerError(thrown, this.#file)
+    }
+  }
+
+  close(): void {
+    if (this.#open) this.db.close()
+    this.#open = false
+  }
+}
+
+/** Made under another name and renamed, so that a crash on the way leaves no half-made ledger. */
+function createLedger(file: string): void {
+  const unfinished = `${file}.new`
+  rmSync(unfinished, { force: true })
+  const db = new DatabaseSync(unfinished)
+  db.exec(`BEGIN; ${TABLES} PRAGMA user_version = ${LEDGER_VERSION}; COMMIT`)
+  db.close()
+  renameSync(unfinished, file)
+}
+
+function checkWhole(db: DatabaseSync, file: string): void {
+  const row = db.prepare('PRAGMA quick_check(1)').get()
+  if (row?.quick_check !== 'ok')
+    throw new TalkootError('E_LEDGER_CORRUPT', `${file} is damaged: ${String(row?.quick_check)}`)
+}
+
+function checkVersion(db: DatabaseSync): void {
+  const version = Number(db.prepare('PRAGMA user_version').get()?.user_version)
+  if (version !== LEDGER_VERSION) {
+    throw new TalkootError(
+      'E_LEDGER_VERSION',
+      `the ledger has version ${version}, this program reads ${LEDGER_VERSION}`,
+    )
+  }
+}
+
+/** SQLite's primary result codes that mean the file, the disk or the place is at fault, not the program. */
+const SQLITE_IOERR = 10
+const SQLITE_CORRUPT = 11
+const SQLITE_FULL = 13
+const SQLITE_NOTADB = 26
+
+function ledgerError(thrown: unknown, file: string): unknown {
+  const result = sqliteResultCode(thrown)
+  if (result === SQLITE_CORRUPT || result === SQLITE_NOTADB) {
+    return new TalkootError('E_LEDGER_CORRUPT', `${file} is damaged or not a ledger`, { cause: thrown })
+  }
+  if (result === SQLITE_FULL || result === SQLITE_IOERR) {
+    return new TalkootError('E_DISK_FULL', `${file} cannot be written`, { cause: thrown })
+  }
+  return thrown
+}
+
+function sqliteResultCode(thrown: unknown): number | null {
+  if (!(thrown instanceof Error) || !('errcode' in thrown) || typeof thrown.errcode !== 'number') return null
+  return thrown.errcode & 0xff
+}
