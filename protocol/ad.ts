@@ -1,6 +1,7 @@
 /** An ad: a peer's signed, numbered, expiring statement of what it offers. Bounded and checked before use. */
 
 import { z } from 'zod'
+import { bytesSchema } from './canonical.ts'
 import { LIMITS } from './limits.ts'
 
 const name = z.string().max(64)
@@ -39,7 +40,7 @@ export type Ad = z.infer<typeof adSchema>
 
 /** An ad as it travels: canonical bytes and the peer's signature over them. */
 export const signedAdSchema = z.strictObject({
-  bytes: z.instanceof(Uint8Array).refine((bytes) => bytes.length <= LIMITS.AD_MAX_BYTES),
-  signature: z.instanceof(Uint8Array).refine((bytes) => bytes.length <= 128),
+  bytes: bytesSchema.refine((bytes) => bytes.length <= LIMITS.AD_MAX_BYTES),
+  signature: bytesSchema.refine((bytes) => bytes.length <= 128),
 })
 export type SignedAd = z.infer<typeof signedAdSchema>

@@ -11,6 +11,7 @@ export const LIMITS = {
   FRAME_MAX_BYTES: 1 * MiB,
   FRAME_UNITS_MAX: 256,
   STREAM_CREDIT_FRAMES: 3,
+  CHANNELS_PER_CONNECTION_MAX: 64,
   BLOB_CHUNK_BYTES: 512 * KiB,
   BLOB_MAX_BYTES: 64 * MiB,
   HANDSHAKE_TIMEOUT_MS: 5_000,
@@ -23,10 +24,16 @@ export const LIMITS = {
   TOKEN_TTL_MAX_MS: 30 * 24 * 3_600_000,
   TOKEN_ADDRESSES_MAX: 16,
   TOKENS_LIVE_MAX: 1_000,
+  TOKEN_MAX_CHARS: 8_192,
+  TOKEN_GUESSES_PER_MINUTE: 30,
   CERT_TTL_MS: 365 * 24 * 3_600_000,
+  CERT_SKEW_MS: 24 * 3_600_000,
   CERT_CHAIN_MAX: 4,
   CERT_MAX_BYTES: 4 * KiB,
   REVOCATIONS_MAX: 10_000,
+  REFUSALS_KEPT_MAX: 100,
+  HELLO_MAX_BYTES: 48 * KiB,
+  HELLO_PENDING_MAX: 100,
 
   // ads and rendezvous
   AD_MAX_BYTES: 8 * KiB,
@@ -35,6 +42,9 @@ export const LIMITS = {
   ADS_KNOWN_MAX: 10_000,
   PEERS_REMEMBERED_MAX: 1_000,
   RENDEZVOUS_LOOKUP_MS: 5_000,
+  PEERS_WANTED: 32,
+  PEER_BEAT_MS: 5_000,
+  PEER_SILENCE_MS: 15_000,
 
   // jobs
   MANIFEST_MAX_BYTES: 512 * KiB,
@@ -70,6 +80,19 @@ export const LIMITS = {
   PEER_BACKOFF_MAX_MS: 60_000,
   SESSIONS_PER_WORKER_MAX: 64,
   WORKER_QUEUE_UNITS_MAX: 8_192,
+  JOBS_PER_DESK_MAX: 256,
+  BUSY_RETRY_MS: 2_000,
+  /** A worker keeps results of a submitter that is away: this much, this long. */
+  OUTBOX_MAX_BYTES: 16 * MiB,
+  ORPHAN_GRACE_MS: 120_000,
+  /** Ends of attempts wait this long for company before they are sent. */
+  RESULTS_DELAY_MS: 20,
+  /** A slot stays with one job this long before another that waits has its turn. */
+  SLOT_QUANTUM_MS: 1_000,
+  /** A sandbox without units is kept warm this long. */
+  SANDBOX_LINGER_MS: 2_000,
+  /** One call into a sandbox is sized to this much work. */
+  SANDBOX_BATCH_MS: 50,
 
   // the local API
   API_BODY_MAX_BYTES: 64 * MiB,

@@ -4,12 +4,13 @@
  */
 
 import { z } from 'zod'
+import { bytesSchema } from './canonical.ts'
 import { LIMITS } from './limits.ts'
 import { digestSchema } from './manifest.ts'
 
 export const WORK_PROTOCOL = '/talkoot/work/1'
 
-const bytes = z.instanceof(Uint8Array)
+const bytes = bytesSchema
 const index = z.int().min(0).max(LIMITS.SWEEP_UNITS_MAX)
 const code = z.string().max(40)
 const message = z.string().max(LIMITS.UNIT_ERROR_MAX_CHARS)
@@ -33,7 +34,7 @@ const indices = z.array(index).max(LIMITS.WORKER_QUEUE_UNITS_MAX)
 
 export const toWorkerSchema = z.discriminatedUnion('t', [
   /** Introduces a job; answered by `accept` or `refuse`. */
-  z.strictObject({ t: z.literal('job'), manifest: bytes, signature: bytes }),
+  z.strictObject({ t: z.literal('job'), job: digestSchema, manifest: bytes, signature: bytes }),
   z.strictObject({ t: z.literal('run'), job: digestSchema, units }),
   /** Units no longer wanted, or the whole job when `units` is null. */
   z.strictObject({ t: z.literal('revoke'), job: digestSchema, units: indices.nullable() }),

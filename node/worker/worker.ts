@@ -1,0 +1,155 @@
+/** This machine at work for others, its own node among them: admission, slots, signs of life, results. */
+
+import type { Digest } from '../../protocol/canonical.ts'
+import { TalkootError } from '../../protocol/errors.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import { decodeManifest, type Manifest } from '../../protocol/manifest.ts'
+import { isSignedBy, type Signer } from '../../protocol/signatures.ts'
+import type { ToWorker } from '../../protocol/work.ts'
+import type { Channel, Role } from '../mesh/mesh.ts'
+import type { Confinement, Runtime } from '../runtimes/runtime.ts'
+import { type AdmittedJob, Desk } from './desk.ts'
+import { Outbox } from './outbox.ts'
+import { Slots } from './slots.ts'
+
+/** What the owner of this machine allows. */
+export type OwnerPolicy = {
+  /** Units at once. */
+  slots: number
+  /** Memory for all units together, MiB. */
+  memoryMiB: number
+  /** How units are confined here, as probed. */
+  confinement: Confinement
+  /** Whether strangers' work is run where confinement is only the runtime's own. */
+  strangersWithoutOsSandbox: boolean
+}
+
+/** Who asks: a member of the mesh, a stranger of an open mesh, or this node itself. */
+export type Submitter = { id: string; role: Role | 'self' }
+
+type Components = {
+  runtime: Runtime
+  signer: Signer
+  /** The bytes of a task, from here or from the submitter. @throws E_BLOB, E_UNREACHABLE */
+  fetchTask(from: string, digest: Digest, bytes: number, signal: AbortSignal): Promise<Uint8Array>
+  now(): number
+  random(): number
+  onError(error: unknown): void
+}
+
+type Seat = { desk: Desk; role: Submitter['role']; leftAt: number | null }
+
+export class Worker {
+  readonly #components: Components
+  readonly #policy: OwnerPolicy
+  readonly #slots: Slots
+  readonly #seats = new Map<string, Seat>()
+  #beat: NodeJS.Timeout | null = null
+  #running = false
+
+  constructor(components: Components, policy: OwnerPolicy) {
+    this.#components = components
+    this.#policy = policy
+    const { runtime, now, onError } = components
+    const desks = () => this.#desks()
+    this.#slots = new Slots({ runtime, desks, now, onError }, { slots: policy.slots, memoryMiB: policy.memoryMiB })
+  }
+
+  start(): void {
+    if (this.#running) return
+    this.#running = true
+    this.#slots.start()
+    this.#beatLater()
+  }
+
+  /** Gives all units back to their submitters and stops. Idempotent. */
+  async stop(): Promise<void> {
+    if (!this.#running) return
+    this.#running = false
+    if (this.#beat !== null) clearTimeout(this.#beat)
+    for (const { desk } of this.#seats.values()) desk.close('E_DRAINING')
+    this.#seats.clear()
+    await this.#slots.stop()
+  }
+
+  facts(): { slots: number; busy: number; queued: number; total: number } {
+    let queued = 0
+    for (const desk of this.#desks()) queued += desk.queued()
+    return { slots: this.#slots.size, busy: this.#slots.busy, queued, total: this.#slots.total }
+  }
+
+  /** Serves one submitter over one channel until it ends. */
+  async serve(channel: Channel, submitter: Submitter): Promise<void> {
+    const seat = this.#seatOf(submitter)
+    if (seat === null) return channel.abort('E_BUSY', `${LIMITS.SESSIONS_PER_WORKER_MAX} submitters are served already`)
+    seat.role = submitter.role
+    seat.leftAt = null
+    await seat.desk.serve(channel)
+    if (!seat.desk.connected) seat.leftAt = this.#components.now()
+  }
+
+  #seatOf(submitter: Submitter): Seat | null {
+    const known = this.#seats.get(submitter.id)
+    if (known !== undefined) return known
+    if (!this.#running || this.#seats.size >= LIMITS.SESSIONS_PER_WORKER_MAX) return null
+    const { signer, onError } = this.#components
+    const desk = new Desk(
+      {
+        outbox: new Outbox({ signer, onError }),
+        admit: (message, signal) => this.#admit(submitter.id, message, signal),
+        onReady: () => this.#slots.wake(),
+        onError,
+      },
+      { submitter: submitter.id },
+    )
+    const seat: Seat = { desk, role: submitter.role, leftAt: null }
+    this.#seats.set(submitter.id, seat)
+    return seat
+  }
+
+  async #admit(from: string, message: Extract<ToWorker, { t: 'job' }>, signal: AbortSignal): Promise<AdmittedJob> {
+    const { id, manifest } = decodeManifest(message.manifest)
+    if (id !== message.job) throw new TalkootError('E_JOB_INVALID', 'the job id is not the digest of its description')
+    if (manifest.submitter !== from) throw new TalkootError('E_JOB_INVALID', 'the job is another submitter’s')
+    if (!(await isSignedBy(from, 'manifest', message.manifest, message.signature))) {
+      throw new TalkootError('E_JOB_INVALID', 'the job is not signed by its submitter')
+    }
+    this.#checkOwner(manifest, this.#seats.get(from)?.role ?? 'stranger')
+    const { digest, bytes } = manifest.task
+    const source = await this.#components.fetchTask(from, digest, bytes, signal)
+    return { id, source: new TextDecoder().decode(source), policy: manifest.policy }
+  }
+
+  #checkOwner({ policy }: Manifest, role: Submitter['role']): void {
+    if (role === 'worker') throw new TalkootError('E_ROLE', 'a peer of role worker may not submit work')
+    const { memoryMiB, confinement, strangersWithoutOsSandbox } = this.#policy
+    if (policy.memoryMiB > memoryMiB) {
+      throw new TalkootError(
+        'E_OWN_LIMITS',
+        `a unit of the job may use ${policy.memoryMiB} MiB, ${memoryMiB} are offered`,
+      )
+    }
+    if (role === 'stranger' && confinement === 'runtime' && !strangersWithoutOsSandbox) {
+      throw new TalkootError('E_NO_OS_SANDBOX', 'strangers’ work is not run on a machine without bubblewrap')
+    }
+  }
+
+  *#desks(): Iterable<Desk> {
+    for (const { desk } of this.#seats.values()) yield desk
+  }
+
+  #beatLater(): void {
+    const delay = LIMITS.BEAT_MS * (0.9 + 0.2 * this.#components.random())
+    this.#beat = setTimeout(() => {
+      const now = this.#components.now()
+      for (const [id, { desk, leftAt }] of this.#seats) {
+        if (leftAt === null) desk.beat(this.#slots.size)
+        else if (now - leftAt > LIMITS.ORPHAN_GRACE_MS) {
+          desk.close('E_UNREACHABLE')
+          this.#seats.delete(id)
+        }
+      }
+      this.#beatLater()
+    }, delay)
+  }
+}

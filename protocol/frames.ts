@@ -1,0 +1,33 @@
+/** Frames: msgpack maps (https://msgpack.org), plain data only, each checked against a schema before use. */
+
+import { Packr } from 'msgpackr'
+import { z } from 'zod'
+import { TalkootError } from './errors.ts'
+import { LIMITS } from './limits.ts'
+
+const packr = new Packr({ useRecords: false, moreTypes: false })
+
+/** @throws E_FRAME_TOO_BIG when the message does not fit a frame: the caller must split it */
+export function encodeFrame(message: object): Uint8Array {
+  const frame = packr.pack(message)
+  if (frame.length > LIMITS.FRAME_MAX_BYTES) {
+    throw new TalkootError('E_FRAME_TOO_BIG', `a message of ${frame.length} bytes, ${LIMITS.FRAME_MAX_BYTES} at most`)
+  }
+  return frame
+}
+
+/** @throws E_FRAME on anything that is not a message of the schema */
+export function decodeFrame<T>(schema: z.ZodType<T>, frame: Uint8Array): T {
+  if (frame.length > LIMITS.FRAME_MAX_BYTES) {
+    throw new TalkootError('E_FRAME_TOO_BIG', `a frame of ${frame.length} bytes, ${LIMITS.FRAME_MAX_BYTES} at most`)
+  }
+  let raw: unknown
+  try {
+    raw = packr.unpack(frame)
+  } catch (cause) {
+    throw new TalkootError('E_FRAME', 'a frame that is not msgpack', { cause })
+  }
+  const parsed = schema.safeParse(raw)
+  if (!parsed.success) throw new TalkootError('E_FRAME', `a frame of the wrong shape: ${z.prettifyError(parsed.error)}`)
+  return parsed.data
+}
