@@ -1,4 +1,9 @@
-/** The sweep grammar as data: what a manifest stores. Never expanded; `generator.ts` computes any point from its index. */
+/**
+ * The sweep grammar as data: what a manifest stores. Never expanded; `generator.ts` computes any point from its index.
+ *
+ * Axes are pairs and not the keys of a map: their order decides which one runs fastest, and canonical encodings
+ * (RFC 8785, DAG-CBOR) sort keys.
+ */
 
 import { z } from 'zod'
 import { DIGEST_PATTERN, type Json } from '../canonical.ts'
@@ -11,10 +16,9 @@ const seed = z.int().min(0).max(0xffffffff)
 const axisName = z.string().min(1).max(120)
 const axesOf = <T extends z.ZodType>(axis: T) =>
   z
-    .record(axisName, axis)
-    .refine((axes) => Object.keys(axes).length >= 1 && Object.keys(axes).length <= LIMITS.SWEEP_AXES_MAX, {
-      error: `between 1 and ${LIMITS.SWEEP_AXES_MAX} axes`,
-    })
+    .array(z.tuple([axisName, axis]))
+    .min(1)
+    .max(LIMITS.SWEEP_AXES_MAX)
 
 /** The values one parameter takes, in order. */
 export const axisSchema = z.discriminatedUnion('kind', [
@@ -40,15 +44,23 @@ export type Draw = z.infer<typeof drawSchema>
 
 const point = z.record(axisName, json)
 
+/** Axes by name, in order. */
+export type Axes<T> = [name: string, axis: T][]
+
 export type Sweep =
-  | { kind: 'product'; axes: Record<string, Axis> }
-  | { kind: 'zip'; axes: Record<string, Axis> }
+  /** Every combination; the last axis runs fastest. */
+  | { kind: 'product'; axes: Axes<Axis> }
+  /** The first values together, then the second ones, ...; all axes of one length. */
+  | { kind: 'zip'; axes: Axes<Axis> }
   | { kind: 'points'; points: Record<string, Json>[] }
   | { kind: 'rows'; blob: string; bytes: number; count: number; format: 'csv' | 'jsonl' }
-  | { kind: 'random'; axes: Record<string, Draw>; count: number; seed: number }
-  | { kind: 'latin'; axes: Record<string, Draw>; count: number; seed: number }
+  | { kind: 'random'; axes: Axes<Draw>; count: number; seed: number }
+  | { kind: 'latin'; axes: Axes<Draw>; count: number; seed: number }
+  /** Every combination of points of sweeps without a common axis; the last sweep runs fastest. */
   | { kind: 'cross'; of: Sweep[] }
+  /** Without the points that equal one of `points` on every field it names. */
   | { kind: 'exclude'; of: Sweep; points: Record<string, Json>[] }
+  /** Points `from` to `to` - 1. */
   | { kind: 'slice'; of: Sweep; from: number; to: number }
 
 export const sweepSchema: z.ZodType<Sweep> = z.lazy(() =>

@@ -1,0 +1,122 @@
+/**
+ * Compiles a sweep to a function from index to parameters. Nothing is expanded: the cost of compiling goes with the
+ * length of the description (and the file of a rows sweep), the cost of a point with its fields and log(exclusions).
+ * The same sweep gives the same points on every machine.
+ */
+
+import type { Digest, Json } from '../canonical.ts'
+import { LIMITS } from '../limits.ts'
+import { compileAxis } from './axis.ts'
+import { latinAxes, randomAxes } from './drawn.ts'
+import { excludeSet, sliceSet } from './exclude.ts'
+import { invalid, tooBig } from './fault.ts'
+import { listedSet } from './listed.ts'
+import type { Entry, PointSet } from './pointset.ts'
+import { axisSet, crossSet, zipSet } from './product.ts'
+import { parseRows } from './rows.ts'
+import type { Axes, Sweep } from './schema.ts'
+
+export type CompiledSweep = {
+  /** Units: indices 0 to size - 1. */
+  readonly size: number
+  /** @throws RangeError outside 0 to size - 1 */
+  point(index: number): Record<string, Json>
+}
+
+/** Finds the bytes of a rows sweep by their digest. */
+export type RowsSource = (blob: Digest) => Uint8Array
+
+/**
+ * `sweep` is of the schema already.
+ * @throws E_SWEEP_INVALID, E_SWEEP_TOO_BIG, both naming the path of the wrong part, as in `sweep.of.axes.seed`
+ */
+export function compileSweep(sweep: Sweep, rows?: RowsSource): CompiledSweep {
+  const set = compile(sweep, 'sweep', 1, rows)
+  if (set.names.size > LIMITS.SWEEP_AXES_MAX) {
+    throw tooBig('sweep', `has ${set.names.size} fields, ${LIMITS.SWEEP_AXES_MAX} at most`)
+  }
+  return {
+    size: set.size,
+    point(index) {
+      if (!Number.isInteger(index) || index < 0 || index >= set.size) {
+        throw new RangeError(`point ${index} of a sweep of ${set.size}`)
+      }
+      const entries: Entry[] = []
+      set.write(index, entries)
+      return Object.fromEntries(entries)
+    },
+  }
+}
+
+function compile(sweep: Sweep, path: string, depth: number, rows: RowsSource | undefined): PointSet {
+  if (depth > LIMITS.SWEEP_DEPTH_MAX) throw tooBig(path, `is nested deeper than ${LIMITS.SWEEP_DEPTH_MAX} levels`)
+  const set = compileKind(sweep, path, depth, rows)
+  if (set.size > LIMITS.SWEEP_UNITS_MAX) {
+    throw tooBig(path, `has ${set.size} points, ${LIMITS.SWEEP_UNITS_MAX} at most`)
+  }
+  return set
+}
+
+function compileKind(sweep: Sweep, path: string, depth: number, rows: RowsSource | undefined): PointSet {
+  const axesPath = `${path}.axes`
+  switch (sweep.kind) {
+    case 'product':
+      return crossSet(
+        compileAxes(sweep.axes, axesPath).map(([name, axis]) => axisSet(name, axis)),
+        axesPath,
+      )
+    case 'zip':
+      return zipSet(compileAxes(sweep.axes, axesPath), axesPath)
+    case 'points':
+      return pointsSet(sweep.points, path)
+    case 'rows':
+      return rowsSet(sweep, path, rows)
+    case 'random':
+      checkNames(sweep.axes, axesPath)
+      return drawnSet(randomAxes(sweep.axes, sweep.seed, axesPath), sweep.count, path)
+    case 'latin':
+      checkNames(sweep.axes, axesPath)
+      return drawnSet(latinAxes(sweep.axes, sweep.count, sweep.seed, axesPath), sweep.count, path)
+    case 'cross':
+      return crossSet(
+        sweep.of.map((part, i) => compile(part, `${path}.of.${i}`, depth + 1, rows)),
+        path,
+      )
+    case 'exclude':
+      return excludeSet(compile(sweep.of, `${path}.of`, depth + 1, rows), sweep.points, path)
+    case 'slice':
+      return sliceSet(compile(sweep.of, `${path}.of`, depth + 1, rows), sweep.from, sweep.to, path)
+  }
+}
+
+function compileAxes(axes: Extract<Sweep, { kind: 'zip' }>['axes'], path: string) {
+  checkNames(axes, path)
+  return axes.map(([name, axis]) => [name, compileAxis(axis, `${path}.${name}`)] as const)
+}
+
+function checkNames(axes: Axes<unknown>, path: string): void {
+  const names = new Set<string>()
+  for (const [name] of axes) {
+    if (names.has(name)) throw invalid(`${path}.${name}`, 'is there twice')
+    names.add(name)
+  }
+}
+
+function pointsSet(points: readonly Record<string, Json>[], path: string): PointSet {
+  const names = new Set(points.flatMap(Object.keys))
+  return listedSet(points.length, names, (index, into) => into.push(...Object.entries(points[index] ?? {})), path)
+}
+
+function rowsSet(sweep: Extract<Sweep, { kind: 'rows' }>, path: string, source: RowsSource | undefined): PointSet {
+  if (source === undefined) throw invalid(path, 'reads rows of a file that is not at hand')
+  const rows = parseRows(source(sweep.blob), sweep.format, path)
+  if (rows.size !== sweep.count) throw invalid(`${path}.count`, `is ${sweep.count}, the file has ${rows.size} rows`)
+  return listedSet(rows.size, rows.names, rows.write, path)
+}
+
+function drawnSet(axes: ReturnType<typeof randomAxes>, count: number, path: string): PointSet {
+  const write = (index: number, into: Entry[]): void => {
+    for (const [name, at] of axes) into.push([name, at(index)])
+  }
+  return listedSet(count, new Set(axes.map(([name]) => name)), write, path)
+}
