@@ -236,6 +236,7 @@ export const waitReasonSchema = z.enum([
   'quorum-short',
   'backing-off',
   'peers-refuse',
+  'comparing',
 ])
 
 export const jobInfoSchema = z.object({
