@@ -1,10 +1,14 @@
 /** An ad: a peer's signed, numbered, expiring statement of what it offers. Bounded and checked before use. */
 
 import { z } from 'zod'
-import { bytesSchema } from './canonical.ts'
+import { bytesSchema } from './bytes.ts'
 import { LIMITS } from './limits.ts'
 
-const name = z.string().max(64)
+/** Shown to people: no control characters, so that no peer can write to their terminal. */
+const name = z
+  .string()
+  .max(64)
+  .regex(/^\P{C}*$/u)
 
 export const adSchema = z.strictObject({
   v: z.literal(1),
@@ -40,7 +44,7 @@ export type Ad = z.infer<typeof adSchema>
 
 /** An ad as it travels: canonical bytes and the peer's signature over them. */
 export const signedAdSchema = z.strictObject({
-  bytes: bytesSchema.refine((bytes) => bytes.length <= LIMITS.AD_MAX_BYTES),
-  signature: bytesSchema.refine((bytes) => bytes.length <= 128),
+  bytes: bytesSchema(LIMITS.AD_MAX_BYTES),
+  signature: bytesSchema(LIMITS.SIGNATURE_MAX_BYTES),
 })
 export type SignedAd = z.infer<typeof signedAdSchema>

@@ -4,10 +4,9 @@ import { createHash } from 'node:crypto'
 import * as dagCbor from '@ipld/dag-cbor'
 import canonicalize from 'canonicalize'
 import { base32 } from 'multiformats/bases/base32'
-import { z } from 'zod'
 
 /** Plain data as it crosses the mesh: what JSON can say, with finite numbers only. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
 /** Canonical JSON text (RFC 8785): sorted keys, shortest numbers. Values and parameters travel in this form. */
 export function canonicalJson(value: Json): string {
@@ -30,6 +29,3 @@ export const DIGEST_PATTERN = /^[a-z2-7]{52}$/
 export function digestOf(bytes: Uint8Array | string): Digest {
   return base32.baseEncode(createHash('sha256').update(bytes).digest())
 }
-
-/** Any byte array; bound it with a refinement. */
-export const bytesSchema: z.ZodType<Uint8Array> = z.custom<Uint8Array>((value) => value instanceof Uint8Array)

@@ -37,6 +37,7 @@ export const LIMITS = {
 
   // ads and rendezvous
   AD_MAX_BYTES: 8 * KiB,
+  SIGNATURE_MAX_BYTES: 128,
   AD_TTL_MS: 120_000,
   AD_LABELS_MAX: 32,
   ADS_KNOWN_MAX: 10_000,
@@ -73,12 +74,32 @@ export const LIMITS = {
   UNIT_VALUE_DEPTH_MAX: 64,
   UNIT_PROCESSES_MAX: 64,
 
+  // one sandbox process
+  SANDBOX_START_TIMEOUT_MS: 20_000,
+  SANDBOX_FLUSH_MS: 20,
+  SANDBOX_REPLY_MAX_BYTES: 2 * MiB,
+  /** What V8 reserves by itself, on top of the memory of the unit. */
+  SANDBOX_BASE_MIB: 560,
+  SANDBOX_OPEN_FILES_MAX: 64,
+  SANDBOX_FILE_MAX_BYTES: 16 * MiB,
+
   // scheduling
   LEASE_MS: 3_000,
   BEAT_MS: 800,
   PEER_WINDOW_UNITS_MAX: 4_096,
   PEER_BACKOFF_MAX_MS: 60_000,
+  UNDECIDED_UNITS_MAX: 131_072,
+  UNDECIDED_VALUES_MAX_BYTES: 64 * MiB,
+  SETTLED_PER_STEP_MAX: 4_096,
+  SPARE_COPIES_MAX: 3,
   SESSIONS_PER_WORKER_MAX: 64,
+  SESSION_RETRY_MIN_MS: 500,
+  SESSION_RETRY_MAX_MS: 15_000,
+  /** Decisions wait this long for company before they are written, or until there are this many. */
+  LEDGER_DELAY_MS: 10,
+  LEDGER_BATCH_ROWS: 2_000,
+  LEDGER_RETRY_MS: 5_000,
+  PROGRESS_INTERVAL_MS: 200,
   WORKER_QUEUE_UNITS_MAX: 8_192,
   JOBS_PER_DESK_MAX: 256,
   BUSY_RETRY_MS: 2_000,

@@ -4,13 +4,13 @@
  */
 
 import { z } from 'zod'
-import { bytesSchema } from './canonical.ts'
+import { bytesSchema } from './bytes.ts'
 import { LIMITS } from './limits.ts'
 import { digestSchema } from './manifest.ts'
 
 export const WORK_PROTOCOL = '/talkoot/work/1'
 
-const bytes = bytesSchema
+const bytes = bytesSchema(LIMITS.MANIFEST_MAX_BYTES)
 const index = z.int().min(0).max(LIMITS.SWEEP_UNITS_MAX)
 const code = z.string().max(40)
 const message = z.string().max(LIMITS.UNIT_ERROR_MAX_CHARS)
@@ -38,7 +38,6 @@ export const toWorkerSchema = z.discriminatedUnion('t', [
   z.strictObject({ t: z.literal('run'), job: digestSchema, units }),
   /** Units no longer wanted, or the whole job when `units` is null. */
   z.strictObject({ t: z.literal('revoke'), job: digestSchema, units: indices.nullable() }),
-  z.strictObject({ t: z.literal('beat') }),
 ])
 export type ToWorker = z.infer<typeof toWorkerSchema>
 

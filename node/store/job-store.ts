@@ -10,13 +10,18 @@ export type JobState = 'running' | 'done' | 'cancelled'
 export type StoredJob = {
   n: number
   id: JobId
+  units: number
   manifest: Uint8Array
   signature: Uint8Array
   state: JobState
   /** This machine's own clock; shown as an age, never compared with another machine's. */
   createdMs: number
   endedMs: number | null
+  totals: JobTotals
 }
+
+/** Executions are attempts that came to an end; disagreements are units on which peers did not agree. */
+export type JobTotals = { accepted: number; failed: number; executions: number; disagreements: number }
 
 /** Who said what on a unit; `digest` is null for a failure, `code` for a value. */
 export type StoredVoice = { peer: string; digest: string | null; code: string | null }
@@ -35,25 +40,28 @@ export type StoredResult = {
   disagreed: boolean
 }
 
-export type JobTotals = { accepted: number; failed: number; executions: number; disagreements: number }
-
 export class JobStore {
   readonly #ledger: Ledger
   readonly #peers: PeerNumbers
   readonly #insertResult: StatementSync
   readonly #insertReceipt: StatementSync
+  readonly #addTotals: StatementSync
 
   constructor(components: { ledger: Ledger; peers: PeerNumbers }) {
     this.#ledger = components.ledger
     this.#peers = components.peers
     this.#insertResult = this.#ledger.db.prepare('INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
     this.#insertReceipt = this.#ledger.db.prepare('INSERT INTO receipts VALUES (?, ?, ?, ?)')
+    this.#addTotals = this.#ledger.db.prepare(
+      `UPDATE jobs SET accepted = accepted + ?, failed = failed + ?, executions = executions + ?,
+       disagreements = disagreements + ? WHERE n = ?`,
+    )
   }
 
-  add(job: { id: JobId; manifest: Uint8Array; signature: Uint8Array; createdMs: number }): StoredJob {
+  add(job: Pick<StoredJob, 'id' | 'units' | 'manifest' | 'signature' | 'createdMs'>): StoredJob {
     this.#ledger.db
-      .prepare('INSERT INTO jobs (id, manifest, signature, state, created_ms) VALUES (?, ?, ?, ?, ?)')
-      .run(job.id, job.manifest, job.signature, 'running', job.createdMs)
+      .prepare('INSERT INTO jobs (id, units, manifest, signature, state, created_ms) VALUES (?, ?, ?, ?, ?, ?)')
+      .run(job.id, job.units, job.manifest, job.signature, 'running', job.createdMs)
     const stored = this.get(job.id)
     if (stored === null) throw new Error('a job just written is not there')
     return stored
@@ -95,20 +103,26 @@ export class JobStore {
     this.#insertReceipt.run(job, this.#peers.numberOf(peer), receipt, signature)
   }
 
-  totals(job: number): JobTotals {
-    const row = this.#ledger.db
+  /** Adds to a job's totals. Call within the transaction that keeps what they count. */
+  addTotals(job: number, totals: JobTotals): void {
+    this.#addTotals.run(totals.accepted, totals.failed, totals.executions, totals.disagreements, job)
+  }
+
+  /** Counts units a peer's result decided. Call within the transaction that keeps what it counts. */
+  credit(job: number, peer: string, accepted: number): void {
+    this.#ledger.db
       .prepare(
-        `SELECT coalesce(sum(ok), 0) AS accepted, count(*) - coalesce(sum(ok), 0) AS failed,
-                coalesce(sum(attempts), 0) AS executions, coalesce(sum(disagreed), 0) AS disagreements
-         FROM results WHERE job = ?`,
+        `INSERT INTO job_peers VALUES (?1, ?2, ?3) ON CONFLICT (job, peer) DO UPDATE SET accepted = accepted + ?3`,
       )
-      .get(job)
-    return {
-      accepted: Number(row?.accepted),
-      failed: Number(row?.failed),
-      executions: Number(row?.executions),
-      disagreements: Number(row?.disagreements),
-    }
+      .run(job, this.#peers.numberOf(peer), accepted)
+  }
+
+  /** Peers whose results decided units of a job, most first. */
+  creditOf(job: number): { peer: string; accepted: number }[] {
+    return this.#ledger.db
+      .prepare('SELECT peer, accepted FROM job_peers WHERE job = ? ORDER BY accepted DESC')
+      .all(job)
+      .map((row) => ({ peer: this.#peers.idOf(Number(row.peer)), accepted: Number(row.accepted) }))
   }
 
   /** Calls back with each decided unit of a job. */
@@ -150,10 +164,17 @@ function toJob(row: Record<string, unknown>): StoredJob {
   return {
     n: Number(row.n),
     id: String(row.id),
+    units: Number(row.units),
     manifest: row.manifest as Uint8Array,
     signature: row.signature as Uint8Array,
     state: String(row.state) as JobState,
     createdMs: Number(row.created_ms),
     endedMs: row.ended_ms === null ? null : Number(row.ended_ms),
+    totals: {
+      accepted: Number(row.accepted),
+      failed: Number(row.failed),
+      executions: Number(row.executions),
+      disagreements: Number(row.disagreements),
+    },
   }
 }

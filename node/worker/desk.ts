@@ -129,8 +129,6 @@ export class Desk {
       case 'revoke':
         this.#revoke(message.job, message.units)
         break
-      case 'beat':
-        break
     }
   }
 
