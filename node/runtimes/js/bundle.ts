@@ -1,0 +1,40 @@
+/** The harness as one JavaScript file, made from `harness/` when the node starts. */
+
+import { writeFile } from 'node:fs/promises'
+import { builtinModules } from 'node:module'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+export type HarnessFiles = { harness: string; importMap: string }
+
+/** Writes both files, readable to everyone, into the folder. */
+export async function writeHarness(folder: string): Promise<HarnessFiles> {
+  const files = { harness: join(folder, 'harness.js'), importMap: join(folder, 'imports.json') }
+  const entry = fileURLToPath(new URL('./harness/main.ts', import.meta.url))
+  // A hash of nothing but the sources: the same bundle on every peer of one version.
+  await build({
+    entryPoints: [entry],
+    outfile: files.harness,
+    bundle: true,
+    format: 'esm',
+    platform: 'neutral',
+    mainFields: ['module', 'main'],
+    target: 'esnext',
+    logLevel: 'silent',
+  })
+  await writeFile(files.importMap, JSON.stringify({ imports: refusedImports() }), { mode: 0o644 })
+  return files
+}
+
+/** Deno's permissions do not cover its `node:` modules: each name leads to a module that throws. */
+function refusedImports(): Record<string, string> {
+  const refused = 'data:text/javascript,throw new Error("E_IMPORT")'
+  const names = [...builtinModules, 'sqlite', 'sea', 'test', 'test/reporters'].map((name) => name.replace(/^node:/, ''))
+  return Object.fromEntries(
+    names.flatMap((name) => [
+      [name, refused],
+      [`node:${name}`, refused],
+    ]),
+  )
+}

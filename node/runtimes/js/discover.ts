@@ -1,0 +1,96 @@
+/** What this machine has for a sandbox, found by running it: paths are never believed. */
+
+import { execFile } from 'node:child_process'
+import { chmod, copyFile, link, mkdtemp, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { TalkootError } from '../../../protocol/errors.ts'
+import { writeHarness } from './bundle.ts'
+import type { LaunchFacts } from './launch.ts'
+
+const run = promisify(execFile)
+const TOOL_TIMEOUT_MS = 10_000
+/** The user `nobody`: units of a node started as root run as it. */
+const UNPRIVILEGED = { uid: 65534, gid: 65534 }
+
+export type Discovery = { facts: LaunchFacts; warnings: string[] /** Removed on stop. */; folder: string }
+
+/** @throws E_RUNTIME_MISSING, E_ROOT */
+export async function discover(scratchDir: string, confine: 'os' | 'runtime'): Promise<Discovery> {
+  const user = process.getuid?.() === 0 ? UNPRIVILEGED : undefined
+  // A state folder is private, and root's is closed to the user units run as.
+  const folder = await mkdtemp(join(user === undefined ? scratchDir : tmpdir(), 'talkoot-sandbox-'))
+  try {
+    if (user !== undefined) await chmod(folder, 0o711)
+    const deno = await denoFor(user, folder)
+    const prlimit = await findTool('prlimit', ['--version'])
+    const libraries = confine === 'os' ? await librariesOf([deno, ...(prlimit === undefined ? [] : [prlimit])]) : []
+    const bwrap = confine === 'os' ? await findTool('bwrap', ['--version']) : undefined
+    const warnings = prlimit === undefined ? ['prlimit is missing: memory outside the V8 heap has no bound'] : []
+    return { facts: { ...(await writeHarness(folder)), deno, bwrap, prlimit, libraries, user }, warnings, folder }
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true })
+    throw error
+  }
+}
+
+/** The binary of the `deno` package itself, or a link or copy where the user can read it. */
+async function denoFor(user: LaunchFacts['user'], folder: string): Promise<string> {
+  const deno = denoBinary()
+  if (user === undefined) return deno
+  const refusal = await startsAs(deno, user)
+  if (refusal === undefined) return deno
+  if (refusal === 'EPERM') throw new TalkootError('E_ROOT', 'this root user may not start processes as another user')
+  const staged = join(folder, 'deno')
+  await link(deno, staged).catch(() => copyFile(deno, staged))
+  await chmod(staged, 0o755)
+  return staged
+}
+
+function denoBinary(): string {
+  const platform = process.platform === 'linux' ? `linux-${process.arch}-glibc` : `${process.platform}-${process.arch}`
+  try {
+    const ofPackage = createRequire(createRequire(import.meta.url).resolve('deno/package.json'))
+    const folder = dirname(ofPackage.resolve(`@deno/${platform}/package.json`))
+    return join(folder, process.platform === 'win32' ? 'deno.exe' : 'deno')
+  } catch (cause) {
+    throw new TalkootError('E_RUNTIME_MISSING', `the deno package has no binary for ${platform}`, { cause })
+  }
+}
+
+async function startsAs(deno: string, user: { uid: number; gid: number }): Promise<string | undefined> {
+  try {
+    await run(deno, ['--version'], { ...user, env: {}, cwd: '/', timeout: TOOL_TIMEOUT_MS })
+    return undefined
+  } catch (error) {
+    return String((error as { code?: unknown }).code)
+  }
+}
+
+async function findTool(name: string, args: string[]): Promise<string | undefined> {
+  for (const folder of ['/usr/bin', '/bin', '/usr/local/bin', '/run/current-system/sw/bin']) {
+    const path = join(folder, name)
+    const works = await run(path, args, { env: {}, timeout: TOOL_TIMEOUT_MS }).then(
+      () => true,
+      () => false,
+    )
+    if (works) return path
+  }
+  return undefined
+}
+
+/** Shared libraries as the loader resolves them, itself included. */
+async function librariesOf(binaries: string[]): Promise<string[]> {
+  const outputs = await Promise.all(
+    binaries.map((binary) =>
+      run('ldd', [binary], { timeout: TOOL_TIMEOUT_MS }).then(
+        ({ stdout }) => stdout,
+        () => '',
+      ),
+    ),
+  )
+  const paths = outputs.join('\n').matchAll(/(?:=> |^\s+)(\/\S+) \(0x/gm)
+  return [...new Set([...paths].map(([, path = '']) => path))]
+}

@@ -1,0 +1,67 @@
+/** What the harness needs of Deno, taken when this module loads: before any of it is deleted and before any task code. */
+
+type Stream = { readSync(into: Uint8Array): number | null; writeSync(from: Uint8Array): number }
+type Event = { preventDefault(): void }
+
+type DenoGlobals = {
+  Deno: {
+    stdin: Stream
+    stdout: Stream
+    stderr: Stream
+    exit(code: number): never
+    version: { deno: string; v8: string }
+    internal: symbol
+    [internal: symbol]: { core: { runMicrotasks(): void } }
+  }
+  process: { getBuiltinModule(name: 'node:vm'): { compileFunction(body: string, names: string[]): unknown } }
+  addEventListener(type: string, listener: (event: Event) => void): void
+  setTimeout(callback: () => void, ms: number): number
+  performance: { now(): number }
+}
+
+const host = globalThis as unknown as DenoGlobals
+const { stdin, stdout, stderr, exit, version } = host.Deno
+const core = host.Deno[host.Deno.internal]?.core
+const vm = host.process.getBuiltinModule('node:vm')
+
+export const denoVersion = version.deno
+
+export const readStdin = (into: Uint8Array): number | null => stdin.readSync(into)
+export const writeStdout = (from: Uint8Array): number => stdout.writeSync(from)
+export const writeStderr = (from: Uint8Array): number => stderr.writeSync(from)
+
+export const exitProcess = (code: number): never => exit(code)
+
+/** Runs every promise job there is, now. Does nothing when called from a promise job. */
+export const drainPromiseJobs = (): void => core?.runMicrotasks()
+
+/**
+ * Compiles a function body in sloppy mode unless it says otherwise. Unlike `new Function`, it refuses every dynamic
+ * import of that body and of all code that body ever makes from strings.
+ */
+export const compileFunction = (body: string, names: string[]): unknown => vm.compileFunction(body, names)
+
+const { addEventListener, setTimeout } = host
+const performanceNow = host.performance.now.bind(host.performance)
+
+export const monotonicMs = (): number => performanceNow()
+
+/** Calls back once Deno has finished starting: deleting its globals earlier crashes it. */
+export const onceStarted = (start: () => void): void => addEventListener('load', () => inMacrotask(start))
+
+/** What it throws ends the process with its words: Deno's own way of saying so needs a global that is gone. */
+export const inMacrotask = (callback: () => void): void => {
+  setTimeout(() => {
+    try {
+      callback()
+    } catch (error) {
+      stderr.writeSync(new TextEncoder().encode(error instanceof Error ? error.stack : String(error)))
+      exit(1)
+    }
+  }, 0)
+}
+
+/** A rejected promise nobody looks at is the task's own affair: it must not end the process. */
+export const ignoreUnhandled = (): void => {
+  for (const type of ['unhandledrejection', 'error']) addEventListener(type, (event) => event.preventDefault())
+}

@@ -1,0 +1,23 @@
+/**
+ * The program inside the sandbox process. It serves one job: the first frame brings the source, every other frame
+ * units to run. Nothing but frames leaves, each carrying a token task code never sees.
+ */
+
+import type { InitFrame } from '../frames.ts'
+import { readFrame, writeFrame } from './channel.ts'
+import { denoVersion, ignoreUnhandled, onceStarted } from './host.ts'
+import { installMath } from './math.ts'
+import { installRandom } from './random.ts'
+import { sealRealm } from './realm.ts'
+import { Server } from './serve.ts'
+import { compileTask } from './task.ts'
+
+onceStarted(() => {
+  const init = readFrame() as InitFrame
+  ignoreUnhandled()
+  installMath()
+  installRandom()
+  sealRealm()
+  writeFrame(`{"token":"${init.token}","deno":"${denoVersion}"}`)
+  new Server(init, compileTask(init.source)).serve()
+})

@@ -1,0 +1,52 @@
+/** A job's task: compiled once, its module evaluated anew for every unit so that none sees another's state. */
+
+import { Failure, failureOf } from './failure.ts'
+import { compileFunction } from './host.ts'
+
+type Module = { exports: unknown }
+type Evaluate = (module: Module, exports: unknown, require: (name: string) => never) => void
+/** One evaluation of the task's module. */
+export type Task = { run: Call; agree: Call | undefined }
+type Call = (a: unknown, b: unknown) => unknown
+
+/** Returns what makes a fresh copy of the task. Each call throws Failure E_SOURCE when the source is at fault. */
+export function compileTask(source: string): () => Task {
+  let evaluate: Evaluate
+  try {
+    evaluate = compileFunction(`"use strict";${source}\n`, ['module', 'exports', 'require']) as Evaluate
+  } catch (thrown) {
+    const failure = failureOf(thrown, 'E_SOURCE')
+    return () => {
+      throw failure
+    }
+  }
+  return () => {
+    const module: Module = { exports: {} }
+    try {
+      evaluate(module, module.exports, refuseRequire)
+      return taskOf(module.exports)
+    } catch (thrown) {
+      throw failureOf(thrown, 'E_SOURCE')
+    }
+  }
+}
+
+function taskOf(exported: unknown): Task {
+  const task = member(exported, 'default') ?? exported
+  const run = typeof task === 'function' ? task : member(task, 'run')
+  if (typeof run !== 'function') throw new Failure('E_SOURCE', 'the module exports no function as its default')
+  const agree = member(task, 'agree')
+  return {
+    run: (params, context) => Reflect.apply(run, task, [params, context]),
+    agree: typeof agree === 'function' ? (a, b) => Reflect.apply(agree, task, [a, b]) : undefined,
+  }
+}
+
+function member(value: unknown, key: string): unknown {
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return undefined
+  return (value as Record<string, unknown>)[key]
+}
+
+function refuseRequire(name: string): never {
+  throw new Failure('E_IMPORT', `require(${JSON.stringify(String(name).slice(0, 200))}) at run time`)
+}

@@ -1,0 +1,84 @@
+/** The exact command line of a sandbox process, as plain data. Every measure is one entry, so a test can take one away. */
+
+import { LIMITS } from '../../../protocol/limits.ts'
+import type { HarnessFiles } from './bundle.ts'
+
+export type LaunchFacts = HarnessFiles & {
+  deno: string
+  /** Absolute paths, or undefined where the tool is missing or does not work. */
+  bwrap: string | undefined
+  prlimit: string | undefined
+  /** Shared libraries of deno and prlimit, the loader included. Needed with bwrap only. */
+  libraries: readonly string[]
+  /** The user units run as, when it is not the node's own. */
+  user: { uid: number; gid: number } | undefined
+}
+
+/** Outermost first: bwrap [its arguments] prlimit [its arguments] deno [its arguments]. */
+export type LaunchPlan = {
+  bwrap: string[]
+  prlimit: string[]
+  deno: string[]
+  env: Record<string, string>
+  user: LaunchFacts['user']
+}
+
+const ENV = { TZ: 'UTC', LANG: 'C', NO_COLOR: '1', DENO_NO_UPDATE_CHECK: '1', DENO_DIR: '/dev/null/none' }
+const MIB = 1024 * 1024
+
+export function planLaunch(facts: LaunchFacts, memoryMiB: number): LaunchPlan {
+  const inside = facts.bwrap !== undefined
+  const harness = inside ? '/harness.js' : facts.harness
+  const importMap = inside ? '/imports.json' : facts.importMap
+  return {
+    bwrap: facts.bwrap === undefined ? [] : [facts.bwrap, ...bwrapArguments(facts)],
+    prlimit: facts.prlimit === undefined ? [] : [inside ? '/prlimit' : facts.prlimit, ...limits(memoryMiB, inside)],
+    deno: [inside ? '/deno' : facts.deno, 'run', ...denoArguments(memoryMiB), `--import-map=${importMap}`, harness],
+    env: ENV,
+    user: facts.user,
+  }
+}
+
+export function commandOf(plan: LaunchPlan): { file: string; args: string[] } {
+  const [file = '', ...args] = [...plan.bwrap, ...plan.prlimit, ...plan.deno]
+  return { file, args }
+}
+
+function bwrapArguments(facts: LaunchFacts): string[] {
+  const { deno, harness, importMap, prlimit, libraries } = facts
+  const files = [
+    ...libraries.map((path) => [path, path]),
+    [deno, '/deno'],
+    [harness, '/harness.js'],
+    [importMap, '/imports.json'],
+  ]
+  if (prlimit !== undefined) files.push([prlimit, '/prlimit'])
+  return [
+    ...['--unshare-all', '--unshare-user', '--disable-userns', '--die-with-parent', '--new-session', '--as-pid-1'],
+    ...['--clearenv', ...Object.entries(ENV).flatMap(([name, value]) => ['--setenv', name, value])],
+    ...['--uid', '65534', '--gid', '65534', '--hostname', 'unit', '--cap-drop', 'ALL'],
+    ...['--size', String(MIB), '--tmpfs', '/'],
+    ...files.flatMap(([from = '', to = '']) => ['--ro-bind', from, to]),
+    ...['--proc', '/proc', '--ro-bind', '/proc/sys', '/proc/sys', '--dev', '/dev'],
+    ...['--remount-ro', '/', '--chdir', '/', '--'],
+  ]
+}
+
+/** `data` covers array buffers and WebAssembly memories, which V8's own heap limit does not. */
+function limits(memoryMiB: number, inside: boolean): string[] {
+  const shared = [
+    `--data=${(LIMITS.SANDBOX_BASE_MIB + memoryMiB) * MIB}`,
+    '--core=0',
+    `--nofile=${LIMITS.SANDBOX_OPEN_FILES_MAX}`,
+    `--fsize=${LIMITS.SANDBOX_FILE_MAX_BYTES}`,
+  ]
+  // Counted per user namespace: outside of one it would count all the user's own processes.
+  return inside ? [...shared, `--nproc=${LIMITS.UNIT_PROCESSES_MAX}`] : shared
+}
+
+function denoArguments(memoryMiB: number): string[] {
+  return [
+    ...['--no-prompt', '--no-remote', '--no-npm', '--no-config', '--no-lock', '--deny-import', '--cached-only'],
+    ...['--no-check', '--no-code-cache', `--v8-flags=--max-old-space-size=${memoryMiB}`],
+  ]
+}

@@ -1,0 +1,124 @@
+/** One sandbox process, from spawn to death: frames in and out, nothing of what they mean. */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { constants } from 'node:os'
+import { LIMITS } from '../../../protocol/limits.ts'
+import { commandOf, type LaunchPlan } from './launch.ts'
+import type { Progress } from './progress.ts'
+
+/** How a process ended. `signal` is also set when bwrap reports the death of the process inside. */
+export type Death = { code: number | null; signal: number | null; brokeProtocol: string | undefined }
+
+const HEADER_BYTES = 4
+/** Frames received and not yet asked for, at which reading stops. */
+const FRAMES_AHEAD_MAX = 4
+/** A program that passes on the death of another by a signal exits with this plus the signal's number. */
+const SIGNAL_EXIT_BASE = 128
+
+export class SandboxProcess {
+  readonly died: Promise<Death>
+  readonly #child: ChildProcess
+  readonly #received: unknown[] = []
+  #buffer: Buffer = Buffer.alloc(0)
+  #wake: (() => void) | undefined
+  #death: Death | undefined
+  #brokeProtocol: string | undefined
+
+  constructor(plan: LaunchPlan, progress: Progress) {
+    const { file, args } = commandOf(plan)
+    this.#child = spawn(file, args, {
+      cwd: '/',
+      env: plan.env,
+      stdio: ['pipe', 'pipe', progress.fd],
+      ...(plan.user ?? {}),
+    })
+    this.died = new Promise((resolve) => {
+      const settle = (death: Death): void => {
+        this.#death ??= death
+        resolve(this.#death)
+        this.#wake?.()
+      }
+      this.#child.once('error', (error) =>
+        settle({ code: null, signal: null, brokeProtocol: `does not start: ${error.message}` }),
+      )
+      this.#child.once('close', (code, signal) =>
+        settle({ ...exitOf(code, signal), brokeProtocol: this.#brokeProtocol }),
+      )
+    })
+    this.#child.stdin?.on('error', () => this.kill())
+    this.#child.stdout?.on('error', () => this.kill())
+    this.#child.stdout?.on('data', (chunk: Buffer) => this.#take(chunk))
+  }
+
+  get alive(): boolean {
+    return this.#death === undefined && !this.#child.killed
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
+  send(frame: unknown): void {
+    const body = Buffer.from(JSON.stringify(frame))
+    const header = Buffer.alloc(HEADER_BYTES)
+    header.writeUInt32BE(body.length)
+    this.#child.stdin?.write(header)
+    this.#child.stdin?.write(body)
+  }
+
+  /** The next frame, or how the process ended. One call at a time. */
+  async receive(): Promise<{ frame: unknown } | { death: Death }> {
+    for (;;) {
+      if (this.#received.length > 0) {
+        if (this.#received.length <= FRAMES_AHEAD_MAX) this.#child.stdout?.resume()
+        return { frame: this.#received.shift() }
+      }
+      if (this.#death !== undefined) return { death: this.#death }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+  }
+
+  /** Ends it at once. Idempotent. */
+  kill(brokeProtocol?: string): void {
+    this.#brokeProtocol ??= brokeProtocol
+    this.#child.kill('SIGKILL')
+  }
+
+  #take(chunk: Buffer): void {
+    this.#buffer = this.#buffer.length === 0 ? chunk : Buffer.concat([this.#buffer, chunk])
+    const violation = this.#takeFrames()
+    if (violation !== undefined) this.kill(violation)
+    if (this.#received.length > FRAMES_AHEAD_MAX) this.#child.stdout?.pause()
+    this.#wake?.()
+  }
+
+  /** The length is checked before anything is kept for it. Returns what is wrong, if something is. */
+  #takeFrames(): string | undefined {
+    while (this.#buffer.length >= HEADER_BYTES) {
+      const end = HEADER_BYTES + this.#buffer.readUInt32BE(0)
+      if (end > LIMITS.SANDBOX_REPLY_MAX_BYTES) return `a frame of ${end} bytes`
+      if (this.#buffer.length < end) return undefined
+      const frame = parse(this.#buffer.toString('utf8', HEADER_BYTES, end))
+      if (frame === undefined) return 'a frame that is not JSON'
+      this.#received.push(frame)
+      this.#buffer = this.#buffer.subarray(end)
+    }
+    return undefined
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function exitOf(code: number | null, signal: NodeJS.Signals | null): { code: number | null; signal: number | null } {
+  if (signal !== null) return { code: null, signal: constants.signals[signal] }
+  if (code !== null && code > SIGNAL_EXIT_BASE) return { code: null, signal: code - SIGNAL_EXIT_BASE }
+  return { code, signal: null }
+}

@@ -1,0 +1,138 @@
+/** A conversation with one sandbox process: its greeting, then frames of calls, each under the deadline of its calls. */
+
+import { randomBytes, randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { type ErrorCode, TalkootError } from '../../../protocol/errors.ts'
+import { LIMITS } from '../../../protocol/limits.ts'
+import { type Call, type End, endsSchema, type InitFrame, type RunFrame, readySchema } from './frames.ts'
+import type { LaunchPlan } from './launch.ts'
+import { type Death, SandboxProcess } from './process.ts'
+import { Progress } from './progress.ts'
+
+/** What ended the process, and the index of the call that ran then. */
+export type Fatal = { index: number; code: ErrorCode; message: string }
+
+export type SessionInit = { plan: LaunchPlan; folder: string; source: string; seed: number; timeoutMs: number }
+
+const TOKEN_BYTES = 24
+/** What V8 and Rust's allocator say when they give up. */
+const OUT_OF_MEMORY = /out of memory|memory allocation of/i
+
+export class Session {
+  readonly process: SandboxProcess
+  /** Set by the greeting. */
+  denoVersion = ''
+  readonly #progress: Progress
+  readonly #init: SessionInit
+  readonly #token = randomBytes(TOKEN_BYTES).toString('base64url')
+  readonly #end: Promise<{ code: ErrorCode; message: string; callsEnded: number }>
+  #frames = 0
+  #timedOut = false
+
+  constructor(init: SessionInit) {
+    this.#init = init
+    this.#progress = new Progress(init.folder, randomUUID())
+    this.process = new SandboxProcess(init.plan, this.#progress)
+    this.#end = this.process.died.then((death) => this.#explain(death))
+  }
+
+  /** Waits for the greeting. @throws E_RUNTIME_MISSING when the process does not get that far */
+  async start(signal: AbortSignal): Promise<void> {
+    const { source, seed } = this.#init
+    this.process.send({ token: this.#token, source, seed } satisfies InitFrame)
+    const received = await this.#receive(LIMITS.SANDBOX_START_TIMEOUT_MS, signal)
+    const ready = readySchema.safeParse('frame' in received ? received.frame : undefined)
+    if (ready.success && ready.data.token === this.#token) {
+      this.denoVersion = ready.data.deno
+      return
+    }
+    this.process.kill()
+    signal.throwIfAborted()
+    const { code, message } = await this.#end
+    throw new TalkootError('E_RUNTIME_MISSING', `the sandbox does not start: ${code} ${message}`)
+  }
+
+  /** Yields the ends of the calls in order, in groups. Returns what killed the process, if something but the signal did. */
+  async *exchange(calls: readonly Call[], signal: AbortSignal): AsyncGenerator<End[], Fatal | undefined> {
+    const id = ++this.#frames
+    this.#progress.reset()
+    this.process.send({ id, calls } satisfies RunFrame)
+    let ended = 0
+    try {
+      while (ended < calls.length) {
+        const received = await this.#receive(this.#init.timeoutMs + LIMITS.SANDBOX_FLUSH_MS, signal)
+        if (signal.aborted) return undefined
+        if ('death' in received) return await this.#fatalAt(ended, calls.length)
+        const parsed = endsSchema.safeParse(received.frame)
+        const { token, id: of, ends } = parsed.data ?? { token: '', id: 0, ends: [] }
+        if (token === this.#token && of === id && ended + ends.length <= calls.length) {
+          ended += ends.length
+          yield ends
+        } else this.process.kill('a frame that is not of this exchange')
+      }
+      return undefined
+    } finally {
+      // Left midway: what the process does now is nobody's, and its frames would be taken for the next exchange's.
+      if (ended < calls.length) this.process.kill()
+    }
+  }
+
+  get alive(): boolean {
+    return this.process.alive
+  }
+
+  /** The user the process runs as, as the kernel of this machine sees it. */
+  uid(): number {
+    if (process.platform !== 'linux') return this.#init.plan.user?.uid ?? process.getuid?.() ?? -1
+    const status = readFileSync(`/proc/${this.process.pid}/status`, 'utf8')
+    return Number(/^Uid:\t(\d+)/m.exec(status)?.[1])
+  }
+
+  async close(): Promise<void> {
+    this.process.kill()
+    await this.#end
+  }
+
+  async #receive(timeoutMs: number, signal: AbortSignal): Promise<{ frame: unknown } | { death: Death }> {
+    const abort = (): void => this.process.kill()
+    const timer = setTimeout(() => {
+      this.#timedOut = true
+      this.process.kill()
+    }, timeoutMs)
+    signal.addEventListener('abort', abort)
+    if (signal.aborted) abort()
+    try {
+      return await this.process.receive()
+    } finally {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  async #fatalAt(ended: number, calls: number): Promise<Fatal> {
+    const { callsEnded, ...failure } = await this.#end
+    // A process can also die between its last call and the frame that tells so.
+    return { index: Math.min(Math.max(ended, callsEnded), calls - 1), ...failure }
+  }
+
+  #explain(death: Death): { code: ErrorCode; message: string; callsEnded: number } {
+    const { callsEnded, waiting, lastWords } = this.#progress.read()
+    this.#progress.close()
+    const said = lastWords.trim().slice(0, LIMITS.UNIT_ERROR_MAX_CHARS)
+    if (this.#timedOut)
+      return { code: 'E_TIMEOUT', message: `still running after ${this.#init.timeoutMs} ms`, callsEnded }
+    if (death.brokeProtocol !== undefined) return { code: 'E_PROTOCOL', message: death.brokeProtocol, callsEnded }
+    if (death.signal !== null && OUT_OF_MEMORY.test(lastWords)) {
+      return { code: 'E_MEMORY', message: 'the memory limit was reached', callsEnded }
+    }
+    if (death.signal === null && waiting) {
+      return { code: 'E_NEVER_SETTLED', message: 'nothing is left that could settle the promise', callsEnded }
+    }
+    const how = death.signal === null ? `exit ${death.code}` : `signal ${death.signal}`
+    return {
+      code: 'E_UNIT_CRASHED',
+      message: `the process ended by itself: ${how}\n${said}`.slice(0, LIMITS.UNIT_ERROR_MAX_CHARS),
+      callsEnded,
+    }
+  }
+}
