@@ -32,6 +32,7 @@ export const ERRORS = {
   E_TOKEN_EXPIRED: entry('user', 'ask an admin of the mesh for a new token'),
   E_TOKEN_REVOKED: entry('user', 'ask an admin of the mesh for a new token'),
   E_TOKEN_USED: entry('user', 'ask an admin of the mesh for a new token: this one has no uses left'),
+  E_TOO_MANY_TRIES: entry('user', 'wait a minute before trying another token from this machine'),
   E_MESH_MISMATCH: entry('user', 'the machine that answered is not of the mesh in the token: ask for a new token'),
   E_MESH_UNREACHABLE: entry('user', 'check that the machine that made the token is up and its address can be dialled'),
   E_ALREADY_MEMBER: entry('user', 'this node belongs to another mesh: use another state folder (TALKOOT_HOME) to join'),

@@ -1,0 +1,112 @@
+/**
+ * Keeps the node connected: dials those it remembers, those discovery suggests, and again those it lost, with backoff.
+ *
+ * libp2p's own reconnection forgets a peer after a few failures; a lab that was switched off for a weekend must come back.
+ */
+
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { LIMITS } from '../../protocol/limits.ts'
+import { addressOfPeer } from './addresses.ts'
+import type { MeshHost } from './host.ts'
+import type { PeerTable } from './peers.ts'
+import { Pulse } from './pulse.ts'
+import type { Refusals } from './refusals.ts'
+import type { MeshStore } from './store.ts'
+
+const TICK_MS = 200
+const DIALS_AT_ONCE = 8
+const BACKOFF_FIRST_MS = 500
+/** A peer only heard of is dropped after this many failures; one that was ever admitted never is. */
+const RUMOUR_FAILURES_MAX = 6
+
+type Candidate = { addresses: string[]; failures: number; dueAt: number; admitted: boolean }
+
+export class Connector {
+  readonly #host: MeshHost
+  readonly #store: MeshStore
+  readonly #peers: PeerTable
+  readonly #refusals: Refusals
+  readonly #candidates = new Map<string, Candidate>()
+  readonly #dialling = new Set<string>()
+  readonly #pulse: Pulse
+  readonly #stopped = new AbortController()
+
+  constructor(components: { host: MeshHost; store: MeshStore; peers: PeerTable; refusals: Refusals }) {
+    this.#host = components.host
+    this.#store = components.store
+    this.#peers = components.peers
+    this.#refusals = components.refusals
+    this.#pulse = new Pulse(TICK_MS, () => this.#tick())
+  }
+
+  start(): void {
+    for (const { id, addresses } of this.#store.peers()) this.#add(id, addresses, true)
+    this.#pulse.start()
+  }
+
+  stop(): void {
+    this.#stopped.abort()
+    this.#pulse.stop()
+  }
+
+  /** A hint from anywhere; believed only as far as dialling it. */
+  suggest(id: string, addresses: readonly Multiaddr[]): void {
+    this.#add(id, addresses.slice(0, LIMITS.TOKEN_ADDRESSES_MAX).map(String), false)
+  }
+
+  admitted(id: string, addresses: string[]): void {
+    this.#candidates.set(id, { addresses, failures: 0, dueAt: Number.POSITIVE_INFINITY, admitted: true })
+    if (addresses.length > 0) this.#store.rememberPeer({ id, addresses })
+  }
+
+  /** @param welcome false for a peer cut off on purpose: it is tried again as late as possible */
+  lost(id: string, welcome: boolean): void {
+    const candidate = this.#candidates.get(id)
+    if (candidate === undefined) return
+    if (!welcome) candidate.failures = 10
+    candidate.dueAt = performance.now() + backoffMs(candidate.failures)
+  }
+
+  #add(id: string, addresses: string[], admitted: boolean): void {
+    if (id === this.#host.peerId.toString() || addresses.length === 0 || this.#peers.get(id) !== undefined) return
+    const known = this.#candidates.get(id)
+    if (known !== undefined) {
+      known.addresses = [...new Set([...addresses, ...known.addresses])].slice(0, LIMITS.TOKEN_ADDRESSES_MAX)
+      return
+    }
+    if (this.#candidates.size >= LIMITS.PEERS_REMEMBERED_MAX) return
+    this.#candidates.set(id, { addresses, failures: 0, dueAt: 0, admitted })
+  }
+
+  #tick(): void {
+    const now = performance.now()
+    for (const [id, candidate] of this.#candidates) {
+      if (this.#dialling.size >= DIALS_AT_ONCE) return
+      if (this.#peers.size + this.#dialling.size >= LIMITS.PEERS_WANTED) return
+      if (candidate.dueAt > now || this.#dialling.has(id) || this.#peers.get(id) !== undefined) continue
+      void this.#dial(id, candidate)
+    }
+  }
+
+  async #dial(id: string, candidate: Candidate): Promise<void> {
+    this.#dialling.add(id)
+    try {
+      const signal = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(LIMITS.DIAL_TIMEOUT_MS)])
+      const targets = candidate.addresses.flatMap((address) => addressOfPeer(address, id) ?? [])
+      await this.#host.dial(targets, { signal })
+      candidate.failures = 0
+      candidate.dueAt = performance.now() + BACKOFF_FIRST_MS
+    } catch {
+      candidate.failures += 1
+      candidate.dueAt = performance.now() + backoffMs(this.#refusals.latest(id) === undefined ? candidate.failures : 10)
+      if (!candidate.admitted && candidate.failures >= RUMOUR_FAILURES_MAX) this.#candidates.delete(id)
+    } finally {
+      this.#dialling.delete(id)
+    }
+  }
+}
+
+function backoffMs(failures: number): number {
+  const most = Math.min(BACKOFF_FIRST_MS * 2 ** failures, LIMITS.PEER_BACKOFF_MAX_MS)
+  return most * (0.5 + Math.random() / 2)
+}

@@ -1,0 +1,202 @@
+/** The mesh as the rest of the node meets it: built, started, stopped, and moved to another mesh by a token. */
+
+import type { PrivateKey } from '@libp2p/interface'
+import { TalkootError } from '../../protocol/errors.ts'
+import { decodeToken, type MeshKind, type Token } from '../../protocol/membership/index.ts'
+import { type Signer, signerOf } from '../../protocol/signatures.ts'
+import type { AdContent } from './ads.ts'
+import { redeemToken } from './enrolment.ts'
+import { DHT_DEFAULT, type DhtSettings, type HostInit } from './host.ts'
+import { loadIdentity, loadMesh } from './identity.ts'
+import type { AdmittedPeer, Channel, Mesh, MeshEvent, Role } from './mesh.ts'
+import { type Refusal, Refusals } from './refusals.ts'
+import { type Handler, Session, type SessionComponents } from './session.ts'
+import type { MeshFacts, MeshStore } from './store.ts'
+import type { TokenInfo, TokenOptions } from './tokens.ts'
+
+export type MeshComponents = { store: MeshStore }
+
+export type MeshInit = {
+  /** What this node offers, asked for whenever an ad is made. */
+  describe: () => AdContent
+  /** Multiaddrs to listen on. @default ['/ip4/0.0.0.0/tcp/0'] */
+  listen?: string[]
+  /** Multiaddrs to tell others instead of those listened on: for nodes behind a forwarded port. */
+  announce?: string[]
+  /** Listens nowhere; dials out and works over the connections it makes. @default false */
+  outboundOnly?: boolean
+  /** Finds peers of the same mesh on the LAN. @default true */
+  mdns?: boolean
+  dht?: Partial<DhtSettings>
+  /** The mesh to found when the store knows none. @default a private mesh */
+  found?: { kind: MeshKind; name: string }
+}
+
+export async function createMesh({ store }: MeshComponents, init: MeshInit): Promise<MeshNode> {
+  const key = await loadIdentity(store)
+  const signer = signerOf(key)
+  const facts = await loadMesh(store, signer, init.found ?? { kind: 'private', name: '' })
+  return new MeshNode(store, key, signer, facts, init)
+}
+
+export class MeshNode implements Mesh {
+  readonly peerId: string
+  /** Signs as this peer: manifests, receipts. */
+  readonly signer: Signer
+  readonly #store: MeshStore
+  readonly #key: PrivateKey
+  readonly #init: MeshInit
+  readonly #refusals = new Refusals()
+  readonly #handlers = new Map<string, Handler>()
+  readonly #listeners = new Set<(event: MeshEvent) => void>()
+  #facts: MeshFacts
+  #session: Session | undefined
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(store: MeshStore, key: PrivateKey, signer: Signer, facts: MeshFacts, init: MeshInit) {
+    this.peerId = signer.peer
+    this.signer = signer
+    this.#store = store
+    this.#key = key
+    this.#facts = facts
+    this.#init = init
+  }
+
+  get meshId(): string {
+    return this.#facts.id
+  }
+
+  start(): Promise<void> {
+    return this.#inTurn(() => this.#open())
+  }
+
+  stop(): Promise<void> {
+    return this.#inTurn(() => this.#close())
+  }
+
+  peers(): AdmittedPeer[] {
+    return this.#session?.peers.list() ?? []
+  }
+
+  watch(listener: (event: MeshEvent) => void, signal: AbortSignal): void {
+    if (signal.aborted) return
+    this.#listeners.add(listener)
+    signal.addEventListener('abort', () => this.#listeners.delete(listener), { once: true })
+  }
+
+  async open(peer: string, protocol: string, signal: AbortSignal): Promise<Channel> {
+    return await this.#running().open(peer, protocol, signal)
+  }
+
+  serve(protocol: string, handler: Handler): void {
+    this.#handlers.set(protocol, handler)
+    this.#session?.handle(protocol, handler).catch((cause) => {
+      throw new TalkootError('E_INTERNAL', `${protocol} is served twice`, { cause })
+    })
+  }
+
+  wantWork(_wanted: boolean): void {
+    this.#session?.peers.list()
+  }
+
+  disconnect(peer: string, code: Parameters<Session['cut']>[1]): void {
+    this.#session?.cut(peer, code)
+  }
+
+  /** @throws E_NOT_ADMIN, E_USAGE, E_MESH_UNREACHABLE, E_NOT_RUNNING */
+  createToken(options: TokenOptions): { text: string; info: TokenInfo } {
+    const session = this.#running()
+    return session.desk.create(options, { peer: this.peerId, addresses: session.addresses() })
+  }
+
+  /** Text that lets anyone into an open mesh. @throws E_USAGE in a private one, E_MESH_UNREACHABLE */
+  invite(): string {
+    const session = this.#running()
+    return session.desk.invite({ peer: this.peerId, addresses: session.addresses() })
+  }
+
+  listTokens(): TokenInfo[] {
+    return this.#running().desk.list()
+  }
+
+  refusals(): Refusal[] {
+    return this.#refusals.list()
+  }
+
+  role(): Role {
+    return this.#running().membership.role
+  }
+
+  /**
+   * Leaves the mesh this node founded, if nobody ever joined it, for the token's; or renews its place in the same mesh.
+   * @throws E_TOKEN_*, E_MESH_MISMATCH, E_MESH_UNREACHABLE, E_ALREADY_MEMBER, E_HANDSHAKE
+   */
+  join(text: string, signal: AbortSignal): Promise<void> {
+    return this.#inTurn(() => this.#join(decodeToken(text), signal))
+  }
+
+  async #join(token: Token, signal: AbortSignal): Promise<void> {
+    if (token.mesh !== this.#facts.id && !this.#isAlone()) {
+      throw new TalkootError('E_ALREADY_MEMBER', `this node belongs to the mesh ${this.#facts.name || this.#facts.id}`)
+    }
+    const chain = token.grant === null ? [] : await redeemToken(token, this.#key, signal)
+    const running = this.#session !== undefined
+    await this.#close()
+    this.#facts = { id: token.mesh, kind: token.kind, name: token.name, chain, key: null }
+    this.#store.keepMesh(this.#facts)
+    this.#store.rememberPeer({ id: token.issuer, addresses: token.addresses })
+    if (running) await this.#open()
+  }
+
+  /** Whether the mesh is this node's own founding and has never had another member. */
+  #isAlone(): boolean {
+    return this.#facts.key !== null && this.#store.tokens().every((token) => token.usesLeft === token.usesMax)
+  }
+
+  async #open(): Promise<void> {
+    if (this.#session !== undefined) return
+    const components: SessionComponents = {
+      store: this.#store,
+      key: this.#key,
+      signer: this.signer,
+      refusals: this.#refusals,
+      describe: this.#init.describe,
+      emit: (event) => this.#emit(event),
+    }
+    const session = await Session.open(components, hostInit(this.#init), this.#facts)
+    await session.start(this.#handlers)
+    this.#session = session
+  }
+
+  async #close(): Promise<void> {
+    const session = this.#session
+    this.#session = undefined
+    await session?.stop()
+  }
+
+  #running(): Session {
+    if (this.#session === undefined) throw new TalkootError('E_NOT_RUNNING', 'the mesh is not started')
+    return this.#session
+  }
+
+  #emit(event: MeshEvent): void {
+    for (const listener of this.#listeners) listener(event)
+  }
+
+  /** Start, stop and join one after the other, whatever each ended with. */
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(action)
+    this.#turn = turn.catch(() => undefined)
+    return turn
+  }
+}
+
+function hostInit(init: MeshInit): HostInit {
+  return {
+    listen: init.listen ?? ['/ip4/0.0.0.0/tcp/0'],
+    announce: init.announce ?? [],
+    outboundOnly: init.outboundOnly ?? false,
+    mdns: init.mdns ?? true,
+    dht: { ...DHT_DEFAULT, ...init.dht },
+  }
+}

@@ -1,0 +1,87 @@
+/** The libp2p node of one mesh, configured from measured facts: each odd number below answers a trap. */
+
+import { createHash } from 'node:crypto'
+import { identify } from '@libp2p/identify'
+import type { PeerDiscovery, PrivateKey } from '@libp2p/interface'
+import { type KadDHT, kadDHT, passthroughMapper, removePrivateAddressesMapper } from '@libp2p/kad-dht'
+import { mdns } from '@libp2p/mdns'
+import { ping } from '@libp2p/ping'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { createLibp2p, type Libp2p } from 'libp2p'
+import { LIMITS } from '../../protocol/limits.ts'
+import { type Handshakes, meshEncrypter } from './encrypter.ts'
+
+export type DhtSettings = {
+  kBucketSize: number
+  alpha: number
+  disjointPaths: number
+  /** `lan`: private and loopback addresses count; `public`: only addresses the internet can dial. */
+  reach: 'lan' | 'public'
+}
+
+export const DHT_DEFAULT: DhtSettings = { kBucketSize: 20, alpha: 3, disjointPaths: 3, reach: 'lan' }
+
+export type HostInit = {
+  listen: string[]
+  announce: string[]
+  outboundOnly: boolean
+  mdns: boolean
+  dht: DhtSettings
+}
+
+export type MeshHost = Libp2p<{ dht: KadDHT }>
+
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+
+export async function createHost(
+  privateKey: PrivateKey,
+  mesh: string,
+  handshakes: Handshakes,
+  init: HostInit,
+): Promise<MeshHost> {
+  const hash = createHash('sha256').update(`talkoot mesh ${mesh}`).digest('hex').slice(0, 32)
+  const discovery: Array<(components: Parameters<ReturnType<typeof mdns>>[0]) => PeerDiscovery> = []
+  if (init.mdns) discovery.push(mdns({ serviceTag: `_talkoot-${hash.slice(0, 8)}._udp.local`, interval: 10_000 }))
+  return await createLibp2p({
+    start: false,
+    privateKey,
+    addresses: { listen: init.outboundOnly ? [] : init.listen, announce: init.announce },
+    transports: [tcp()],
+    connectionEncrypters: [meshEncrypter(handshakes)],
+    streamMuxers: [yamux({ streamOptions: { initialStreamWindowSize: 4 << 20, maxStreamWindowSize: 32 << 20 } })],
+    peerDiscovery: discovery,
+    connectionManager: {
+      maxConnections: LIMITS.CONNECTIONS_MAX,
+      // The defaults (5 a second, 10 pending) reset most of 20 peers that start together.
+      inboundConnectionThreshold: 50,
+      maxIncomingPendingConnections: LIMITS.HELLO_PENDING_MAX,
+      inboundUpgradeTimeout: LIMITS.HANDSHAKE_TIMEOUT_MS,
+      dialTimeout: LIMITS.DIAL_TIMEOUT_MS,
+      addressDialTimeout: LIMITS.DIAL_TIMEOUT_MS,
+      // Reconnection is the connector's: libp2p's own gives a peer up for good after a few failures.
+      reconnectRetries: 0,
+    },
+    // Liveness is the sync channel's beat; the monitor would ping every connection a second time.
+    connectionMonitor: { enabled: false },
+    peerStore: { maxPeerAge: 24 * HOUR_MS, maxAddressAge: 24 * HOUR_MS },
+    services: {
+      identify: identify(),
+      ping: ping(),
+      dht: kadDHT({
+        protocol: `/talkoot/${hash}/kad/1.0.0`,
+        clientMode: init.outboundOnly,
+        peerInfoMapper: init.dht.reach === 'lan' ? passthroughMapper : removePrivateAddressesMapper,
+        kBucketSize: init.dht.kBucketSize,
+        alpha: init.dht.alpha,
+        disjointPaths: init.dht.disjointPaths,
+        initialQuerySelfInterval: 100,
+        // A lone first node would wait for a peer that never comes.
+        allowQueryWithZeroPeers: true,
+        // A record must lapse before the addresses of its provider do, or one lapsed provider fails the whole answer.
+        reprovide: { validity: 4 * HOUR_MS, threshold: 2 * HOUR_MS, interval: 10 * MINUTE_MS },
+      }),
+    },
+  })
+}

@@ -1,0 +1,3 @@
+export * from './certificate.ts'
+export * from './revocation.ts'
+export * from './token.ts'

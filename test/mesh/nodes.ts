@@ -1,0 +1,84 @@
+/** Real mesh nodes on loopback for tests: made small, stopped after each test, awaited by condition with a deadline. */
+
+import { afterEach } from 'vitest'
+import type { AdContent } from '../../node/mesh/ads.ts'
+import { createMesh, type MeshInit, type MeshNode } from '../../node/mesh/create.ts'
+import { memoryMeshStore } from '../../node/mesh/memory-store.ts'
+import type { MeshStore } from '../../node/mesh/store.ts'
+
+const running: MeshNode[] = []
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((node) => node.stop()))
+})
+
+export const AD: AdContent = {
+  name: 'test',
+  version: '0.1.0',
+  os: 'linux',
+  arch: 'x64',
+  cpus: 2,
+  memory: 2 ** 30,
+  disk: 2 ** 30,
+  speed: 1,
+  freeSlots: 2,
+  runtimes: [{ kind: 'js', version: '1', confinement: 'os' }],
+  labels: {},
+  strangers: false,
+}
+
+export async function startNode(init: Partial<MeshInit> = {}, store: MeshStore = memoryMeshStore()): Promise<MeshNode> {
+  const node = await createMesh(
+    { store },
+    {
+      describe: () => AD,
+      listen: ['/ip4/127.0.0.1/tcp/0'],
+      mdns: false,
+      dht: { kBucketSize: 8, alpha: 3, disjointPaths: 1, reach: 'lan' },
+      ...init,
+    },
+  )
+  running.push(node)
+  await node.start()
+  return node
+}
+
+export const HOUR_MS = 3_600_000
+
+/** A node that has joined the mesh of `admin` and sees it. */
+export async function startMember(
+  admin: MeshNode,
+  role: 'admin' | 'member' | 'worker' = 'member',
+  init: Partial<MeshInit> = {},
+): Promise<MeshNode> {
+  const node = await startNode(init)
+  await node.join(admin.createToken({ uses: 1, ttlMs: HOUR_MS, role }).text, deadline())
+  await until(() => sees(node, admin) && sees(admin, node)).catch((e) => {
+    console.log(node.refusals(), admin.refusals(), node.peers(), admin.peers())
+    throw e
+  })
+  return node
+}
+
+export const sees = (node: MeshNode, other: MeshNode) => node.peers().some(({ id }) => id === other.peerId)
+
+export const deadline = (ms = 10_000) => AbortSignal.timeout(ms)
+
+/** Resolves when the condition holds, looked at every few milliseconds. Rejects at the deadline. */
+export async function until(condition: () => boolean, ms = 10_000): Promise<void> {
+  const end = performance.now() + ms
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`not within ${ms} ms: ${condition}`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+/** What a promise was rejected with, as a code. */
+export async function codeOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise
+    return 'no error'
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? String(error.code) : String(error)
+  }
+}
