@@ -30,7 +30,7 @@ export const API = {
   jobs: '/v1/jobs',
   /** GET: JobInfo. DELETE cancels: JobInfo. */
   job: (id: string) => `/v1/jobs/${encodeURIComponent(id)}`,
-  /** GET: server-sent events, each a JobInfo; the last has another state than `running`. */
+  /** GET: server-sent events, the data of each a JobSummary; the last has another state than `running`. */
   jobEvents: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/events`,
   /** GET with a ResultsQuery: NDJSON of ResultRow. */
   jobResults: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/results`,
@@ -264,13 +264,16 @@ export const jobInfoSchema = z.object({
 })
 export type JobInfo = z.infer<typeof jobInfoSchema>
 
-/** Newest first, without their sweeps. */
+/** A job without its sweep, which may be long. */
+export const jobSummarySchema = jobInfoSchema.omit({ sweep: true })
+export type JobSummary = z.infer<typeof jobSummarySchema>
+
+/** Newest first. */
 export const jobsSchema = z.object({
   schema: z.literal('talkoot.jobs/1'),
-  jobs: z.array(jobInfoSchema.omit({ sweep: true })),
+  jobs: z.array(jobSummarySchema),
 })
 export type Jobs = z.infer<typeof jobsSchema>
-export type JobSummary = Jobs['jobs'][number]
 
 /** As it stands in a URL. */
 export const resultsQuerySchema = z.object({

@@ -1,0 +1,48 @@
+/**
+ * talkoot for scientists: run a function on every point of a sweep, on all machines of a mesh.
+ *
+ * @example
+ * import { grid, Mesh, range } from 'talkoot'
+ * import pi from './pi.task.ts'
+ *
+ * await using mesh = await Mesh.connect()
+ * await using job = await mesh.map(pi, grid({ seed: range(200), n: [1e7] }), { verify: { agree: 2, of: 3 } })
+ * for await (const result of job) console.log(result.params.seed, result.value)
+ */
+
+export type { JobInfo, JobState, JobSummary, PeerInfo, Peers, Status } from '../protocol/api.ts'
+export type { Json } from '../protocol/canonical.ts'
+export { type ErrorCode, TalkootError } from '../protocol/errors.ts'
+export type { ConnectOptions } from './client.ts'
+export type { Job, ResultsOptions } from './job.ts'
+export type { LocalOptions } from './local.ts'
+export { Mesh } from './mesh.ts'
+export type { MapOptions } from './policy.ts'
+export type { Accepted, Failed, Result } from './result.ts'
+export { type Sink, toCsv, toJsonl } from './sinks.ts'
+export {
+  type Cell,
+  choice,
+  cross,
+  csv,
+  type Drawn,
+  exclude,
+  grid,
+  integer,
+  jsonl,
+  latin,
+  linspace,
+  list,
+  logspace,
+  loguniform,
+  points,
+  random,
+  range,
+  type Sweep,
+  slice,
+  uniform,
+  type Values,
+  zip,
+} from './sweep.ts'
+export { type Agreement, defineTask, type Task, type TaskContext, type TaskDefinition, type Tolerance } from './task.ts'
+export { type TaskAt, taskAt } from './task-at.ts'

@@ -1,0 +1,177 @@
+/** A job that was submitted: its results as they come, its progress, its end. */
+
+import { setTimeout as wait } from 'node:timers/promises'
+import {
+  API,
+  type JobInfo,
+  type JobSummary,
+  jobInfoSchema,
+  jobSummarySchema,
+  resultRowSchema,
+} from '../protocol/api.ts'
+import { TalkootError } from '../protocol/errors.ts'
+import { LIMITS } from '../protocol/limits.ts'
+import { type Client, isLost } from './client.ts'
+import { type Accepted, type Failed, type Result, resultOf } from './result.ts'
+
+export type ResultsOptions = {
+  /** `completion`: as units are decided. `input`: in the order of the sweep. */
+  order?: 'completion' | 'input'
+  signal?: AbortSignal
+}
+
+type JobComponents = { client: Client }
+type JobInit = {
+  id: string
+  /** What leaving the scope of `await using` does to a job that still runs. */
+  onDispose: 'cancel' | 'leave'
+  signal?: AbortSignal | undefined
+}
+
+const FAILURES_NAMED = 10
+const BACKOFF_FIRST_MS = 50
+
+/**
+ * Iterating gives every result, those decided before as well; each iteration starts anew. Iterations go on where they
+ * were when the node is restarted.
+ */
+export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>, AsyncDisposable {
+  readonly id: string
+  readonly #client: Client
+  readonly #onDispose: 'cancel' | 'leave'
+  readonly #left = new AbortController()
+  readonly #signal: AbortSignal
+
+  constructor({ client }: JobComponents, { id, onDispose, signal }: JobInit) {
+    this.id = id
+    this.#client = client
+    this.#onDispose = onDispose
+    this.#signal = signal === undefined ? this.#left.signal : AbortSignal.any([signal, this.#left.signal])
+    const cancelInPassing = (): void => {
+      // Whoever iterates sees the abort itself; a node that is gone cannot be told.
+      this.cancel().catch(() => undefined)
+    }
+    if (signal?.aborted) cancelInPassing()
+    else signal?.addEventListener('abort', cancelInPassing, { once: true, signal: this.#left.signal })
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<Result<Params, Value>> {
+    return this.results()
+  }
+
+  /** @throws E_JOB_CANCELLED after the last result of a cancelled job, E_NOT_RUNNING when the node stays away */
+  async *results({ order = 'completion', signal }: ResultsOptions = {}): AsyncGenerator<Result<Params, Value>> {
+    const ended = this.#with(signal)
+    let after: number | undefined
+    let delivered = 0
+    const stream = this.#persistent(ended, async function* (this: Job<Params, Value>) {
+      const query = { follow: 'true', order, ...(after === undefined ? {} : { after: String(after) }) }
+      for await (const line of this.#client.lines(API.jobResults(this.id), { query, signal: ended })) {
+        if (line === '') continue
+        const row = resultRowSchema.parse(JSON.parse(line))
+        after = order === 'input' ? row.unit : row.seq
+        delivered += 1
+        yield resultOf<Params, Value>(row)
+      }
+      const { state, accepted, failed } = await this.#info(ended)
+      if (state === 'cancelled') throw new TalkootError('E_JOB_CANCELLED', `job ${this.id.slice(0, 8)} was cancelled`)
+      return state === 'done' && delivered >= accepted + failed
+    })
+    yield* stream
+  }
+
+  /**
+   * Every value in the order of the sweep.
+   * @throws AggregateError with one error a failed unit, its number in `meta.unit`, and E_UNITS_FAILED as its cause
+   */
+  async collect({ signal }: { signal?: AbortSignal } = {}): Promise<Accepted<Params, Value>[]> {
+    const accepted: Accepted<Params, Value>[] = []
+    const failed: Failed<Params>[] = []
+    for await (const result of this.results({ order: 'input', ...(signal === undefined ? {} : { signal }) })) {
+      if (result.status === 'accepted') accepted.push(result)
+      else failed.push(result)
+    }
+    if (failed.length > 0) throw unitsFailed(failed, accepted.length + failed.length)
+    return accepted
+  }
+
+  progress(): Promise<JobInfo> {
+    return this.#info(this.#signal)
+  }
+
+  /** The state now and after each change, at most a few times a second; the last is settled. */
+  async *watch({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<JobSummary> {
+    const ended = this.#with(signal)
+    yield* this.#persistent(ended, async function* (this: Job<Params, Value>) {
+      let settled = false
+      for await (const line of this.#client.lines(API.jobEvents(this.id), { signal: ended })) {
+        if (!line.startsWith('data:')) continue
+        const summary = jobSummarySchema.parse(JSON.parse(line.slice('data:'.length)))
+        settled = summary.state !== 'running'
+        yield summary
+      }
+      return settled
+    })
+  }
+
+  /** Units not decided yet are given up. Does nothing to a job that is settled. */
+  async cancel(): Promise<void> {
+    await this.#client.request(API.job(this.id), jobInfoSchema, { method: 'DELETE' })
+  }
+
+  /** Ends every iteration; cancels a job that still runs if this handle submitted it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#left.signal.aborted) return
+    this.#left.abort(new TalkootError('E_JOB_CANCELLED', `job ${this.id.slice(0, 8)} was left`))
+    if (this.#onDispose === 'leave') return
+    const { state } = await this.#info(undefined)
+    if (state === 'running') await this.cancel()
+  }
+
+  #info(signal: AbortSignal | undefined): Promise<JobInfo> {
+    return this.#client.request(API.job(this.id), jobInfoSchema, { signal })
+  }
+
+  #with(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.#signal : AbortSignal.any([signal, this.#signal])
+  }
+
+  /** Reads a stream again, where it was cut, until it says it is complete or the node stays away too long. */
+  async *#persistent<T>(
+    signal: AbortSignal,
+    read: (this: Job<Params, Value>) => AsyncGenerator<T, boolean>,
+  ): AsyncGenerator<T> {
+    let awaySince: number | undefined
+    let backoffMs = BACKOFF_FIRST_MS
+    for (;;) {
+      try {
+        const stream = read.call(this)
+        for (let next = await stream.next(); ; next = await stream.next()) {
+          if (next.done === true) {
+            if (next.value) return
+            break
+          }
+          awaySince = undefined
+          backoffMs = BACKOFF_FIRST_MS
+          yield next.value
+        }
+      } catch (error) {
+        awaySince ??= performance.now()
+        if (!isLost(error) || performance.now() - awaySince > LIMITS.API_RECONNECT_MAX_MS) throw error
+      }
+      signal.throwIfAborted()
+      await wait(backoffMs * (0.5 + Math.random()), undefined, { signal })
+      backoffMs = Math.min(backoffMs * 2, LIMITS.API_RECONNECT_BACKOFF_MAX_MS)
+    }
+  }
+}
+
+function unitsFailed(failed: readonly Failed<unknown>[], size: number): AggregateError {
+  const errors = failed.map(
+    ({ unit, error }) => new TalkootError(error.code, error.message, { meta: { ...error.meta, unit }, cause: error }),
+  )
+  const named = failed.slice(0, FAILURES_NAMED).map(({ unit, error }) => `${unit} (${error.code})`)
+  const rest = failed.length > named.length ? ` and ${failed.length - named.length} more` : ''
+  const message = `${failed.length} of ${size} units failed: ${named.join(', ')}${rest}`
+  return new AggregateError(errors, message, { cause: new TalkootError('E_UNITS_FAILED', message) })
+}

@@ -1,0 +1,123 @@
+/** The mesh as a scientist sees it: through the node of this machine. */
+
+import { z } from 'zod'
+import {
+  API,
+  blobStoredSchema,
+  type JobRequest,
+  type JobSummary,
+  jobInfoSchema,
+  jobsSchema,
+  type Peers,
+  peersSchema,
+  type Status,
+  statusSchema,
+} from '../protocol/api.ts'
+import { digestOf, type Json } from '../protocol/canonical.ts'
+import { TalkootError } from '../protocol/errors.ts'
+import { sweepSchema } from '../protocol/sweep/schema.ts'
+import { bundleTask } from './bundle.ts'
+import { Client, type ConnectOptions } from './client.ts'
+import { Job } from './job.ts'
+import { type LocalOptions, startLocalNodes } from './local.ts'
+import { type MapOptions, policyOf } from './policy.ts'
+import type { Sweep } from './sweep.ts'
+import type { Task } from './task.ts'
+import type { TaskAt } from './task-at.ts'
+
+export class Mesh implements AsyncDisposable {
+  readonly #client: Client
+  readonly #close: () => Promise<void>
+
+  /** Use `Mesh.connect` or `Mesh.local`. */
+  constructor(client: Client, close: () => Promise<void>) {
+    this.#client = client
+    this.#close = close
+  }
+
+  /**
+   * Through the node that runs on this machine: that of this user, of the state folder `home`, or at `url`.
+   * @throws E_NOT_RUNNING, E_UNAUTHORIZED
+   */
+  static async connect(options: ConnectOptions = {}): Promise<Mesh> {
+    const mesh = new Mesh(new Client(options), async () => undefined)
+    await mesh.status()
+    return mesh
+  }
+
+  /** Nodes of one mesh inside this process, for tests and first steps; disposing of it stops them. */
+  static async local(options: LocalOptions = {}): Promise<Mesh> {
+    const { address, stop } = await startLocalNodes(options)
+    return new Mesh(new Client(address), stop)
+  }
+
+  /**
+   * Runs the task on every point of the sweep.
+   * `task` is an imported `defineTask` object with its `url`, a `taskAt`, or the URL or path of a module: only the last
+   * gives results without types. Leaving the scope of `await using` cancels a job that still runs.
+   * @throws E_TASK_*, E_SWEEP_*, E_JOB_INVALID, and E_JOB_UNPLACEABLE with `meta.clauses` if no known peer can run it
+   */
+  map<Params, Value>(
+    task: Task<Params, Value> | TaskAt<Params, Value>,
+    sweep: Sweep<NoInfer<Params>>,
+    options?: MapOptions,
+  ): Promise<Job<Params, Value>>
+  map<Params>(task: URL | string, sweep: Sweep<Params>, options?: MapOptions): Promise<Job<Params, Json>>
+  async map<Params>(
+    task: Task<Params, unknown> | TaskAt<Params, unknown> | URL | string,
+    sweep: Sweep<Params>,
+    options: MapOptions = {},
+  ): Promise<Job<Params, unknown>> {
+    const { name, queue = false, signal } = options
+    signal?.throwIfAborted()
+    const bundle = await bundleTask(moduleOf(task))
+    const policy = policyOf(options, bundle.agreement)
+    const data = sweepSchema.safeParse(await sweep.toData((bytes) => this.#store(bytes, signal)))
+    if (!data.success) throw new TalkootError('E_SWEEP_INVALID', z.prettifyError(data.error))
+    await this.#store(bundle.source, signal)
+    const body: JobRequest = { task: bundle.ref, sweep: data.data, policy, ...(name === undefined ? {} : { name }) }
+    const query = { queue: String(queue) }
+    const { id } = await this.#client.request(API.jobs, jobInfoSchema, { method: 'POST', query, body, signal })
+    return new Job({ client: this.#client }, { id, onDispose: 'cancel', signal })
+  }
+
+  /** A job submitted before, by its id or a unique prefix. Leaving its scope does not cancel it. @throws E_NOT_FOUND */
+  async attach<Params = Record<string, Json>, Value = Json>(id: string): Promise<Job<Params, Value>> {
+    const info = await this.#client.request(API.job(id), jobInfoSchema)
+    return new Job({ client: this.#client }, { id: info.id, onDispose: 'leave' })
+  }
+
+  /** Newest first. */
+  async jobs(): Promise<JobSummary[]> {
+    return (await this.#client.request(API.jobs, jobsSchema)).jobs
+  }
+
+  /** Peers known, this node among them, and who was turned away. */
+  peers(): Promise<Peers> {
+    return this.#client.request(API.peers, peersSchema)
+  }
+
+  status(): Promise<Status> {
+    return this.#client.request(API.status, statusSchema)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#close()
+  }
+
+  async #store(bytes: Uint8Array, signal: AbortSignal | undefined): Promise<string> {
+    const digest = digestOf(bytes)
+    const body = new Uint8Array(bytes)
+    await this.#client.request(API.blob(digest), blobStoredSchema, { method: 'PUT', body, signal })
+    return digest
+  }
+}
+
+function moduleOf(task: Task<never, unknown> | TaskAt<never, unknown> | URL | string): URL | string {
+  if (typeof task === 'string' || task instanceof URL) return task
+  if (task.url !== undefined) return task.url
+  throw new TalkootError(
+    'E_TASK_INVALID',
+    'the task does not know its module: defineTask({ url: import.meta.url, ... })',
+  )
+}

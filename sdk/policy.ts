@@ -1,0 +1,39 @@
+/** How a job is to be run, as a scientist writes it. */
+
+import { z } from 'zod'
+import { TalkootError } from '../protocol/errors.ts'
+import { type Agree, type Policy, policySchema } from '../protocol/manifest.ts'
+import type { Task, Tolerance } from './task.ts'
+
+type Plain = z.input<typeof policySchema>
+
+/** Every field may be left out; see `policySchema` for what each does, its unit and its default. */
+export type MapOptions = Omit<Plain, 'verify' | 'agree'> & {
+  /** Shown in lists. */
+  name?: string
+  /** `none`: the first result is taken. Else `agree` results that agree, of at most `of` on different peers. */
+  verify?: 'none' | { agree: number; of: number }
+  /** Instead of what the task says. `function` is the one the task module exports. */
+  agree?: 'exact' | 'function' | Tolerance
+  /** Accept the job even if no peer known now could ever run it. */
+  queue?: boolean
+  /** Aborting cancels the job. */
+  signal?: AbortSignal
+}
+
+/** @throws E_JOB_INVALID naming the field */
+export function policyOf(options: MapOptions, ofTask: Task<never, unknown>['agreement']): Policy {
+  const { name: _name, queue: _queue, signal: _signal, verify = 'none', agree = ofTask, ...plain } = options
+  const parsed = policySchema.safeParse({
+    ...plain,
+    verify: verify === 'none' ? { kind: 'none' } : { kind: 'quorum', ...verify },
+    agree: agreeOf(agree),
+  })
+  if (!parsed.success) throw new TalkootError('E_JOB_INVALID', z.prettifyError(parsed.error))
+  return parsed.data
+}
+
+const agreeOf = (
+  agree: 'exact' | 'function' | Tolerance,
+): z.input<typeof policySchema>['agree'] & { kind: Agree['kind'] } =>
+  typeof agree === 'string' ? { kind: agree } : { kind: 'tolerance', ...agree }
