@@ -22,6 +22,10 @@ export type JobSpec = {
   /** True for indices decided before a restart. */
   isSettled(unit: UnitIndex): boolean
   settledCount: number
+  /** How many of the settled ones failed; 0 if not given. */
+  failedCount?: number
+  /** Time since the job was submitted, milliseconds; 0 if not given. The deadline counts from submission. */
+  ageMs?: number
 }
 
 /** The end of one attempt as the core sees it; `digest` names the canonical value. */
@@ -32,8 +36,12 @@ export type AttemptEnd =
 export type SchedulerEvent =
   | { type: 'job.added'; job: JobSpec }
   | { type: 'job.cancelled'; job: JobId }
-  /** A session with the peer is open: it can be given work. `slots` units run there at once. */
-  | { type: 'peer.up'; peer: PeerId; trust: TrustClass; ad: Ad }
+  /**
+   * A session with the peer is open: it can be given work, `ad.cpus` units at once. A second one without `peer.down`
+   * between them means the first session ended. `independence` names what the peer shares with others of one
+   * operator; peers of one class are one voice to a verifier that cares. The peer's own id if not given.
+   */
+  | { type: 'peer.up'; peer: PeerId; trust: TrustClass; ad: Ad; role?: string; independence?: string }
   | { type: 'peer.ad'; peer: PeerId; ad: Ad }
   | { type: 'peer.alive'; peer: PeerId }
   | { type: 'peer.down'; peer: PeerId; code: ErrorCode }
@@ -69,20 +77,32 @@ export type SchedulerEffect =
       a: { digest: string; value: string }
       b: { digest: string; value: string }
     }
-  /** First-hand evidence about a peer, for the ledger: outvoted, lapsed, or its machine failed a unit others ran. */
+  /**
+   * First-hand evidence about a peer, for the ledger. `agreed`: `count` units of this step on which it was of the
+   * accepted group, `unit` null. `outvoted`: another value was accepted for `unit`. `faulty`: it failed `unit`, which
+   * others ran. `lapsed`: it went silent with `count` units of the job in its hands, `unit` null.
+   */
   | {
       type: 'evidence'
       peer: PeerId
       job: JobId
       unit: UnitIndex | null
       kind: 'agreed' | 'outvoted' | 'lapsed' | 'faulty'
+      count: number
     }
   /** The lease lapsed: close the session; a new one may be opened. */
   | { type: 'drop'; peer: PeerId; code: ErrorCode }
   | { type: 'settled'; job: JobId }
 
 /** Why units of a job are not running; one reason each. */
-export type WaitReason = 'no-peer' | 'none-matches' | 'peers-busy' | 'quorum-short' | 'backing-off' | 'peers-refuse'
+export type WaitReason =
+  | 'no-peer'
+  | 'none-matches'
+  | 'peers-busy'
+  | 'quorum-short'
+  | 'backing-off'
+  | 'peers-refuse'
+  | 'comparing'
 
 export type JobProgress = {
   size: number

@@ -1,0 +1,142 @@
+/** Giving units out: who gets how many, of which job, and which ones. */
+
+import { LIMITS } from '../../../protocol/limits.ts'
+import { type Core, freshCount, type Job, type Peer, type Seat, type Unit } from './state.ts'
+import { hand, openUnit } from './units.ts'
+
+/** Of the peers with room, this many are drawn at random and the best ranked of them is served first. */
+const RANK_SAMPLE = 16
+/** The weights of peers are summed again after this long, at the soonest. */
+const WEIGH_MS = 100
+
+/** Fills the peer's windows, a frame of each job in turn. */
+export function refill(core: Core, peer: Peer): void {
+  if (!peer.up) return
+  const { seats } = peer
+  for (let idle = 0; idle < seats.length; ) {
+    peer.turn = (peer.turn + 1) % seats.length
+    const seat = seats[peer.turn]
+    const granted = seat === undefined ? 0 : grant(core, seat)
+    idle = granted > 0 ? 0 : idle + 1
+  }
+  for (const seat of seats) {
+    if (roomOf(core, seat) > 0) seat.job.hungry.add(seat)
+    else seat.job.hungry.delete(seat)
+  }
+}
+
+/** Gives what the job has to those with room for it. */
+export function serve(core: Core, job: Job): void {
+  const aside: Seat[] = []
+  while (job.hungry.size > 0 && hasWork(job)) {
+    const seat = bestOf(core, job)
+    const granted = grant(core, seat)
+    if (granted === 0) aside.push(seat)
+    if (granted === 0 || roomOf(core, seat) === 0) job.hungry.delete(seat)
+  }
+  for (const seat of aside) if (roomOf(core, seat) > 0) job.hungry.add(seat)
+}
+
+/** How many more units the seat may be given now. */
+export function roomOf(core: Core, seat: Seat): number {
+  const { peer, job, window } = seat
+  if (!seat.usable || core.now < seat.restUntil || job.deadlinePassed) return 0
+  const slots = peer.ad.cpus
+  const share = Math.max(2 * slots, Math.floor(LIMITS.PEER_WINDOW_UNITS_MAX / peer.seats.length))
+  const size = Math.min(window.size, share)
+  const held = seat.inFlight.size
+  const room = Math.min(size - held, LIMITS.PEER_WINDOW_UNITS_MAX - peer.inFlight)
+  // Topping up by ones would make frames of one.
+  if (held >= slots && room < size / 4) return 0
+  return Math.max(0, room)
+}
+
+/** What the seat's peer can do, against the others: ends per millisecond, measured or guessed from its slots. */
+export const weightOf = (seat: Seat, perSlot: number): number =>
+  seat.window.rate > 0 ? seat.window.rate : seat.peer.ad.cpus * perSlot
+
+const hasWork = (job: Job): boolean => job.pool.copies > 0 || canOpen(job)
+
+/** Undecided units are bounded: what is begun is finished first. */
+const canOpen = (job: Job): boolean =>
+  job.cursor < job.spec.size &&
+  job.open.size < LIMITS.UNDECIDED_UNITS_MAX &&
+  job.valueBytes < LIMITS.UNDECIDED_VALUES_MAX_BYTES
+
+/** One frame for the seat. Returns how many units are in it. */
+function grant(core: Core, seat: Seat): number {
+  const { peer, job, window } = seat
+  const room = roomOf(core, seat)
+  if (room === 0 || !hasWork(job)) return 0
+  const slots = peer.ad.cpus
+  // The first frame is small, so that first results come early.
+  const frame = window.rate === 0 ? Math.max(1, Math.min(slots, LIMITS.FRAME_UNITS_MAX)) : LIMITS.FRAME_UNITS_MAX
+  const count = Math.min(room, frame, fairShare(core, seat) - seat.inFlight.size)
+  if (count <= 0) return 0
+  if (seat.inFlight.size === 0) {
+    window.ends = 0
+    window.markedAt = core.now
+    seat.lastEndAt = core.now
+  }
+  const units = choose(core, seat, count)
+  if (units.length > 0) core.effects.push({ type: 'run', peer: peer.id, job: job.spec.id, units })
+  return units.length
+}
+
+/**
+ * Guided self-scheduling: nobody holds more than half its share of what is left, by measured rate; but always enough
+ * for its slots. Far from the end this is no bound; near it, windows shrink and nobody waits long for the last peer.
+ */
+function fairShare(core: Core, seat: Seat): number {
+  const { job } = seat
+  if (core.now >= job.weighAt) weigh(core, job)
+  const left = job.pool.copies + freshCount(job) * job.verification.copies
+  const share = weightOf(seat, job.perSlot) / Math.max(job.weight, Number.MIN_VALUE)
+  return Math.max(seat.peer.ad.cpus, Math.ceil((left * Math.min(1, share)) / 2))
+}
+
+function weigh(core: Core, job: Job): void {
+  job.weighAt = core.now + WEIGH_MS
+  let [rate, slots] = [0, 0]
+  for (const seat of job.seats.values()) {
+    if (!seat.usable || seat.window.rate === 0) continue
+    rate += seat.window.rate
+    slots += seat.peer.ad.cpus
+  }
+  job.perSlot = slots === 0 ? 1 : rate / slots
+  job.weight = 0
+  for (const seat of job.seats.values()) if (seat.usable) job.weight += weightOf(seat, job.perSlot)
+}
+
+/** What is begun comes before what is not. */
+function choose(core: Core, seat: Seat, count: number): number[] {
+  const { job, peer } = seat
+  const indices: number[] = []
+  const give = (unit: Unit) => {
+    hand(job, unit, seat, core.now)
+    indices.push(unit.index)
+  }
+  for (const unit of job.pool.draw(peer.slot, count, core.components.random)) give(unit)
+  while (indices.length < count && canOpen(job)) {
+    const index = job.cursor++
+    if (job.restored && job.spec.isSettled(index)) continue
+    give(openUnit(job, index))
+  }
+  return indices
+}
+
+function bestOf(core: Core, job: Job): Seat {
+  let best: Seat | undefined
+  const { random } = core.components
+  const all = job.hungry.size <= RANK_SAMPLE
+  const sample = all ? [...job.hungry] : Array.from({ length: RANK_SAMPLE }, () => job.hungry.draw(random))
+  // From a random place, so that equals are chosen at random.
+  const start = (random.next() >>> 0) % sample.length
+  for (let i = 0; i < sample.length; i++) {
+    const seat = sample[(start + i) % sample.length]
+    if (seat === undefined) continue
+    if (best === undefined || (seat.rank ?? seat.window.rate) > (best.rank ?? best.window.rate)) best = seat
+  }
+  if (best === undefined) throw new RangeError('no peer has room')
+  return best
+}

@@ -1,0 +1,130 @@
+/** What a worker sends back: ends of attempts, units handed back, answers to comparisons. */
+
+import type { AttemptEnd, UnitIndex } from './events.ts'
+import { fail, judge } from './settle.ts'
+import type { Core, Holder, Job, Seat, Unit } from './state.ts'
+import { noteFault, noteGood, rest, updateUsable } from './trust.ts'
+import { giveBack, giveBackAll, holderOf, place, takeOut } from './units.ts'
+import { measure } from './window.ts'
+
+export function hearResults(core: Core, seat: Seat, attempts: readonly AttemptEnd[]): void {
+  const { job } = seat
+  const before = seat.inFlight.size
+  let turnaround = 0
+  for (const end of attempts) {
+    const unit = job.open.get(end.unit)
+    const holder = unit === undefined ? undefined : holderOf(unit, seat)
+    if (unit === undefined || holder === undefined) {
+      // Nobody waits for it: a copy that lost the race, a duplicate, or a unit this peer was never given.
+      if (seat.strays.delete(end.unit)) job.executions += 1
+      continue
+    }
+    if (holder.holding === 'running') turnaround = Math.max(turnaround, core.now - holder.since, 0.01)
+    hearEnd(core, job, unit, holder, end)
+  }
+  const ended = before - seat.inFlight.size
+  if (ended > 0) noteTurnaround(core, seat, before, ended, turnaround)
+}
+
+export function hearHandback(core: Core, seat: Seat, units: readonly UnitIndex[], code: string): void {
+  let given = 0
+  for (const index of units) {
+    const unit = seat.job.open.get(index)
+    const holder = unit === undefined ? undefined : holderOf(unit, seat)
+    if (unit === undefined || holder?.holding !== 'running') continue
+    giveBack(core, unit, holder)
+    given += 1
+  }
+  if (given === 0) return
+  seat.handbacks += 1
+  rest(core, seat, seat.handbacks, code)
+}
+
+/** Refusals that the same ad would bring again. */
+const FINAL_REFUSALS: ReadonlySet<string> = new Set([
+  'E_ROLE',
+  'E_OWN_LIMITS',
+  'E_ROOT',
+  'E_NO_OS_SANDBOX',
+  'E_RUNTIME_MISSING',
+  'E_RUNTIME_VERSION',
+  'E_PROTOCOL_VERSION',
+  'E_JOB_INVALID',
+  'E_TASK_INVALID',
+  'E_NOT_MEMBER',
+])
+
+/** The peer does not run the job: its units go elsewhere, and it is asked again later or when its ad changes. */
+export function hearRefusal(core: Core, seat: Seat, code: string, retryAfterMs: number | null): void {
+  giveBackAll(core, seat)
+  if (FINAL_REFUSALS.has(code)) {
+    seat.refusal = code
+    updateUsable(core, seat)
+    return
+  }
+  seat.refusals += 1
+  rest(core, seat, seat.refusals, code, retryAfterMs ?? 0)
+}
+
+export function hearCompared(core: Core, job: Job, index: UnitIndex, pair: string, same: boolean): void {
+  const unit = job.open.get(index)
+  if (unit === undefined || unit.asked === null || !unit.asked.delete(pair)) return
+  unit.answers ??= new Map()
+  unit.answers.set(pair, same)
+  if (unit.asked.size > 0) return
+  job.comparing -= 1
+  judge(core, job, unit, null)
+}
+
+/** One attempt of an open unit came to its end. The first word of a peer stays. */
+function hearEnd(core: Core, job: Job, unit: Unit, holder: Holder, end: AttemptEnd): void {
+  const { seat } = holder
+  const { holding } = holder
+  if (holding === 'voiced' || holding === 'failed') return
+  job.executions += 1
+  unit.ended += 1
+  if (seat.distrusted) {
+    takeOut(unit, holder, 'gone')
+    return
+  }
+  if (holding === 'gone' && unit.spare > 0) unit.spare -= 1
+  if (end.ok) {
+    takeOut(unit, holder, 'voiced')
+    const kept = job.verification.keepsValues ? end.value : ''
+    holder.said = { ok: true, digest: end.digest, value: kept }
+    job.valueBytes += kept.length
+    noteGood(seat)
+    judge(core, job, unit, end)
+    return
+  }
+  job.scarred.add(unit)
+  const { code, message, blame } = end
+  const repeatable = blame === 'program' || blame === 'memory'
+  if (repeatable) {
+    takeOut(unit, holder, 'voiced')
+    holder.said = { ok: false, code, message, blame }
+  } else {
+    takeOut(unit, holder, 'failed')
+    if (blame === 'machine') {
+      holder.faulty = true
+      noteFault(core, seat, code)
+    }
+  }
+  if (!repeatable || job.verification.copies === 1) unit.failures += 1
+  if (repeatable) judge(core, job, unit, null)
+  if (job.open.get(unit.index) !== unit) return
+  if (unit.failures > job.policy.retries) {
+    fail(core, job, unit, end)
+    return
+  }
+  place(job, unit)
+  core.stirred.add(job)
+}
+
+function noteTurnaround(core: Core, seat: Seat, before: number, ended: number, turnaroundMs: number): void {
+  const { window, job } = seat
+  const full = before * 2 >= window.size
+  measure(window, ended, turnaroundMs, seat.peer.ad.cpus, full, core.now)
+  job.turnaroundMs = job.turnaroundMs === 0 ? turnaroundMs : job.turnaroundMs * 0.9 + turnaroundMs * 0.1
+  seat.lastEndAt = core.now
+}

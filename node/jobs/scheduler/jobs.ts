@@ -1,0 +1,85 @@
+/** A job comes, runs out of time, or is called off. */
+
+import { LIMITS } from '../../../protocol/limits.ts'
+import { Bag } from './bag.ts'
+import type { JobSpec } from './events.ts'
+import { roomOf } from './grants.ts'
+import { Pool } from './pool.ts'
+import { takeSeat } from './sessions.ts'
+import { endJob, fail } from './settle.ts'
+import type { Core, Job } from './state.ts'
+import { openUnit } from './units.ts'
+
+/** @throws E_EXPRESSION, and changes nothing then */
+export function addJob(core: Core, spec: JobSpec): void {
+  if (core.jobs.has(spec.id)) return
+  const { policy } = spec
+  const failed = spec.failedCount ?? 0
+  const job: Job = {
+    spec,
+    policy,
+    matched: core.components.match(policy),
+    verification: core.components.verification(policy),
+    cursor: 0,
+    open: new Map(),
+    pool: new Pool(),
+    seats: new Map(),
+    hungry: new Bag(),
+    scarred: new Set(),
+    usable: 0,
+    accepted: spec.settledCount - failed,
+    failed,
+    running: 0,
+    executions: 0,
+    disagreements: 0,
+    comparing: 0,
+    valueBytes: 0,
+    turnaroundMs: 0,
+    weight: 0,
+    weighAt: 0,
+    perSlot: 1,
+    restored: spec.settledCount > 0,
+    watching: false,
+    deadlinePassed: false,
+  }
+  core.jobs.set(spec.id, job)
+  for (const peer of core.peers.values()) {
+    if (!peer.up) continue
+    const seat = takeSeat(core, job, peer)
+    if (roomOf(core, seat) > 0) job.hungry.add(seat)
+  }
+  core.stirred.add(job)
+  core.decided.add(job)
+  if (policy.deadlineMs > 0) {
+    core.timers.set(core.now + Math.max(0, policy.deadlineMs - (spec.ageMs ?? 0)), { kind: 'deadline', job })
+  }
+}
+
+export function cancelJob(core: Core, job: Job): void {
+  for (const seat of job.seats.values()) {
+    if (seat.inFlight.size === 0) continue
+    core.effects.push({ type: 'revoke', peer: seat.peer.id, job: job.spec.id, units: null })
+    seat.peer.inFlight -= seat.inFlight.size
+  }
+  endJob(core, job)
+}
+
+/** Fails what is undecided, SETTLED_PER_STEP_MAX units a step. True if more is left for the next step. */
+export function passDeadline(core: Core, job: Job): boolean {
+  job.deadlinePassed = true
+  const failure = { code: 'E_DEADLINE', message: 'the deadline of the job passed', blame: 'time' } as const
+  let left: number = LIMITS.SETTLED_PER_STEP_MAX
+  for (const unit of job.open.values()) {
+    if (left-- === 0) break
+    fail(core, job, unit, failure)
+  }
+  while (left > 0 && job.cursor < job.spec.size) {
+    const index = job.cursor++
+    if (job.restored && job.spec.isSettled(index)) continue
+    fail(core, job, openUnit(job, index), failure)
+    left -= 1
+  }
+  const more = job.open.size > 0 || job.cursor < job.spec.size
+  if (more) core.timers.set(core.now, { kind: 'deadline', job })
+  return more
+}

@@ -1,0 +1,174 @@
+/**
+ * The scheduler core: a deterministic reducer from events to effects. It never waits, reads no clock and draws chance
+ * only from the generator it is given, so that production, tests and the simulator run the same code.
+ *
+ * @example
+ * const scheduler = createScheduler({ random: xoroshiro128plus(seed) })
+ * for (const effect of scheduler.step({ type: 'job.added', job }, now)) perform(effect)
+ * const wake = scheduler.nextWake() // then: step({ type: 'tick' }, wake)
+ */
+
+import type { RandomGenerator } from 'pure-rand/types/RandomGenerator'
+import { compilePolicy } from '../matching/policy.ts'
+import { createVerification } from '../verification/quorum.ts'
+import { pairKey } from '../verification/verification.ts'
+import type { JobProgress, SchedulerEffect, SchedulerEvent } from './events.ts'
+import { refill, serve } from './grants.ts'
+import { hearCompared, hearHandback, hearRefusal, hearResults } from './hear.ts'
+import { addJob, cancelJob, passDeadline } from './jobs.ts'
+import { lease } from './lease.ts'
+import { progressOf } from './progress.ts'
+import { checkLeases, peerAd, peerDown, peerUp } from './sessions.ts'
+import { finishIfSettled, judge } from './settle.ts'
+import type { Core, Peer, SchedulerComponents, Seat } from './state.ts'
+import { checkStragglers, watchStragglers } from './stragglers.ts'
+import { Timers } from './timers.ts'
+import { flush } from './trust.ts'
+
+export interface Scheduler {
+  /** Takes one event in at `now` (milliseconds, never falling) and says what is to be done, in this order. @throws E_EXPRESSION on `job.added` */
+  step(event: SchedulerEvent, now: number): SchedulerEffect[]
+  /** When to `tick`, if no other event comes first; null: never. */
+  nextWake(): number | null
+  /** Null for a job never added, or ended long ago. */
+  progress(job: string): JobProgress | null
+  /** How each peer stands to the job: for `explain` and tests. */
+  seats(job: string): SeatView[]
+  /** What is held in memory, for tests of its bounds. */
+  load(): { jobs: number; peers: number; undecidedUnits: number; inFlight: number; timers: number }
+}
+
+export type SeatView = {
+  peer: string
+  up: boolean
+  fits: boolean
+  inFlight: number
+  window: number
+  agreed: number
+  outvoted: number
+  distrusted: boolean
+  refusal: string | null
+  /** Resting until then, and the code that brought it; null: not resting. */
+  rest: { until: number; code: string } | null
+}
+
+export type SchedulerInit = { random: RandomGenerator } & Partial<SchedulerComponents>
+
+export function createScheduler(init: SchedulerInit): Scheduler {
+  const core: Core = {
+    components: { match: compilePolicy, verification: createVerification, lease, ...init },
+    jobs: new Map(),
+    peers: new Map(),
+    timers: new Timers(),
+    now: 0,
+    effects: [],
+    touched: new Set(),
+    stirred: new Set(),
+    shrunk: new Set(),
+    decided: new Set(),
+    refills: new Set(),
+    ended: new Map(),
+    nextSlot: 0,
+    leaseTimerSet: false,
+  }
+  return {
+    step: (event, now) => step(core, event, now),
+    nextWake: () => core.timers.nextAt,
+    progress: (id) => {
+      const job = core.jobs.get(id)
+      return job === undefined ? (core.ended.get(id) ?? null) : progressOf(core, job)
+    },
+    seats: (id) => [...(core.jobs.get(id)?.seats.values() ?? [])].map((seat) => viewOf(core, seat)),
+    load: () => loadOf(core),
+  }
+}
+
+function step(core: Core, event: SchedulerEvent, now: number): SchedulerEffect[] {
+  core.now = Math.max(core.now, now)
+  core.effects = []
+  take(core, event)
+  for (let due = core.timers.take(core.now); due !== null; due = core.timers.take(core.now)) {
+    if (due.kind === 'lease') checkLeases(core)
+    else if (due.kind === 'rested') core.refills.add(due.seat.peer)
+    else if (core.jobs.get(due.job.spec.id) !== due.job) continue
+    else if (due.kind === 'stragglers') checkStragglers(core, due.job)
+    else if (passDeadline(core, due.job)) break
+  }
+  settleAndServe(core)
+  return core.effects
+}
+
+function take(core: Core, event: SchedulerEvent): void {
+  if ('peer' in event) takeFromPeer(core, event)
+  else if (event.type === 'job.added') addJob(core, event.job)
+  else if (event.type !== 'tick') {
+    const job = core.jobs.get(event.job)
+    if (job === undefined) return
+    if (event.type === 'job.cancelled') cancelJob(core, job)
+    else hearCompared(core, job, event.unit, pairKey(event.a, event.b), event.same)
+  }
+}
+
+/** Anything a peer says is a sign of life. */
+function takeFromPeer(core: Core, event: Extract<SchedulerEvent, { peer: string }>): void {
+  const peer = core.peers.get(event.peer)
+  if (peer !== undefined) {
+    peer.heardAt = core.now
+    if (event.type !== 'peer.alive') core.refills.add(peer)
+  }
+  if (event.type === 'peer.up') peerUp(core, event)
+  else if (peer === undefined) return
+  else if (event.type === 'peer.ad') peerAd(core, peer, event.ad)
+  else if (event.type === 'peer.down') peerDown(core, peer)
+  else if (event.type !== 'peer.alive') takeFromSeat(core, peer, event)
+}
+
+type WorkEvent = Extract<SchedulerEvent, { type: 'results' | 'handback' | 'job.refused' }>
+
+function takeFromSeat(core: Core, peer: Peer, event: WorkEvent): void {
+  const seat = core.jobs.get(event.job)?.seats.get(peer.id)
+  if (seat === undefined) return
+  if (event.type === 'results') hearResults(core, seat, event.attempts)
+  else if (event.type === 'handback') hearHandback(core, seat, event.units, event.code)
+  else hearRefusal(core, seat, event.code, event.retryAfterMs)
+}
+
+/** What the event set in motion: units judged again, jobs ended, room filled, work given to whoever has room. */
+function settleAndServe(core: Core): void {
+  for (const job of core.shrunk) {
+    core.shrunk.delete(job)
+    for (const unit of [...job.scarred]) if (job.open.get(unit.index) === unit) judge(core, job, unit, null)
+  }
+  for (const seat of core.touched) flush(core, seat)
+  core.touched.clear()
+  for (const job of core.decided) finishIfSettled(core, job)
+  core.decided.clear()
+  for (const peer of core.refills) refill(core, peer)
+  core.refills.clear()
+  for (const job of core.stirred) serve(core, job)
+  core.stirred.clear()
+  for (const job of core.jobs.values()) watchStragglers(core, job)
+}
+
+function viewOf(core: Core, seat: Seat): SeatView {
+  const { peer, fits, inFlight, window, agreed, outvoted, distrusted, refusal } = seat
+  return {
+    peer: peer.id,
+    up: peer.up,
+    fits,
+    inFlight: inFlight.size,
+    window: window.size,
+    agreed,
+    outvoted,
+    distrusted,
+    refusal,
+    rest: core.now < seat.restUntil ? { until: seat.restUntil, code: seat.restCode ?? '' } : null,
+  }
+}
+
+function loadOf(core: Core): ReturnType<Scheduler['load']> {
+  let [undecidedUnits, inFlight] = [0, 0]
+  for (const job of core.jobs.values()) undecidedUnits += job.open.size
+  for (const peer of core.peers.values()) inFlight += peer.inFlight
+  return { jobs: core.jobs.size, peers: core.peers.size, undecidedUnits, inFlight, timers: core.timers.size }
+}

@@ -1,0 +1,176 @@
+/** Peers come, change, go silent and leave. */
+
+import type { Ad } from '../../../protocol/ad.ts'
+import { LIMITS } from '../../../protocol/limits.ts'
+import type { SchedulerEvent } from './events.ts'
+import type { Core, Job, Peer, Seat } from './state.ts'
+import { rest, updateUsable } from './trust.ts'
+import { giveBackAll, revoke } from './units.ts'
+import { openWindow } from './window.ts'
+
+/** A unit may run for its whole timeout; a peer that ends nothing for this much longer has lost its units. */
+export const STALL_GRACE_MS = 10_000
+
+export function peerUp(core: Core, event: Extract<SchedulerEvent, { type: 'peer.up' }>): void {
+  const known = core.peers.get(event.peer)
+  if (known?.up) peerDown(core, known)
+  const peer = known ?? newPeer(core, event)
+  peer.trust = event.trust
+  peer.role = event.role ?? ''
+  peer.independence = event.independence ?? event.peer
+  peer.up = true
+  peer.heardAt = core.now
+  for (const job of core.jobs.values()) takeSeat(core, job, peer)
+  peerAd(core, peer, event.ad)
+  for (const seat of peer.seats) {
+    seat.window = openWindow(peer.ad.cpus, core.now)
+    seat.strays.clear()
+  }
+  watchLeases(core)
+}
+
+/** A refusal stands until the ad says something else than before. */
+export function peerAd(core: Core, peer: Peer, ad: Ad): void {
+  const changed = offerOf(peer.ad) !== offerOf(ad)
+  peer.ad = ad
+  for (const seat of peer.seats) {
+    if (changed) seat.refusal = null
+    match(core, seat)
+  }
+  core.refills.add(peer)
+}
+
+/** The session is over: its units go elsewhere, what it says later on another session still counts. */
+export function peerDown(core: Core, peer: Peer): void {
+  if (!peer.up) return
+  peer.up = false
+  for (const seat of peer.seats) {
+    giveBackAll(core, seat)
+    updateUsable(core, seat)
+  }
+  forget(core)
+}
+
+/** A new job's seat for a peer, or the one the peer left. */
+export function takeSeat(core: Core, job: Job, peer: Peer): Seat {
+  const known = job.seats.get(peer.id)
+  if (known !== undefined) return known
+  const seat: Seat = {
+    peer,
+    job,
+    fits: false,
+    rank: null,
+    refusal: null,
+    restUntil: Number.NEGATIVE_INFINITY,
+    restCode: null,
+    faults: 0,
+    handbacks: 0,
+    refusals: 0,
+    inFlight: new Map(),
+    strays: new Set(),
+    window: openWindow(peer.ad.cpus, core.now),
+    named: 0,
+    agreed: 0,
+    outvoted: 0,
+    distrusted: false,
+    usable: false,
+    lastEndAt: core.now,
+    agreedNow: 0,
+    revokedNow: [],
+  }
+  job.seats.set(peer.id, seat)
+  peer.seats.push(seat)
+  match(core, seat)
+  return seat
+}
+
+/** Looks for peers that went silent, and for those that live but end nothing. */
+export function checkLeases(core: Core): void {
+  core.leaseTimerSet = false
+  const { lease } = core.components
+  for (const peer of core.peers.values()) {
+    if (!peer.up) continue
+    if (lease.lapsed(core.now - peer.heardAt)) lapse(core, peer)
+    else for (const seat of peer.seats) takeBackStalled(core, seat)
+  }
+  watchLeases(core)
+}
+
+export function watchLeases(core: Core): void {
+  if (core.leaseTimerSet) return
+  let oldest = Number.POSITIVE_INFINITY
+  for (const peer of core.peers.values()) if (peer.up) oldest = Math.min(oldest, peer.heardAt)
+  if (oldest === Number.POSITIVE_INFINITY) return
+  const at = Math.max(oldest + core.components.lease.leaseMs, core.now + 1)
+  core.timers.set(at, { kind: 'lease' })
+  core.leaseTimerSet = true
+}
+
+function lapse(core: Core, peer: Peer): void {
+  for (const seat of peer.seats) {
+    if (seat.inFlight.size === 0) continue
+    const { size: count } = seat.inFlight
+    core.effects.push({
+      type: 'evidence',
+      peer: peer.id,
+      job: seat.job.spec.id,
+      unit: null,
+      kind: 'lapsed',
+      count,
+    })
+  }
+  core.effects.push({ type: 'drop', peer: peer.id, code: 'E_LEASE_LAPSED' })
+  peerDown(core, peer)
+}
+
+function takeBackStalled(core: Core, seat: Seat): void {
+  const [oldest] = seat.inFlight.keys()
+  if (oldest === undefined || core.now - seat.lastEndAt < seat.job.policy.timeoutMs + STALL_GRACE_MS) return
+  for (const unit of seat.inFlight.keys()) revoke(core, seat, unit)
+  giveBackAll(core, seat)
+  seat.handbacks += 1
+  rest(core, seat, seat.handbacks, 'E_TIMEOUT')
+}
+
+function newPeer(core: Core, { peer: id, trust, ad }: Extract<SchedulerEvent, { type: 'peer.up' }>): Peer {
+  const peer: Peer = {
+    id,
+    slot: core.nextSlot++,
+    trust,
+    role: '',
+    independence: id,
+    ad,
+    up: false,
+    heardAt: core.now,
+    seats: [],
+    turn: 0,
+    inFlight: 0,
+  }
+  core.peers.set(id, peer)
+  return peer
+}
+
+function match(core: Core, seat: Seat): void {
+  const { id, ad, trust, role } = seat.peer
+  const candidate = { id, ad, trust, role }
+  seat.fits = seat.job.matched.fits(candidate)
+  seat.rank = seat.fits ? seat.job.matched.rank(candidate) : null
+  updateUsable(core, seat)
+}
+
+/** What an ad offers, without what changes from one ad to the next by itself. */
+function offerOf(ad: Ad): string {
+  const { seq: _seq, ttlMs: _ttl, freeSlots: _free, addresses: _addresses, reach: _reach, speed: _speed, ...offer } = ad
+  return JSON.stringify(offer)
+}
+
+/** Peers that left are remembered while any open unit names them, and beyond that up to a bound. */
+function forget(core: Core): void {
+  if (core.peers.size <= LIMITS.ADS_KNOWN_MAX) return
+  for (const peer of core.peers.values()) {
+    if (core.peers.size <= LIMITS.ADS_KNOWN_MAX) return
+    if (peer.up || peer.seats.some((seat) => seat.named > 0)) continue
+    core.peers.delete(peer.id)
+    for (const seat of peer.seats) seat.job.seats.delete(peer.id)
+  }
+}

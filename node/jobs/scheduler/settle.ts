@@ -1,0 +1,164 @@
+/** From voices to an outcome: each unit is decided once, and everything that hung on it is let go. */
+
+import { type ErrorCode, isErrorCode } from '../../../protocol/errors.ts'
+import { LIMITS } from '../../../protocol/limits.ts'
+import type { Blame } from '../../../protocol/work.ts'
+import { type JudgedVoice, pairKey, type Verdict } from '../verification/verification.ts'
+import { progressOf } from './progress.ts'
+import { type Core, type Job, settledCount, type Unit, voicesOf } from './state.ts'
+import { noteAgreed, noteFaulty, noteOutvoted } from './trust.ts'
+import { othersFor, place, revoke, takeOut } from './units.ts'
+
+type Failure = { code: string; message: string; blame: Blame }
+
+const NO_ANSWERS: ReadonlyMap<string, boolean> = new Map()
+
+/** Looks at everything heard about a unit and does what follows. `value` is the newest heard, if any. */
+export function judge(core: Core, job: Job, unit: Unit, heard: { digest: string; value: string } | null): void {
+  const verdict = job.verification.judge(trustedVoices(unit), unit.answers ?? NO_ANSWERS, othersFor(job, unit))
+  switch (verdict.kind) {
+    case 'accepted':
+      accept(core, job, unit, verdict, heard)
+      break
+    case 'failed':
+      agreeOnFailure(core, job, unit, verdict)
+      break
+    case 'impossible':
+      disagree(core, job, unit)
+      break
+    case 'compare':
+      compare(core, job, unit, verdict.pairs)
+      keepOpen(core, job, unit, 0)
+      break
+    case 'needs':
+      keepOpen(core, job, unit, verdict.copies)
+  }
+}
+
+/** The unit stays open for that many further voices. */
+function keepOpen(core: Core, job: Job, unit: Unit, copies: number): void {
+  unit.needs = copies
+  place(job, unit)
+  if (unit.missing > 0) core.stirred.add(job)
+}
+
+function disagree(core: Core, job: Job, unit: Unit): void {
+  job.disagreements += 1
+  const message = `${unit.ended} peers ran this unit and too few of them found the same`
+  fail(core, job, unit, { code: 'E_NO_QUORUM', message, blame: 'disagreement' })
+}
+
+/** Decides the unit as failed. */
+export function fail(core: Core, job: Job, unit: Unit, { code, message, blame }: Failure): void {
+  job.failed += 1
+  const known: ErrorCode = isErrorCode(code) ? code : 'E_RETRIES'
+  const voices = voicesOf(unit)
+  const { index, ended: attempts } = unit
+  core.effects.push({ type: 'failed', job: job.spec.id, unit: index, code: known, message, blame, voices, attempts })
+  close(core, job, unit)
+}
+
+/** The job has no more to decide. */
+export function endJob(core: Core, job: Job): void {
+  core.ended.set(job.spec.id, progressOf(core, job))
+  for (const id of core.ended.keys()) {
+    if (core.ended.size <= LIMITS.JOBS_ACTIVE_MAX) break
+    core.ended.delete(id)
+  }
+  core.jobs.delete(job.spec.id)
+  for (const seat of job.seats.values()) {
+    seat.peer.seats.splice(seat.peer.seats.indexOf(seat), 1)
+    core.refills.add(seat.peer)
+  }
+  for (const jobs of [core.stirred, core.shrunk, core.decided]) jobs.delete(job)
+}
+
+export function finishIfSettled(core: Core, job: Job): void {
+  if (settledCount(job) < job.spec.size) return
+  core.effects.push({ type: 'settled', job: job.spec.id })
+  endJob(core, job)
+}
+
+function trustedVoices(unit: Unit): JudgedVoice[] {
+  const voices: JudgedVoice[] = []
+  for (const { seat, said } of unit.holders) {
+    if (said === null || seat.distrusted) continue
+    const { id, trust, independence } = seat.peer
+    voices.push({ peer: id, trust, independence, said })
+  }
+  return voices
+}
+
+function accept(
+  core: Core,
+  job: Job,
+  unit: Unit,
+  { digest, agreed, against }: Extract<Verdict, { kind: 'accepted' }>,
+  heard: { digest: string; value: string } | null,
+): void {
+  const value = heard?.digest === digest ? heard.value : keptValue(job, unit, digest)
+  const { index, ended: attempts } = unit
+  job.accepted += 1
+  core.effects.push({ type: 'accepted', job: job.spec.id, unit: index, value, voices: voicesOf(unit), attempts })
+  if (agreed.length > 1) for (const peer of agreed) noteAgreed(core, job.seats.get(peer))
+  if (against.length > 0) job.disagreements += 1
+  for (const { seat, said, faulty } of unit.holders) {
+    if (faulty || said?.ok === false) noteFaulty(core, seat, index)
+  }
+  close(core, job, unit)
+  for (const peer of against) {
+    const seat = job.seats.get(peer)
+    if (unit.holders.some((holder) => holder.seat === seat && holder.said?.ok)) noteOutvoted(core, seat, index)
+  }
+}
+
+function keptValue(job: Job, unit: Unit, digest: string): string {
+  if (job.verification.keepsValues) {
+    for (const { said } of unit.holders) if (said?.ok && said.digest === digest) return said.value
+  }
+  throw new RangeError('a verifier that keeps no values accepted one that was not just heard')
+}
+
+function agreeOnFailure(core: Core, job: Job, unit: Unit, verdict: Extract<Verdict, { kind: 'failed' }>): void {
+  const { agreed, against, failure } = verdict
+  if (agreed.length > 1) for (const peer of agreed) noteAgreed(core, job.seats.get(peer))
+  if (against.length > 0) job.disagreements += 1
+  fail(core, job, unit, failure)
+  for (const peer of against) noteOutvoted(core, job.seats.get(peer), unit.index)
+}
+
+function compare(core: Core, job: Job, unit: Unit, pairs: [string, string][]): void {
+  unit.asked ??= new Set()
+  if (unit.asked.size === 0) job.comparing += 1
+  for (const [a, b] of pairs) {
+    const key = pairKey(a, b)
+    if (unit.asked.has(key)) continue
+    unit.asked.add(key)
+    core.effects.push({
+      type: 'compare',
+      job: job.spec.id,
+      unit: unit.index,
+      a: { digest: a, value: keptValue(job, unit, a) },
+      b: { digest: b, value: keptValue(job, unit, b) },
+    })
+  }
+}
+
+/** Lets go of a decided unit; copies of it that still run are not wanted any more. */
+function close(core: Core, job: Job, unit: Unit): void {
+  core.decided.add(job)
+  job.open.delete(unit.index)
+  job.scarred.delete(unit)
+  job.pool.place(unit, 0)
+  if (unit.asked !== null && unit.asked.size > 0) job.comparing -= 1
+  for (const holder of unit.holders) {
+    const { seat } = holder
+    seat.named -= 1
+    if (holder.said?.ok) job.valueBytes -= holder.said.value.length
+    if (holder.holding !== 'running') continue
+    takeOut(unit, holder, 'gone')
+    seat.strays.add(unit.index)
+    revoke(core, seat, unit.index)
+    core.refills.add(seat.peer)
+  }
+}

@@ -1,0 +1,183 @@
+/** What the scheduler core holds in memory. Grows with peers and undecided units only, never with the sweep. */
+
+import type { RandomGenerator } from 'pure-rand/types/RandomGenerator'
+import type { Ad } from '../../../protocol/ad.ts'
+import type { Policy } from '../../../protocol/manifest.ts'
+import type { MatchedPolicy } from '../matching/policy.ts'
+import type { JudgedVoice, Verification } from '../verification/verification.ts'
+import type { Bag } from './bag.ts'
+import type { JobProgress, JobSpec, PeerId, SchedulerEffect, TrustClass, UnitIndex, Voice } from './events.ts'
+import type { LeasePolicy } from './lease.ts'
+import type { Bucket, Pool } from './pool.ts'
+import type { Timers } from './timers.ts'
+import type { Window } from './window.ts'
+
+export type SchedulerComponents = {
+  /** The only source of chance: who is given what. The same generator and events give the same effects. */
+  random: RandomGenerator
+  /** Compiles `require` and `rank`. @throws E_EXPRESSION */
+  match: (policy: Policy) => MatchedPolicy
+  /** How the results of a job are verified. */
+  verification: (policy: Policy) => Verification
+  /** When a silent peer has lost its units. */
+  lease: LeasePolicy
+}
+
+export type Core = {
+  readonly components: SchedulerComponents
+  readonly jobs: Map<string, Job>
+  readonly peers: Map<PeerId, Peer>
+  readonly timers: Timers
+  now: number
+  /** Effects of this step, in the order they happened. */
+  effects: SchedulerEffect[]
+  /** Seats with evidence or revocations to say at the end of this step. */
+  readonly touched: Set<Seat>
+  /** Jobs that gained work others could do in this step. */
+  readonly stirred: Set<Job>
+  /** Jobs that lost a usable peer in this step. */
+  readonly shrunk: Set<Job>
+  /** Jobs with units decided in this step. */
+  readonly decided: Set<Job>
+  /** Peers that may have room for more. */
+  readonly refills: Set<Peer>
+  /** Last figures of jobs that are settled or cancelled, oldest first; JOBS_ACTIVE_MAX of them. */
+  readonly ended: Map<string, JobProgress>
+  nextSlot: number
+  leaseTimerSet: boolean
+}
+
+/** A peer, up or remembered. */
+export type Peer = {
+  id: PeerId
+  /** A small number that stands for the peer in bucket keys; never given twice. */
+  slot: number
+  trust: TrustClass
+  role: string
+  independence: string
+  ad: Ad
+  up: boolean
+  heardAt: number
+  /** Its seats in the jobs at hand, and whose turn it is. */
+  seats: Seat[]
+  turn: number
+  inFlight: number
+}
+
+/** One peer's place in one job. */
+export type Seat = {
+  readonly peer: Peer
+  readonly job: Job
+  fits: boolean
+  rank: number | null
+  /** A refusal that stands until the peer's ad changes. */
+  refusal: string | null
+  /** No units before this time. */
+  restUntil: number
+  /** What the rest was for. */
+  restCode: string | null
+  /** Rises by FAULT_WEIGHT with a fault and falls by one with a good result. */
+  faults: number
+  handbacks: number
+  refusals: number
+  /** Units in its hands, oldest first. */
+  readonly inFlight: Map<UnitIndex, Unit>
+  /** Units taken back from it that it may still be running. */
+  readonly strays: Set<UnitIndex>
+  window: Window
+  /** Undecided units that name it. */
+  named: number
+  agreed: number
+  outvoted: number
+  /** Outvoted too often: its word counts no more in this job. */
+  distrusted: boolean
+  usable: boolean
+  lastEndAt: number
+  agreedNow: number
+  revokedNow: UnitIndex[]
+}
+
+export type Job = {
+  readonly spec: JobSpec
+  readonly policy: Policy
+  readonly matched: MatchedPolicy
+  readonly verification: Verification
+  /** The next unit never given out: those before it are open or settled. */
+  cursor: number
+  /** Units given out and undecided. */
+  readonly open: Map<UnitIndex, Unit>
+  /** Open units that need a further copy. */
+  readonly pool: Pool
+  readonly seats: Map<PeerId, Seat>
+  /** Seats that could take more than there was to give. */
+  readonly hungry: Bag<Seat>
+  /** Open units with failures: looked at again when peers go. */
+  readonly scarred: Set<Unit>
+  /** Seats that can be given units, now or after a rest. */
+  usable: number
+  accepted: number
+  failed: number
+  running: number
+  executions: number
+  disagreements: number
+  comparing: number
+  valueBytes: number
+  /** Typical time from giving a unit out to its end, milliseconds; 0: not known. */
+  turnaroundMs: number
+  /** Sum of the weights of usable seats, and when it is next worked out. */
+  weight: number
+  weighAt: number
+  /** Ends per millisecond and slot, of the peers measured; 1 while none is. */
+  perSlot: number
+  /** Some units were settled before a restart. */
+  readonly restored: boolean
+  watching: boolean
+  deadlinePassed: boolean
+}
+
+/** How a peer stands to one open unit. */
+export type Holding = 'running' | 'gone' | 'failed' | 'voiced'
+
+export type Holder = {
+  readonly seat: Seat
+  holding: Holding
+  since: number
+  said: JudgedVoice['said'] | null
+  /** It failed the unit by a fault of the machine. */
+  faulty: boolean
+}
+
+export type Unit = {
+  readonly index: UnitIndex
+  readonly holders: Holder[]
+  /** Copies running or wanted so that it can be decided. */
+  needs: number
+  /** Copies beyond those, for stragglers. */
+  spare: number
+  spared: number
+  running: number
+  /** Ends heard, of any kind. */
+  ended: number
+  failures: number
+  /** Copies to give out, when it is in the pool. */
+  missing: number
+  bucket: Bucket | null
+  place: number
+  /** Answers to compare effects, and the pairs asked for and not answered yet. */
+  answers: Map<string, boolean> | null
+  asked: Set<string> | null
+}
+
+export const settledCount = (job: Job): number => job.accepted + job.failed
+
+/** Units never given out and not settled. */
+export const freshCount = (job: Job): number => job.spec.size - settledCount(job) - job.open.size
+
+export const voicesOf = (unit: Unit): Voice[] =>
+  unit.holders
+    .filter((holder) => holder.said !== null)
+    .map(({ seat, said }) =>
+      said?.ok
+        ? { peer: seat.peer.id, digest: said.digest, code: null }
+        : { peer: seat.peer.id, digest: null, code: said?.code ?? null },
+    )

@@ -1,0 +1,103 @@
+/** One unit between hands: given out, taken back, waiting for a further copy. */
+
+import type { Core, Holder, Job, Seat, Unit } from './state.ts'
+
+/** A unit is given out for the first time. */
+export function openUnit(job: Job, index: number): Unit {
+  const unit: Unit = {
+    index,
+    holders: [],
+    needs: job.verification.copies,
+    spare: 0,
+    spared: 0,
+    running: 0,
+    ended: 0,
+    failures: 0,
+    missing: 0,
+    bucket: null,
+    place: 0,
+    answers: null,
+    asked: null,
+  }
+  job.open.set(index, unit)
+  return unit
+}
+
+export function holderOf(unit: Unit, seat: Seat): Holder | undefined {
+  for (const holder of unit.holders) if (holder.seat === seat) return holder
+  return undefined
+}
+
+/** The unit goes into the seat's hands. */
+export function hand(job: Job, unit: Unit, seat: Seat, now: number): void {
+  const known = holderOf(unit, seat)
+  if (known === undefined) {
+    unit.holders.push({ seat, holding: 'running', since: now, said: null, faulty: false })
+    seat.named += 1
+  } else {
+    known.holding = 'running'
+    known.since = now
+  }
+  if (unit.running === 0) job.running += 1
+  unit.running += 1
+  seat.inFlight.set(unit.index, unit)
+  seat.peer.inFlight += 1
+  place(job, unit)
+}
+
+/** The unit is in the holder's hands no more, for whatever reason. */
+export function takeOut(unit: Unit, holder: Holder, becomes: Holder['holding']): void {
+  const { seat } = holder
+  if (holder.holding === 'running') {
+    seat.inFlight.delete(unit.index)
+    seat.peer.inFlight -= 1
+    unit.running -= 1
+    if (unit.running === 0) seat.job.running -= 1
+  }
+  holder.holding = becomes
+}
+
+/** The holder lost the unit without an end: it goes elsewhere, and a late result still counts. */
+export function giveBack(core: Core, unit: Unit, holder: Holder): void {
+  const { job } = holder.seat
+  takeOut(unit, holder, 'gone')
+  if (unit.spare > 0) unit.spare -= 1
+  place(job, unit)
+  core.stirred.add(job)
+}
+
+/** Every unit of the seat goes elsewhere. */
+export function giveBackAll(core: Core, seat: Seat): void {
+  for (const unit of [...seat.inFlight.values()]) {
+    const holder = holderOf(unit, seat)
+    if (holder !== undefined) giveBack(core, unit, holder)
+  }
+}
+
+/** Tells the seat at the end of this step that a unit it may be running is not wanted. */
+export function revoke(core: Core, seat: Seat, unit: number): void {
+  seat.revokedNow.push(unit)
+  core.touched.add(seat)
+}
+
+/** Puts the unit in the pool for the copies it needs beyond those running. */
+export function place(job: Job, unit: Unit): void {
+  const missing = Math.max(0, unit.needs + unit.spare - unit.running)
+  if (missing > 0 && unit.failures > 0) liftBars(job, unit)
+  job.pool.place(unit, missing)
+}
+
+/** A unit avoids the peers that failed it, unless there are no others. */
+function liftBars(job: Job, unit: Unit): void {
+  let barred = 0
+  for (const { seat, holding } of unit.holders) if (seat.usable && holding !== 'gone') barred += 1
+  if (barred < job.usable) return
+  for (const holder of unit.holders) if (holder.holding === 'failed') holder.holding = 'gone'
+}
+
+/** Peers that could still be asked about the unit, or asked again. */
+export function othersFor(job: Job, unit: Unit): number {
+  let spoken = 0
+  for (const { seat, holding } of unit.holders) if (seat.usable && holding === 'voiced') spoken += 1
+  return job.usable - spoken
+}

@@ -1,0 +1,76 @@
+/**
+ * Agreement groups: who agrees with whom.
+ *
+ * The group of a value is every voice that agrees with that value. With `exact` groups are disjoint. A tolerance is not
+ * transitive (1.0 ~ 1.1 ~ 1.2), so groups may overlap; the leading group is then the largest, and of equals the one
+ * whose value has the smallest digest. So it depends on which voices there are, never on their order.
+ */
+
+import type { Json } from '../../../protocol/canonical.ts'
+import type { Agree } from '../../../protocol/manifest.ts'
+import type { JudgedVoice, SaidValue } from './verification.ts'
+import { pairKey } from './verification.ts'
+
+/** Whether two different values agree; null: not known yet, must be compared. */
+export type Relation = (a: SaidValue, b: SaidValue, answers: ReadonlyMap<string, boolean>) => boolean | null
+
+export type Leading = { digest: string; size: number } | null
+
+export function relationOf(agree: Agree): Relation {
+  if (agree.kind === 'exact') return () => false
+  if (agree.kind === 'function') return (a, b, answers) => answers.get(pairKey(a.digest, b.digest)) ?? null
+  return (a, b) => within(JSON.parse(a.value), JSON.parse(b.value), agree)
+}
+
+/** The leading group among the values said, and the pairs that must be compared before it is known. */
+export function leadingGroup(
+  voices: readonly JudgedVoice[],
+  relation: Relation,
+  answers: ReadonlyMap<string, boolean>,
+): { leading: Leading; unknown: [string, string][] } {
+  const values = new Map<string, { said: SaidValue; count: number }>()
+  for (const { said } of voices) {
+    if (!said.ok) continue
+    const known = values.get(said.digest)
+    if (known === undefined) values.set(said.digest, { said, count: 1 })
+    else known.count += 1
+  }
+  const unknown: [string, string][] = []
+  let leading: Leading = null
+  for (const [digest, { said, count }] of values) {
+    let size = count
+    for (const [otherDigest, other] of values) {
+      if (otherDigest === digest) continue
+      const same = relation(said, other.said, answers)
+      if (same === true) size += other.count
+      else if (same === null && digest < otherDigest) unknown.push([digest, otherDigest])
+    }
+    if (leading === null || size > leading.size || (size === leading.size && digest < leading.digest)) {
+      leading = { digest, size }
+    }
+  }
+  return { leading, unknown }
+}
+
+/** Numbers within `absolute + relative * max(|a|, |b|)`; records and arrays part by part; everything else exactly. */
+export function within(a: Json, b: Json, tolerance: { absolute: number; relative: number }): boolean {
+  if (typeof a === 'number' && typeof b === 'number') {
+    const allowed = tolerance.absolute + tolerance.relative * Math.max(Math.abs(a), Math.abs(b))
+    return a === b || Math.abs(a - b) <= allowed
+  }
+  if (Array.isArray(a) && Array.isArray(b)) {
+    return a.length === b.length && a.every((item, i) => within(item, b[i] ?? null, tolerance))
+  }
+  if (isRecord(a) && isRecord(b)) {
+    const keys = Object.keys(a)
+    if (keys.length !== Object.keys(b).length) return false
+    return keys.every((key) => {
+      const [left, right] = [a[key], b[key]]
+      return left !== undefined && right !== undefined && Object.hasOwn(b, key) && within(left, right, tolerance)
+    })
+  }
+  return a === b
+}
+
+const isRecord = (value: Json): value is { readonly [key: string]: Json } =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

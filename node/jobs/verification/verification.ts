@@ -1,0 +1,45 @@
+/**
+ * Verification: what the voices on one unit amount to. Pure, and of one shape for every way to verify, so that the
+ * scheduler knows none of them.
+ */
+
+import type { Blame } from '../../../protocol/work.ts'
+
+/** What one peer says about one unit: the value it found (by digest), or a failure that looks like the program's own. */
+export type JudgedVoice = {
+  peer: string
+  /** How far the peer is believed before it has shown anything. */
+  trust: 'self' | 'member' | 'stranger'
+  /** Peers of one class are run by one operator: a verifier may count them as one voice. */
+  independence: string
+  said: SaidValue | SaidFailure
+}
+export type SaidValue = { ok: true; digest: string; value: string }
+export type SaidFailure = { ok: false; code: string; message: string; blame: Blame }
+
+export type Verdict =
+  /** `digest` is right; `agreed` said so, `against` said something else. */
+  | { kind: 'accepted'; digest: string; agreed: string[]; against: string[] }
+  /** The unit itself fails, for every peer. */
+  | { kind: 'failed'; failure: SaidFailure; agreed: string[]; against: string[] }
+  /** That many more voices are needed, from peers not heard yet. */
+  | { kind: 'needs'; copies: number }
+  /** These pairs of digests must be compared first (`agree: function`), by `pairKey`. */
+  | { kind: 'compare'; pairs: [string, string][] }
+  /** No agreement can be reached any more. */
+  | { kind: 'impossible' }
+
+export interface Verification {
+  /** Copies of each unit to give out at first, to as many peers. */
+  readonly copies: number
+  /** False: the values of undecided voices need not be kept, their digests do. */
+  readonly keepsValues: boolean
+  /**
+   * Judges every voice heard on one unit; their order does not matter, and no two are of one peer.
+   * `answers` holds what is known of pairs asked for by `compare`; `others` is how many further peers could be asked.
+   */
+  judge(voices: readonly JudgedVoice[], answers: ReadonlyMap<string, boolean>, others: number): Verdict
+}
+
+/** Names a pair of values: the same whichever comes first. */
+export const pairKey = (a: string, b: string): string => (a < b ? `${a} ${b}` : `${b} ${a}`)
