@@ -45,6 +45,7 @@ async function bundleText(file: string): Promise<string> {
         resolveDir: dirname(file),
         sourcefile: ENTRY,
       },
+      absWorkingDir: dirname(file),
       bundle: true,
       write: false,
       format: 'cjs',
