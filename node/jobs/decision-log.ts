@@ -1,0 +1,106 @@
+/** Group commit: decisions, receipts and evidence gathered for some milliseconds and written in one transaction. */
+
+import { TalkootError } from '../../protocol/errors.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import type { SignedReceipt } from '../../protocol/receipt.ts'
+import type { EvidenceKind, EvidenceStore } from '../store/evidence.ts'
+import type { JobState, JobStore, JobTotals, StoredResult } from '../store/job-store.ts'
+import type { Ledger } from '../store/ledger.ts'
+
+type Entry =
+  | { kind: 'result'; job: number; result: StoredResult }
+  | { kind: 'receipt'; job: number; peer: string; signed: SignedReceipt }
+  | { kind: 'executions'; job: number; count: number }
+  | { kind: 'evidence'; job: number; peer: string; about: EvidenceKind; count: number }
+  | { kind: 'end'; job: number; state: Exclude<JobState, 'running'>; atMs: number }
+
+type Components = {
+  ledger: Ledger
+  jobs: JobStore
+  evidence: EvidenceStore
+  /** Called after each commit with the jobs it touched: only now may results be reported. */
+  onCommitted(jobs: ReadonlySet<number>): void
+  /** The ledger cannot be written: nothing is lost, it is tried again, and no new work should be given out. */
+  onHalted(error: TalkootError | null): void
+}
+
+export class DecisionLog {
+  readonly #components: Components
+  #entries: Entry[] = []
+  #timer: NodeJS.Timeout | null = null
+  #halted = false
+
+  constructor(components: Components) {
+    this.#components = components
+  }
+
+  add(entry: Entry): void {
+    this.#entries.push(entry)
+    if (this.#halted) return
+    if (this.#entries.length >= LIMITS.LEDGER_BATCH_ROWS) this.commit()
+    else this.#timer ??= setTimeout(() => this.commit(), LIMITS.LEDGER_DELAY_MS)
+  }
+
+  /** Writes what was gathered. On failure it stays gathered and is tried again later. */
+  commit(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+    if (this.#entries.length === 0) return
+    const entries = this.#entries
+    try {
+      this.#components.ledger.transaction(() => this.#write(entries))
+    } catch (thrown) {
+      this.#halt(TalkootError.from(thrown))
+      return
+    }
+    this.#entries = []
+    if (this.#halted) this.#components.onHalted(null)
+    this.#halted = false
+    this.#components.onCommitted(new Set(entries.map((entry) => entry.job)))
+  }
+
+  stop(): void {
+    this.commit()
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+  }
+
+  #halt(error: TalkootError): void {
+    if (!this.#halted) this.#components.onHalted(error)
+    this.#halted = true
+    this.#timer = setTimeout(() => this.commit(), LIMITS.LEDGER_RETRY_MS)
+  }
+
+  #write(entries: readonly Entry[]): void {
+    const { jobs, evidence } = this.#components
+    const totals = new Map<number, JobTotals>()
+    const of = (job: number): JobTotals => {
+      const known = totals.get(job) ?? { accepted: 0, failed: 0, executions: 0, disagreements: 0 }
+      totals.set(job, known)
+      return known
+    }
+    for (const entry of entries) {
+      switch (entry.kind) {
+        case 'result':
+          jobs.keepResult(entry.job, entry.result)
+          of(entry.job)[entry.result.ok ? 'accepted' : 'failed'] += 1
+          of(entry.job).disagreements += entry.result.disagreed ? 1 : 0
+          break
+        case 'receipt':
+          jobs.keepReceipt(entry.job, entry.peer, entry.signed.receipt, entry.signed.signature)
+          break
+        case 'executions':
+          of(entry.job).executions += entry.count
+          break
+        case 'evidence':
+          evidence.add(entry.peer, entry.about, entry.count)
+          if (entry.about === 'agreed') jobs.credit(entry.job, entry.peer, entry.count)
+          break
+        case 'end':
+          jobs.end(entry.job, entry.state, entry.atMs)
+          break
+      }
+    }
+    for (const [job, sums] of totals) jobs.addTotals(job, sums)
+  }
+}

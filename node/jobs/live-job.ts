@@ -1,0 +1,54 @@
+/** A running job as this process holds it: its generator, and a bit for each unit already decided. */
+
+import { canonicalJson } from '../../protocol/canonical.ts'
+import type { JobId, Manifest } from '../../protocol/manifest.ts'
+import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
+import type { StoredJob } from '../store/job-store.ts'
+import type { JobSpec } from './scheduler/events.ts'
+
+export class LiveJob {
+  readonly stored: StoredJob
+  readonly manifest: Manifest
+  readonly sweep: CompiledSweep
+  /** The next place in the order of completion. */
+  #nextSeq = 1
+  #settledCount = 0
+  readonly #settled: Uint8Array
+
+  constructor(stored: StoredJob, manifest: Manifest, sweep: CompiledSweep) {
+    this.stored = stored
+    this.manifest = manifest
+    this.sweep = sweep
+    this.#settled = new Uint8Array(Math.ceil(sweep.size / 8))
+  }
+
+  get id(): JobId {
+    return this.stored.id
+  }
+
+  /** Marks a unit decided and gives its decision a place in the order. `seq` is given when it is read from the ledger. */
+  settle(unit: number, seq: number = this.#nextSeq): number {
+    this.#settled[unit >> 3] = (this.#settled[unit >> 3] ?? 0) | (1 << (unit & 7))
+    this.#settledCount += 1
+    this.#nextSeq = Math.max(this.#nextSeq, seq + 1)
+    return seq
+  }
+
+  /** Parameters of units as they are sent. */
+  inputs(units: readonly number[]): [number, string][] {
+    return units.map((unit) => [unit, canonicalJson(this.sweep.point(unit))])
+  }
+
+  /** What the scheduler needs to know of a job submitted so long ago, on this machine's own clock. */
+  spec(ageMs: number): JobSpec {
+    return {
+      id: this.id,
+      size: this.sweep.size,
+      policy: this.manifest.policy,
+      isSettled: (unit) => ((this.#settled[unit >> 3] ?? 0) & (1 << (unit & 7))) !== 0,
+      settledCount: this.#settledCount,
+      failedCount: this.stored.totals.failed,
+      ageMs,
+    }
+  }
+}

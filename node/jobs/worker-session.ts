@@ -1,0 +1,140 @@
+/** The submitter's side of one session with a worker: gives it units, takes its results, checks its receipts. */
+
+import { isErrorCode, TalkootError } from '../../protocol/errors.ts'
+import { decodeFrame, encodeFrame } from '../../protocol/frames.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import type { JobId } from '../../protocol/manifest.ts'
+import { checkReceipt, type SignedReceipt } from '../../protocol/receipt.ts'
+import { isPlainValue } from '../../protocol/value.ts'
+import { type Attempt, type ToSubmitter, type ToWorker, toSubmitterSchema } from '../../protocol/work.ts'
+import type { Channel } from '../mesh/mesh.ts'
+import type { AttemptEnd, SchedulerEvent } from './scheduler/events.ts'
+
+type Components = {
+  channel: Channel
+  /** What introduces a job to a worker. */
+  signedManifest(job: JobId): { manifest: Uint8Array; signature: Uint8Array } | null
+  onEvent(event: SchedulerEvent): void
+  onReceipt(job: JobId, receipt: SignedReceipt): void
+  onError(error: unknown): void
+}
+
+export class WorkerSession {
+  readonly peer: string
+  readonly #components: Components
+  readonly #introduced = new Set<JobId>()
+  #sending: Promise<void> = Promise.resolve()
+
+  constructor(components: Components, init: { peer: string }) {
+    this.#components = components
+    this.peer = init.peer
+  }
+
+  /** Takes what the worker says until the session ends; the reason it ended with. */
+  async serve(): Promise<TalkootError> {
+    const { channel } = this.#components
+    try {
+      for await (const frame of channel) await this.#take(decodeFrame(toSubmitterSchema, frame))
+      return new TalkootError('E_UNREACHABLE', 'the worker closed the session')
+    } catch (thrown) {
+      const error = TalkootError.from(thrown, 'E_FRAME')
+      channel.abort(error.code, error.message)
+      return error
+    }
+  }
+
+  /** Gives units to the worker, in as many frames as their parameters need. */
+  run(job: JobId, units: readonly [unit: number, params: string][]): void {
+    if (!this.#introduced.has(job)) {
+      const signed = this.#components.signedManifest(job)
+      if (signed === null) return
+      this.#introduced.add(job)
+      this.#tell({ t: 'job', job, ...signed })
+    }
+    for (const frame of framesOf(units)) this.#tell({ t: 'run', job, units: frame })
+  }
+
+  revoke(job: JobId, units: number[] | null): void {
+    if (units === null) this.#introduced.delete(job)
+    this.#tell({ t: 'revoke', job, units })
+  }
+
+  end(error: TalkootError): void {
+    this.#components.channel.abort(error.code, error.message)
+  }
+
+  async #take(message: ToSubmitter): Promise<void> {
+    const { onEvent } = this.#components
+    switch (message.t) {
+      case 'accept':
+      case 'beat':
+        onEvent({ type: 'peer.alive', peer: this.peer })
+        break
+      case 'refuse':
+        this.#introduced.delete(message.job)
+        onEvent({ ...message, type: 'job.refused', peer: this.peer })
+        break
+      case 'results':
+        await this.#takeResults(message)
+        break
+      case 'handback':
+        onEvent({ ...message, type: 'handback', peer: this.peer })
+        break
+    }
+  }
+
+  async #takeResults({ job, attempts, receipt, signature }: Extract<ToSubmitter, { t: 'results' }>): Promise<void> {
+    const signed = { receipt, signature }
+    const ends = await checkReceipt(this.peer, job, attempts, signed)
+    this.#components.onReceipt(job, signed)
+    this.#components.onEvent({
+      type: 'results',
+      peer: this.peer,
+      job,
+      attempts: attempts.map((attempt, i) => toEnd(attempt, ends[i] ?? '')),
+    })
+  }
+
+  #tell(message: ToWorker): void {
+    this.#sending = this.#sending
+      .then(() => this.#components.channel.send(encodeFrame(message)))
+      .catch(this.#components.onError)
+  }
+}
+
+function* framesOf(units: readonly [number, string][]): Iterable<[number, string][]> {
+  let frame: [number, string][] = []
+  let bytes = 0
+  for (const unit of units) {
+    const size = Buffer.byteLength(unit[1])
+    const full = frame.length >= LIMITS.FRAME_UNITS_MAX || bytes + size > LIMITS.FRAME_MAX_BYTES / 2
+    if (full && frame.length > 0) {
+      yield frame
+      frame = []
+      bytes = 0
+    }
+    frame.push(unit)
+    bytes += size
+  }
+  if (frame.length > 0) yield frame
+}
+
+/** @throws E_FRAME on a value that is not plain data: a worker's own sandbox would never have let it pass */
+function toEnd(attempt: Attempt, digest: string): AttemptEnd {
+  const { unit } = attempt
+  if (attempt.ok) {
+    if (!isPlainValue(attempt.value)) throw new TalkootError('E_FRAME', `the result of unit ${unit} is not plain data`)
+    return { unit, ok: true, value: attempt.value, digest }
+  }
+  const known = isErrorCode(attempt.code)
+  return {
+    unit,
+    ok: false,
+    code: known ? attempt.code : 'E_UNIT_CRASHED',
+    message: withoutControls(attempt.message),
+    blame: known ? attempt.blame : 'machine',
+  }
+}
+
+/** A peer's text may reach a terminal. */
+const withoutControls = (text: string): string => text.replace(/[^\P{C}\n\t]/gu, '\u{fffd}')

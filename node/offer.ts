@@ -1,0 +1,64 @@
+/** What this machine can give: proved by running a unit at start, told as it stands. */
+
+import { statfsSync } from 'node:fs'
+import { arch, platform } from 'node:os'
+import type { Ad } from '../protocol/ad.ts'
+import { TalkootError } from '../protocol/errors.ts'
+import { LIMITS } from '../protocol/limits.ts'
+import { VERSION } from '../protocol/version.ts'
+import type { Settings } from './config.ts'
+import type { Runtime, RuntimeProbe } from './runtimes/runtime.ts'
+import { measureSpeed } from './worker/benchmark.ts'
+
+/** The part of an ad that is about the machine, not about the mesh. */
+export type MachineAd = Omit<Ad, 'v' | 'peer' | 'mesh' | 'seq' | 'ttlMs' | 'reach' | 'addresses'>
+
+export type Offer = {
+  /** Units at once; 0 when no runtime works here. */
+  slots: number
+  probe: RuntimeProbe | null
+  /** What the owner should know. */
+  warnings: string[]
+  describe(busySlots: number): MachineAd
+}
+
+/** Without a runtime that works the node still joins, submits and says why it runs nothing. */
+export async function probeOffer(runtime: Runtime, settings: Settings, stateFolder: string): Promise<Offer> {
+  const signal = AbortSignal.timeout(LIMITS.PROBE_TIMEOUT_MS)
+  const warnings: string[] = []
+  let probe: RuntimeProbe | null = null
+  let speed = 1
+  try {
+    probe = await runtime.probe(signal)
+    speed = await measureSpeed(runtime, () => performance.now(), signal)
+    if (probe.warning !== undefined) warnings.push(probe.warning)
+  } catch (thrown) {
+    const { code, message, hint } = TalkootError.from(thrown, 'E_RUNTIME_MISSING')
+    warnings.push(`${code}: no units can be run here: ${message}; ${hint}`)
+  }
+  const slots = probe === null ? 0 : settings.cpus
+  return { slots, probe, warnings, describe: (busy) => describe(busy) }
+
+  function describe(busySlots: number): MachineAd {
+    const { kind, version, confinement } = probe ?? {}
+    return {
+      name: settings.name,
+      version: VERSION,
+      os: platform(),
+      arch: arch(),
+      cpus: slots,
+      memory: settings.memoryMiB * 2 ** 20,
+      disk: Math.min(settings.diskMiB * 2 ** 20, freeBytes(stateFolder)),
+      speed,
+      freeSlots: Math.max(0, slots - busySlots),
+      runtimes: kind && version && confinement ? [{ kind, version, confinement }] : [],
+      labels: settings.labels,
+      strangers: confinement === 'os' || settings.strangersWithoutOsSandbox,
+    }
+  }
+}
+
+function freeBytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder)
+  return bavail * bsize
+}

@@ -1,0 +1,218 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { BlobStore } from '../../node/store/blobs.ts'
+import { EvidenceStore } from '../../node/store/evidence.ts'
+import { JobStore, type StoredResult } from '../../node/store/job-store.ts'
+import { openLedger } from '../../node/store/ledger.ts'
+import { SqliteMeshStore } from '../../node/store/mesh-store.ts'
+import { PeerNumbers } from '../../node/store/peer-numbers.ts'
+import { takeStateFolder } from '../../node/store/state-folder.ts'
+import { digestOf } from '../../protocol/canonical.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'talkoot-store-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const file = () => join(folder, 'ledger.sqlite')
+
+const result = (unit: number, seq: number): StoredResult => ({
+  unit,
+  seq,
+  ok: true,
+  value: `${unit}.5`,
+  code: null,
+  blame: null,
+  voices: [
+    { peer: 'alice', digest: 'd1', code: null },
+    { peer: 'bob', digest: null, code: 'E_TASK_THREW' },
+  ],
+  attempts: 2,
+  disagreed: true,
+})
+
+function openJobs() {
+  const ledger = openLedger(file())
+  const peers = new PeerNumbers(ledger)
+  return { ledger, jobs: new JobStore({ ledger, peers }), evidence: new EvidenceStore({ ledger, peers }) }
+}
+
+const job = { id: 'j', units: 10, manifest: new Uint8Array([1, 2]), signature: new Uint8Array([3]), createdMs: 5 }
+
+describe('ledger', () => {
+  it('gives back after reopening what was kept, bytes and all', () => {
+    const first = openJobs()
+    const { n } = first.jobs.add(job)
+    first.ledger.transaction(() => {
+      first.jobs.keepResult(n, result(7, 1))
+      first.jobs.keepResult(n, result(2, 2))
+      first.jobs.addTotals(n, { accepted: 2, failed: 0, executions: 4, disagreements: 2 })
+      first.jobs.credit(n, 'alice', 2)
+      first.evidence.add('bob', 'outvoted', 2)
+    })
+    first.ledger.close()
+
+    const { ledger, jobs, evidence } = openJobs()
+    expect(jobs.get('j')).toMatchObject({ ...job, state: 'running', totals: { accepted: 2, executions: 4 } })
+    expect(jobs.results(n, 'seq', 0, 10)).toEqual([result(7, 1), result(2, 2)])
+    expect(jobs.results(n, 'unit', -1, 10).map(({ unit }) => unit)).toEqual([2, 7])
+    expect(jobs.results(n, 'seq', 1, 10)).toHaveLength(1)
+    expect(jobs.creditOf(n)).toEqual([{ peer: 'alice', accepted: 2 }])
+    expect(evidence.standing('bob')).toEqual({ agreed: 0, outvoted: 2, lapsed: 0, faulty: 0 })
+    ledger.close()
+  })
+
+  it('keeps the first decision of a unit', () => {
+    const { ledger, jobs } = openJobs()
+    const { n } = jobs.add(job)
+    jobs.keepResult(n, result(1, 1))
+    jobs.keepResult(n, { ...result(1, 9), value: '"other"' })
+    expect(jobs.results(n, 'seq', 0, 10)).toEqual([result(1, 1)])
+    ledger.close()
+  })
+
+  it('keeps nothing of a transaction that fails', () => {
+    const { ledger, jobs } = openJobs()
+    const { n } = jobs.add(job)
+    const failing = () =>
+      ledger.transaction(() => {
+        jobs.keepResult(n, result(1, 1))
+        throw new Error('power cut')
+      })
+    expect(failing).toThrow('power cut')
+    expect(jobs.results(n, 'seq', 0, 10)).toEqual([])
+    ledger.close()
+  })
+
+  it.each([
+    ['empty', () => truncateSync(file(), 0)],
+    ['cut in the middle', () => truncateSync(file(), 9_000)],
+    ['overwritten', () => writeFileSync(file(), 'this was a ledger once'.repeat(500))],
+  ])('refuses a ledger that is %s, and leaves it as it is', (_, damage) => {
+    const { ledger, jobs } = openJobs()
+    for (let i = 0; i < 50; i++) jobs.add({ ...job, id: `j${i}`, manifest: new Uint8Array(500) })
+    ledger.close()
+    damage()
+    const before = readFileSync(file())
+    expect(() => openLedger(file())).toThrow(expect.objectContaining({ code: 'E_LEDGER_CORRUPT' }))
+    expect(readFileSync(file())).toEqual(before)
+  })
+
+  it('refuses a ledger of another version', () => {
+    const ledger = openLedger(file())
+    ledger.db.exec('PRAGMA user_version = 99')
+    ledger.close()
+    expect(() => openLedger(file())).toThrow(expect.objectContaining({ code: 'E_LEDGER_VERSION' }))
+  })
+})
+
+describe('mesh store', () => {
+  const token = {
+    id: 't',
+    secretHash: new Uint8Array([9]),
+    role: 'member' as const,
+    usesMax: 1,
+    usesLeft: 1,
+    createdAt: 1,
+    expiresAt: 2,
+    revoked: false,
+  }
+
+  it('counts each peer once against the uses of a token', () => {
+    const ledger = openLedger(file())
+    const store = new SqliteMeshStore(ledger)
+    store.addToken(token)
+    expect(store.useToken('t', 'alice')).toBe(true)
+    expect(store.useToken('t', 'alice')).toBe(true)
+    expect(store.useToken('t', 'bob')).toBe(false)
+    expect(store.tokenUsers('t')).toEqual(['alice'])
+    expect(store.revokeToken('t')).toBe(true)
+    expect(store.useToken('t', 'alice')).toBe(false)
+    expect(store.revokeToken('unknown')).toBe(false)
+    ledger.close()
+  })
+
+  it('forgets tokens and peers of a mesh it leaves, not of one whose name changes', () => {
+    const ledger = openLedger(file())
+    const store = new SqliteMeshStore(ledger)
+    const mesh = { id: 'm1', kind: 'private' as const, name: 'one', chain: [], key: null }
+    store.keepMesh(mesh)
+    store.addToken(token)
+    store.keepMesh({ ...mesh, name: 'renamed' })
+    expect(store.tokens()).toEqual([token])
+    store.keepMesh({ ...mesh, id: 'm2' })
+    expect(store.tokens()).toEqual([])
+    expect(store.mesh()).toMatchObject({ id: 'm2' })
+    ledger.close()
+  })
+
+  it('remembers the latest peers, up to the bound', () => {
+    const ledger = openLedger(file())
+    const store = new SqliteMeshStore(ledger)
+    for (let i = 0; i <= LIMITS.PEERS_REMEMBERED_MAX; i++) store.rememberPeer({ id: `p${i}`, addresses: ['/a'] })
+    store.rememberPeer({ id: 'p500', addresses: ['/b'] })
+    const peers = store.peers()
+    expect(peers).toHaveLength(LIMITS.PEERS_REMEMBERED_MAX)
+    expect(peers[0]).toEqual({ id: 'p500', addresses: ['/b'] })
+    expect(peers.some(({ id }) => id === 'p0')).toBe(false)
+    ledger.close()
+  })
+})
+
+describe('blob store', () => {
+  it('keeps bytes under their digest only', () => {
+    const blobs = new BlobStore(join(folder, 'blobs'))
+    const bytes = new TextEncoder().encode('hello')
+    const digest = blobs.put(bytes)
+    expect(blobs.get(digest)).toEqual(Buffer.from(bytes))
+    expect(() => blobs.put(bytes, digestOf('other'))).toThrow(expect.objectContaining({ code: 'E_BLOB' }))
+    expect(() => blobs.get('../ledger.sqlite')).toThrow(expect.objectContaining({ code: 'E_BLOB' }))
+    expect(() => blobs.get(digestOf('absent'))).toThrow(expect.objectContaining({ code: 'E_NOT_FOUND' }))
+  })
+
+  it('notices damaged bytes and bytes over the limit', () => {
+    const blobs = new BlobStore(join(folder, 'blobs'))
+    const digest = blobs.put(new TextEncoder().encode('hello'))
+    writeFileSync(join(folder, 'blobs', digest), 'jello')
+    expect(() => blobs.get(digest)).toThrow(expect.objectContaining({ code: 'E_BLOB' }))
+    expect(blobs.has(digest)).toBe(false)
+    expect(() => blobs.put(new Uint8Array(LIMITS.BLOB_MAX_BYTES + 1))).toThrow(
+      expect.objectContaining({ code: 'E_BLOB' }),
+    )
+  })
+})
+
+describe('state folder', () => {
+  it('is held by one process at a time, which a second is told, and freed by kill -9', async () => {
+    const path = join(folder, 'state')
+    const module = join(import.meta.dirname, '../../node/store/state-folder.ts')
+    const script = `
+      const { takeStateFolder } = await import(${JSON.stringify(module)})
+      takeStateFolder(${JSON.stringify(path)})
+      console.log('held')
+      setInterval(() => undefined, 1000)`
+    const holder = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    await once(holder.stdout, 'data')
+    expect(() => takeStateFolder(path)).toThrow(
+      expect.objectContaining({ code: 'E_ALREADY_RUNNING', meta: { folder: path, pid: holder.pid } }),
+    )
+    holder.kill('SIGKILL')
+    await once(holder, 'exit')
+    takeStateFolder(path).release()
+  })
+
+  it('is refused when others may enter it', () => {
+    const path = join(folder, 'state')
+    mkdirSync(path, { mode: 0o755 })
+    chmodSync(path, 0o755)
+    expect(() => takeStateFolder(path)).toThrow(expect.objectContaining({ code: 'E_STATE_UNSAFE' }))
+  })
+})
