@@ -1,6 +1,6 @@
 /** The harness as one JavaScript file, made from `harness/` when the node starts. */
 
-import { writeFile } from 'node:fs/promises'
+import { chmod, writeFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,7 +12,6 @@ export type HarnessFiles = { harness: string; importMap: string }
 export async function writeHarness(folder: string): Promise<HarnessFiles> {
   const files = { harness: join(folder, 'harness.js'), importMap: join(folder, 'imports.json') }
   const entry = fileURLToPath(new URL('./harness/main.ts', import.meta.url))
-  // A hash of nothing but the sources: the same bundle on every peer of one version.
   await build({
     entryPoints: [entry],
     outfile: files.harness,
@@ -21,9 +20,13 @@ export async function writeHarness(folder: string): Promise<HarnessFiles> {
     platform: 'neutral',
     mainFields: ['module', 'main'],
     target: 'esnext',
+    minifyWhitespace: true,
+    legalComments: 'none',
     logLevel: 'silent',
   })
-  await writeFile(files.importMap, JSON.stringify({ imports: refusedImports() }), { mode: 0o644 })
+  await writeFile(files.importMap, JSON.stringify({ imports: refusedImports() }))
+  // Whatever the umask: units may run as another user.
+  for (const file of Object.values(files)) await chmod(file, 0o644)
   return files
 }
 

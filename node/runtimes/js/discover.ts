@@ -1,12 +1,13 @@
 /** What this machine has for a sandbox, found by running it: paths are never believed. */
 
 import { execFile } from 'node:child_process'
-import { chmod, copyFile, link, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, copyFile, link, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { TalkootError } from '../../../protocol/errors.ts'
+import type { Confinement } from '../runtime.ts'
 import { writeHarness } from './bundle.ts'
 import type { LaunchFacts } from './launch.ts'
 
@@ -18,17 +19,20 @@ const UNPRIVILEGED = { uid: 65534, gid: 65534 }
 export type Discovery = { facts: LaunchFacts; warnings: string[] /** Removed on stop. */; folder: string }
 
 /** @throws E_RUNTIME_MISSING, E_ROOT */
-export async function discover(scratchDir: string, confine: 'os' | 'runtime'): Promise<Discovery> {
+export async function discover(scratchDir: string, confinement: Confinement, denoPath?: string): Promise<Discovery> {
   const user = process.getuid?.() === 0 ? UNPRIVILEGED : undefined
   // A state folder is private, and root's is closed to the user units run as.
+  await mkdir(scratchDir, { recursive: true, mode: 0o700 })
   const folder = await mkdtemp(join(user === undefined ? scratchDir : tmpdir(), 'talkoot-sandbox-'))
   try {
     if (user !== undefined) await chmod(folder, 0o711)
-    const deno = await denoFor(user, folder)
+    const deno = await denoFor(denoPath ?? denoBinary(), user, folder)
     const prlimit = await findTool('prlimit', ['--version'])
-    const libraries = confine === 'os' ? await librariesOf([deno, ...(prlimit === undefined ? [] : [prlimit])]) : []
-    const bwrap = confine === 'os' ? await findTool('bwrap', ['--version']) : undefined
-    const warnings = prlimit === undefined ? ['prlimit is missing: memory outside the V8 heap has no bound'] : []
+    const libraries = confinement === 'os' ? await librariesOf([deno, ...(prlimit === undefined ? [] : [prlimit])]) : []
+    const bwrap = confinement === 'os' ? await findTool('bwrap', ['--version']) : undefined
+    const warnings: string[] = []
+    if (prlimit === undefined) warnings.push('prlimit is missing: memory outside the V8 heap has no bound')
+    if (confinement === 'os' && bwrap === undefined) warnings.push('bubblewrap is missing')
     return { facts: { ...(await writeHarness(folder)), deno, bwrap, prlimit, libraries, user }, warnings, folder }
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
@@ -37,12 +41,13 @@ export async function discover(scratchDir: string, confine: 'os' | 'runtime'): P
 }
 
 /** The binary of the `deno` package itself, or a link or copy where the user can read it. */
-async function denoFor(user: LaunchFacts['user'], folder: string): Promise<string> {
-  const deno = denoBinary()
+async function denoFor(deno: string, user: LaunchFacts['user'], folder: string): Promise<string> {
   if (user === undefined) return deno
   const refusal = await startsAs(deno, user)
   if (refusal === undefined) return deno
-  if (refusal === 'EPERM') throw new TalkootError('E_ROOT', 'this root user may not start processes as another user')
+  if (refusal === 'EPERM' || refusal === 'EINVAL') {
+    throw new TalkootError('E_ROOT', 'this root user may not start processes as another user')
+  }
   const staged = join(folder, 'deno')
   await link(deno, staged).catch(() => copyFile(deno, staged))
   await chmod(staged, 0o755)

@@ -1,115 +1,93 @@
-/** JavaScript tasks in Deno without permissions, inside bubblewrap where the machine allows it. */
+/**
+ * JavaScript tasks in Deno without permissions, inside bubblewrap where the machine allows it.
+ *
+ * A task's source is the body of a CommonJS module, evaluated in strict mode, anew for every unit. Its default export
+ * (`module.exports.default`, or `module.exports` itself) is a function `(params, context) => value`, or an object with
+ * such a `run` and perhaps an `agree(a, b) => boolean`; each may return a promise. `context` is
+ * `{ unit, seed, random(), log(...) }`. Bundle with esbuild: `format: 'cjs'`, `platform: 'neutral'`, and
+ * `supported: { 'exponent-operator': false }`, for V8's `**` differs between CPUs while `Math.pow` is ours.
+ * There are no timers, no clock, no host. An error of the task that carries `code` E_INPUT or E_OUTPUT keeps it.
+ */
 
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { TalkootError } from '../../../protocol/errors.ts'
 import type { Confinement, Runtime, RuntimeProbe, Sandbox, SandboxInit } from '../runtime.ts'
-import { type Discovery, discover } from './discover.ts'
 import { type LaunchPlan, planLaunch } from './launch.ts'
+import { type Prepared, prepare } from './prepare.ts'
 import { JsSandbox } from './sandbox.ts'
 import { Session } from './session.ts'
 
 export type JsRuntimeInit = {
-  /** An existing private folder. What is written there is removed by `stop()`. */
+  /** A private folder, made if need be. What is written there is removed by `stop()`. */
   scratchDir: string
   /** `runtime` does without bubblewrap even where it works. @default 'os' */
   confinement?: Confinement
   /** What a unit logged, at most `LIMITS.UNIT_LOG_MAX_CHARS` characters. */
   onLog?: (unit: number, text: string) => void
-  /** For tests: changes the command line of each process. */
+}
+
+/** What the tests replace. */
+export type JsRuntimeSeams = {
+  /** @default the binary of the deno package */
+  denoPath?: string
+  /** Changes the command line of each process. */
   alterPlan?: (plan: LaunchPlan) => LaunchPlan
 }
 
-/** The version this release was tested with: another could compute other bits. */
-const DENO_VERSION = '2.9.6'
-
-const PROBE: SandboxInit = {
-  source: 'module.exports = () => [0.1 + 0.2, Math.pow(1.1, 10), typeof Deno]',
-  seed: 1,
-  memoryMiB: 64,
-  timeoutMs: 10_000,
-}
-const PROBE_VALUE = '[0.30000000000000004,2.5937424601000023,"undefined"]'
-
-export function createJsRuntime(init: JsRuntimeInit): Runtime {
-  return new JsRuntime(init)
+export function createJsRuntime(init: JsRuntimeInit, seams: JsRuntimeSeams = {}): Runtime {
+  return new JsRuntime(init, seams)
 }
 
 class JsRuntime implements Runtime {
   readonly #init: JsRuntimeInit
+  readonly #seams: JsRuntimeSeams
   readonly #sandboxes = new Set<JsSandbox>()
-  #discovery: Promise<Discovery> | undefined
-  #stopped = false
+  readonly #stopping = new AbortController()
+  #prepared: Promise<Prepared> | undefined
 
-  constructor(init: JsRuntimeInit) {
+  constructor(init: JsRuntimeInit, seams: JsRuntimeSeams) {
     this.#init = init
+    this.#seams = seams
   }
 
   async probe(signal: AbortSignal): Promise<RuntimeProbe> {
-    const wanted = this.#init.confinement ?? 'os'
-    const { facts, warnings } = await this.#discover(wanted)
-    if (facts.bwrap !== undefined) {
-      try {
-        return await this.#probeOnce('os', warnings, signal)
-      } catch (error) {
-        signal.throwIfAborted()
-        facts.bwrap = undefined
-        warnings.push(`bubblewrap does not work here: ${TalkootError.from(error).message}`)
-      }
-    } else if (wanted === 'os') warnings.push('bubblewrap is missing')
-    return await this.#probeOnce('runtime', warnings, signal)
+    return (await untilAborted(this.#prepare(), signal)).probe
   }
 
   open(init: SandboxInit): Sandbox {
-    const sandbox = new JsSandbox({ openSession: (of) => this.#session(of), onLog: this.#init.onLog }, init)
+    const openSession = async (): Promise<Session> => {
+      const { facts, folder } = await this.#prepare()
+      const plan = planLaunch(facts, init.memoryMiB)
+      return new Session({ ...init, plan: this.#seams.alterPlan?.(plan) ?? plan, folder })
+    }
+    const onClosed = (closed: JsSandbox): void => void this.#sandboxes.delete(closed)
+    const sandbox = new JsSandbox({ openSession, onLog: this.#init.onLog, onClosed }, init)
     this.#sandboxes.add(sandbox)
     return sandbox
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true
+    this.#stopping.abort(new TalkootError('E_RUNTIME_MISSING', 'the runtime is stopped'))
     await Promise.all([...this.#sandboxes].map((sandbox) => sandbox.close()))
-    this.#sandboxes.clear()
-    const discovery = await this.#discovery?.catch(() => undefined)
-    if (discovery !== undefined) await rm(discovery.folder, { recursive: true, force: true })
+    const prepared = await this.#prepared?.catch(() => undefined)
+    if (prepared !== undefined) await rm(prepared.folder, { recursive: true, force: true })
   }
 
-  #discover(confinement: Confinement): Promise<Discovery> {
-    this.#discovery ??= mkdir(this.#init.scratchDir, { recursive: true }).then(() =>
-      discover(this.#init.scratchDir, confinement),
-    )
-    return this.#discovery
+  async #prepare(): Promise<Prepared> {
+    this.#stopping.signal.throwIfAborted()
+    this.#prepared ??= prepare(this.#init, this.#seams.denoPath, this.#stopping.signal)
+    return await this.#prepared
   }
+}
 
-  async #probeOnce(confinement: Confinement, warnings: string[], signal: AbortSignal): Promise<RuntimeProbe> {
-    const session = await this.#session(PROBE)
-    try {
-      await session.start(signal)
-      const exchange = session.exchange([{ unit: 0, params: 'null' }], signal)
-      const { done, value } = await exchange.next()
-      if (done) throw new TalkootError('E_RUNTIME_MISSING', `the probe failed: ${value?.code} ${value?.message}`)
-      const [code, text] = value[0] ?? []
-      if (code !== null || text !== PROBE_VALUE)
-        throw new TalkootError('E_RUNTIME_VERSION', `the probe gave ${code} ${text}`)
-      if (session.denoVersion !== DENO_VERSION)
-        throw new TalkootError('E_RUNTIME_VERSION', `deno is ${session.denoVersion}`)
-      const uid = session.uid()
-      if (uid === 0) throw new TalkootError('E_ROOT', 'the probe unit ran as root')
-      return {
-        kind: 'js',
-        version: DENO_VERSION,
-        confinement,
-        uid,
-        ...(warnings.length > 0 ? { warning: warnings.join('; ') } : {}),
-      }
-    } finally {
-      await session.close()
-    }
-  }
-
-  async #session({ source, seed, memoryMiB, timeoutMs }: SandboxInit): Promise<Session> {
-    const { facts, folder } = await this.#discover(this.#init.confinement ?? 'os')
-    if (this.#stopped) throw new TalkootError('E_RUNTIME_MISSING', 'the runtime is stopped')
-    const plan = planLaunch(facts, memoryMiB)
-    return new Session({ plan: this.#init.alterPlan?.(plan) ?? plan, folder, source, seed, timeoutMs })
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const abort = (): void => reject(signal.reason)
+  signal.addEventListener('abort', abort)
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', abort)
   }
 }

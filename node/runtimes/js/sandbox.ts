@@ -11,6 +11,7 @@ export type SandboxComponents = {
   /** Starts a process for this job. */
   openSession: (init: SandboxInit) => Promise<Session>
   onLog: ((unit: number, text: string) => void) | undefined
+  onClosed: (sandbox: JsSandbox) => void
 }
 
 export class JsSandbox implements Sandbox {
@@ -55,6 +56,7 @@ export class JsSandbox implements Sandbox {
     this.#closing.abort()
     await this.#session?.close()
     this.#session = undefined
+    this.#components.onClosed(this)
   }
 
   /** Returns the units to run again: those whose ends died with the process, or that had not begun. */

@@ -4,10 +4,11 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type ErrorCode, TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
-import { type Call, type End, endsSchema, type InitFrame, type RunFrame, readySchema } from './frames.ts'
+import type { Call, End, InitFrame, RunFrame } from './frames.ts'
 import type { LaunchPlan } from './launch.ts'
 import { type Death, SandboxProcess } from './process.ts'
 import { Progress } from './progress.ts'
+import { endsSchema, readySchema } from './replies.ts'
 
 /** What ended the process, and the index of the call that ran then. */
 export type Fatal = { index: number; code: ErrorCode; message: string }

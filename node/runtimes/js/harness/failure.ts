@@ -1,4 +1,4 @@
-/** Coded ends of a unit that the harness itself can tell. */
+/** Coded ends of a unit that the harness itself can tell. Task code never gets hold of a `Failure`. */
 
 import type { ErrorCode } from '../../../../protocol/errors.ts'
 import { LIMITS } from '../../../../protocol/limits.ts'
@@ -13,8 +13,8 @@ export class Failure {
   }
 }
 
-/** Codes a task may give the errors it throws: its schemas, checked inside the sandbox, do so. */
-const TASK_CODES: readonly unknown[] = ['E_INPUT', 'E_OUTPUT']
+/** Codes an error thrown inside a task may carry: of its schemas, which are checked there, and of its `require`. */
+const TASK_CODES: readonly unknown[] = ['E_INPUT', 'E_OUTPUT', 'E_IMPORT']
 const IMPORT_REFUSED = 'ERR_VM_DYNAMIC_IMPORT_CALLBACK_MISSING'
 /** V8's and Deno's own words, of the one version that is shipped. */
 const OUT_OF_MEMORY =

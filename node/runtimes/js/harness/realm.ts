@@ -18,6 +18,8 @@ export function sealRealm(): void {
   removeGlobals()
   addQuietGlobals()
   removeRegExpStatics()
+  // Stacks hold paths of this machine, and how deep they go depends on the compiler.
+  Error.stackTraceLimit = 0
   allowOverrides()
   freezeEverything()
 }

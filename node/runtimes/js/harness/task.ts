@@ -3,6 +3,8 @@
 import { Failure, failureOf } from './failure.ts'
 import { compileFunction } from './host.ts'
 
+const NAME_SHOWN_CHARS = 200
+
 type Module = { exports: unknown }
 type Evaluate = (module: Module, exports: unknown, require: (name: string) => never) => void
 /** One evaluation of the task's module. */
@@ -47,6 +49,8 @@ function member(value: unknown, key: string): unknown {
   return (value as Record<string, unknown>)[key]
 }
 
-function refuseRequire(name: string): never {
-  throw new Failure('E_IMPORT', `require(${JSON.stringify(String(name).slice(0, 200))}) at run time`)
-}
+/** Frozen, for it is the same in every unit. */
+const refuseRequire = Object.freeze((name: string): never => {
+  const refusal = new Error(`require(${JSON.stringify(String(name).slice(0, NAME_SHOWN_CHARS))}) at run time`)
+  throw Object.assign(refusal, { code: 'E_IMPORT' })
+})
