@@ -83,6 +83,7 @@ export class DecisionLog {
       switch (entry.kind) {
         case 'result':
           jobs.keepResult(entry.job, entry.result)
+          creditLoneVoice(jobs, entry)
           of(entry.job)[entry.result.ok ? 'accepted' : 'failed'] += 1
           of(entry.job).disagreements += entry.result.disagreed ? 1 : 0
           break
@@ -103,4 +104,10 @@ export class DecisionLog {
     }
     for (const [job, sums] of totals) jobs.addTotals(job, sums)
   }
+}
+
+/** A value nobody had to confirm is its only speaker's; of several, evidence says who agreed. */
+function creditLoneVoice(jobs: JobStore, { job, result }: Extract<Entry, { kind: 'result' }>): void {
+  const [speaker, ...others] = result.voices.filter(({ digest }) => digest !== null)
+  if (result.ok && speaker !== undefined && others.length === 0) jobs.credit(job, speaker.peer, 1)
 }
