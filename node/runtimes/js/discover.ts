@@ -1,7 +1,7 @@
 /** What this machine has for a sandbox, found by running it: paths are never believed. */
 
 import { execFile } from 'node:child_process'
-import { chmod, copyFile, link, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, copyFile, link, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -12,6 +12,8 @@ import { writeHarness } from './bundle.ts'
 import type { LaunchFacts } from './launch.ts'
 
 const run = promisify(execFile)
+/** Followed by the node's process id. */
+const FOLDER = 'talkoot-sandbox-'
 const TOOL_TIMEOUT_MS = 10_000
 /** The user `nobody`: units of a node started as root run as it. */
 const UNPRIVILEGED = { uid: 65534, gid: 65534 }
@@ -23,7 +25,9 @@ export async function discover(scratchDir: string, confinement: Confinement, den
   const user = process.getuid?.() === 0 ? UNPRIVILEGED : undefined
   // A state folder is private, and root's is closed to the user units run as.
   await mkdir(scratchDir, { recursive: true, mode: 0o700 })
-  const folder = await mkdtemp(join(user === undefined ? scratchDir : tmpdir(), 'talkoot-sandbox-'))
+  const parent = user === undefined ? scratchDir : tmpdir()
+  await removeAbandoned(parent)
+  const folder = await mkdtemp(join(parent, `${FOLDER}${process.pid}-`))
   try {
     if (user !== undefined) await chmod(folder, 0o711)
     const deno = await denoFor(denoPath ?? denoBinary(), user, folder)
@@ -37,6 +41,23 @@ export async function discover(scratchDir: string, confinement: Confinement, den
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
     throw error
+  }
+}
+
+/** Folders of nodes that were killed before they could remove them. */
+async function removeAbandoned(parent: string): Promise<void> {
+  for (const name of await readdir(parent)) {
+    const pid = name.startsWith(FOLDER) ? Number.parseInt(name.slice(FOLDER.length), 10) : Number.NaN
+    if (pid > 0 && !isRunning(pid))
+      await rm(join(parent, name), { recursive: true, force: true }).catch(() => undefined)
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 
