@@ -5,6 +5,7 @@ import type { Ad, SignedAd } from '../../protocol/ad.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import type { Chain, Token } from '../../protocol/membership/index.ts'
 import { verifyChain } from '../../protocol/membership/index.ts'
+import type { AdReader } from './ads.ts'
 import {
   credentialSchema,
   type HelloTalk,
@@ -28,8 +29,7 @@ export type AdmissionComponents = {
   refusals: Refusals
   /** This node's ad of now. */
   ownAd(): Promise<SignedAd>
-  /** Checks an ad of `peer` and remembers its number. @throws E_AD_INVALID */
-  acceptAd(peer: string, signed: SignedAd): Promise<Ad>
+  ads: AdReader
 }
 
 /** A connection that did its work, a certificate handed over, and must now end. */
@@ -46,7 +46,7 @@ export async function greet(talk: HelloTalk, peer: string, components: Admission
   await talk.say({ t: 'member', chain: membership.facts.chain, ad: await components.ownAd(), revoked: digest })
   const welcome = await talk.hear(welcomeSchema)
   if (welcome.t !== 'welcome') throw new TalkootError('E_HANDSHAKE', 'the peer answered a member as a joiner')
-  const ad = await components.acceptAd(peer, welcome.ad)
+  const ad = await acceptAd(components.ads, peer, welcome.ad)
   await talk.say({ t: 'ready' })
   return { peer, standing, ad, revocationsDigest: welcome.revoked }
 }
@@ -88,10 +88,17 @@ export async function receive(
     throw new Enrolled()
   }
   const standing = await membership.judge(peer, credential.chain)
-  const ad = await components.acceptAd(peer, credential.ad)
+  const ad = await acceptAd(components.ads, peer, credential.ad)
   await talk.say({ t: 'welcome', ad: await components.ownAd(), revoked: membership.revocationsDigest() })
   await talk.hear(readySchema)
   return { peer, standing, ad, revocationsDigest: credential.revoked }
+}
+
+/** @throws E_AD_INVALID, for an ad older than one already seen too */
+async function acceptAd(ads: AdReader, peer: string, signed: SignedAd): Promise<Ad> {
+  const ad = await ads.read(peer, signed)
+  if (!ads.isCurrent(ad)) throw new TalkootError('E_AD_INVALID', 'the ad is refused: a newer one is known')
+  return ad
 }
 
 async function redeem(

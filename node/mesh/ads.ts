@@ -49,7 +49,7 @@ export class AdReader {
     this.#mesh = mesh
   }
 
-  /** The same number again is the same ad again and is fine. @throws E_AD_INVALID */
+  /** An ad that is wholly the peer's own word; it may be older than one already seen. @throws E_AD_INVALID */
   async read(peer: string, signed: SignedAd): Promise<Ad> {
     if (signed.bytes.length > LIMITS.AD_MAX_BYTES) throw invalid('it is too big')
     if (!(await isSignedBy(peer, 'ad', signed.bytes, signed.signature))) throw invalid('its signature is wrong')
@@ -57,12 +57,17 @@ export class AdReader {
     if (!parsed.success) throw invalid(`${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`)
     const ad = parsed.data
     if (ad.peer !== peer || ad.mesh !== this.#mesh) throw invalid('it is of another peer or mesh')
-    if (ad.seq < (this.#lastSeq.get(peer) ?? 0)) throw invalid('a newer one is known')
+    return ad
+  }
+
+  /** Whether the number is none lower than one already seen; remembers it. The same ad again is current. */
+  isCurrent({ peer, seq }: Ad): boolean {
+    const last = this.#lastSeq.get(peer) ?? 0
     this.#lastSeq.delete(peer)
-    this.#lastSeq.set(peer, ad.seq)
+    this.#lastSeq.set(peer, Math.max(seq, last))
     const [oldest] = this.#lastSeq.keys()
     if (this.#lastSeq.size > LIMITS.ADS_KNOWN_MAX && oldest !== undefined) this.#lastSeq.delete(oldest)
-    return ad
+    return seq >= last
   }
 }
 

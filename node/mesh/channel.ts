@@ -140,7 +140,7 @@ export class FramedChannel implements Channel {
     if (message[0] === DATA) {
       this.#theirs -= costOf(body)
       if (this.#theirs < 0) throw new TalkootError('E_FLOOD', 'the peer sent more than its credit')
-      this.#inbox.push(body)
+      this.#inbox.push(new Uint8Array(body.buffer, body.byteOffset, body.length))
       this.#wakeReader?.()
     } else if (message[0] === CREDIT && body.length === 4) {
       this.#ours += new DataView(body.buffer, body.byteOffset, 4).getUint32(0)

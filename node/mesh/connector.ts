@@ -5,6 +5,7 @@
  */
 
 import type { Multiaddr } from '@multiformats/multiaddr'
+import type { ErrorCode } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { addressOfPeer } from './addresses.ts'
 import type { MeshHost } from './host.ts'
@@ -19,7 +20,18 @@ const BACKOFF_FIRST_MS = 500
 /** A peer only heard of is dropped after this many failures; one that was ever admitted never is. */
 const RUMOUR_FAILURES_MAX = 6
 
-type Candidate = { addresses: string[]; failures: number; dueAt: number; admitted: boolean }
+/** Refusals that another try will meet again. */
+const LASTING: ReadonlySet<ErrorCode> = new Set([
+  'E_NOT_MEMBER',
+  'E_MESH_MISMATCH',
+  'E_CERT_INVALID',
+  'E_CERT_EXPIRED',
+  'E_CERT_REVOKED',
+])
+/** Enough to wait the longest between tries. */
+const FAILURES_OF_THE_UNWELCOME = 10
+
+type Candidate = { addresses: string[]; failures: number; dueAt: number; admitted: boolean; needed?: boolean }
 
 export class Connector {
   readonly #host: MeshHost
@@ -49,9 +61,14 @@ export class Connector {
     this.#pulse.stop()
   }
 
-  /** A hint from anywhere; believed only as far as dialling it. */
-  suggest(id: string, addresses: readonly Multiaddr[]): void {
+  /**
+   * A hint from anywhere; believed only as far as dialling it.
+   * @param needed dialled even when enough peers are connected: it has work to give
+   */
+  suggest(id: string, addresses: readonly Multiaddr[], needed = false): void {
     this.#add(id, addresses.slice(0, LIMITS.TOKEN_ADDRESSES_MAX).map(String), false)
+    const candidate = this.#candidates.get(id)
+    if (needed && candidate !== undefined) candidate.needed = true
   }
 
   admitted(id: string, addresses: string[]): void {
@@ -63,7 +80,7 @@ export class Connector {
   lost(id: string, welcome: boolean): void {
     const candidate = this.#candidates.get(id)
     if (candidate === undefined) return
-    if (!welcome) candidate.failures = 10
+    if (!welcome) candidate.failures = FAILURES_OF_THE_UNWELCOME
     candidate.dueAt = performance.now() + backoffMs(candidate.failures)
   }
 
@@ -82,13 +99,14 @@ export class Connector {
     const now = performance.now()
     for (const [id, candidate] of this.#candidates) {
       if (this.#dialling.size >= DIALS_AT_ONCE) return
-      if (this.#peers.size + this.#dialling.size >= LIMITS.PEERS_WANTED) return
+      if (!candidate.needed && this.#peers.size + this.#dialling.size >= LIMITS.PEERS_WANTED) continue
       if (candidate.dueAt > now || this.#dialling.has(id) || this.#peers.get(id) !== undefined) continue
       void this.#dial(id, candidate)
     }
   }
 
   async #dial(id: string, candidate: Candidate): Promise<void> {
+    const startedAt = Date.now()
     this.#dialling.add(id)
     try {
       const signal = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(LIMITS.DIAL_TIMEOUT_MS)])
@@ -97,8 +115,10 @@ export class Connector {
       candidate.failures = 0
       candidate.dueAt = performance.now() + BACKOFF_FIRST_MS
     } catch {
-      candidate.failures += 1
-      candidate.dueAt = performance.now() + backoffMs(this.#refusals.latest(id) === undefined ? candidate.failures : 10)
+      const refusal = this.#refusals.latest(id)
+      const lasting = refusal !== undefined && refusal.at >= startedAt && LASTING.has(refusal.code)
+      candidate.failures = lasting ? FAILURES_OF_THE_UNWELCOME : candidate.failures + 1
+      candidate.dueAt = performance.now() + backoffMs(candidate.failures)
       if (!candidate.admitted && candidate.failures >= RUMOUR_FAILURES_MAX) this.#candidates.delete(id)
     } finally {
       this.#dialling.delete(id)

@@ -1,16 +1,17 @@
 /** The mesh as the rest of the node meets it: built, started, stopped, and moved to another mesh by a token. */
 
 import type { PrivateKey } from '@libp2p/interface'
-import { TalkootError } from '../../protocol/errors.ts'
+import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { decodeToken, type MeshKind, type Token } from '../../protocol/membership/index.ts'
 import { type Signer, signerOf } from '../../protocol/signatures.ts'
 import type { AdContent } from './ads.ts'
+import type { Handler } from './doors.ts'
 import { redeemToken } from './enrolment.ts'
 import { DHT_DEFAULT, type DhtSettings, type HostInit } from './host.ts'
-import { loadIdentity, loadMesh } from './identity.ts'
+import { loadIdentity, loadMesh, roleOf } from './identity.ts'
 import type { AdmittedPeer, Channel, Mesh, MeshEvent, Role } from './mesh.ts'
 import { type Refusal, Refusals } from './refusals.ts'
-import { type Handler, Session, type SessionComponents } from './session.ts'
+import { Session, type SessionComponents } from './session.ts'
 import type { MeshFacts, MeshStore } from './store.ts'
 import type { TokenInfo, TokenOptions } from './tokens.ts'
 
@@ -32,6 +33,21 @@ export type MeshInit = {
   found?: { kind: MeshKind; name: string }
 }
 
+export type MeshStatus = {
+  mesh: { id: string; kind: MeshKind; name: string }
+  role: Role
+  running: boolean
+  /** What others are told to dial; empty for an outbound-only node. */
+  addresses: string[]
+  reach: 'dialable' | 'outbound'
+  /** Connected peers by who dialled. A dialable node that never has an inbound one may be behind a firewall. */
+  inbound: number
+  outbound: number
+  /** Contacts in the DHT's routing table. */
+  dhtTable: number
+  revocations: number
+}
+
 export async function createMesh({ store }: MeshComponents, init: MeshInit): Promise<MeshNode> {
   const key = await loadIdentity(store)
   const signer = signerOf(key)
@@ -51,6 +67,7 @@ export class MeshNode implements Mesh {
   readonly #listeners = new Set<(event: MeshEvent) => void>()
   #facts: MeshFacts
   #session: Session | undefined
+  #wantsWork = false
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(store: MeshStore, key: PrivateKey, signer: Signer, facts: MeshFacts, init: MeshInit) {
@@ -85,22 +102,28 @@ export class MeshNode implements Mesh {
   }
 
   async open(peer: string, protocol: string, signal: AbortSignal): Promise<Channel> {
-    return await this.#running().open(peer, protocol, signal)
+    return await this.#running().doors.open(peer, protocol, signal)
   }
 
   serve(protocol: string, handler: Handler): void {
     this.#handlers.set(protocol, handler)
-    this.#session?.handle(protocol, handler).catch((cause) => {
+    this.#session?.doors.serve(protocol, handler).catch((cause) => {
       throw new TalkootError('E_INTERNAL', `${protocol} is served twice`, { cause })
     })
   }
 
-  wantWork(_wanted: boolean): void {
-    this.#session?.peers.list()
+  wantWork(wanted: boolean): void {
+    this.#wantsWork = wanted
+    this.#session?.discovery.wantWork(wanted)
   }
 
-  disconnect(peer: string, code: Parameters<Session['cut']>[1]): void {
+  disconnect(peer: string, code: ErrorCode): void {
     this.#session?.cut(peer, code)
+  }
+
+  /** `describe()` would say something else now: connected peers are told within a second. */
+  adChanged(): void {
+    this.#session?.adChanged()
   }
 
   /** @throws E_NOT_ADMIN, E_USAGE, E_MESH_UNREACHABLE, E_NOT_RUNNING */
@@ -119,12 +142,40 @@ export class MeshNode implements Mesh {
     return this.#running().desk.list()
   }
 
+  /** @param members also cuts off, everywhere and for good, whoever joined with it. @throws E_NOT_FOUND, E_NOT_ADMIN */
+  async revokeToken(id: string, { members }: { members: boolean }): Promise<void> {
+    const session = this.#running()
+    const revocation = await session.desk.revoke(id, { members })
+    if (revocation !== undefined) session.spread(revocation)
+  }
+
+  /** Cuts a peer off, everywhere and for good. @throws E_NOT_ADMIN, E_USAGE for this node itself */
+  async revokePeer(peer: string): Promise<void> {
+    if (peer === this.peerId) throw new TalkootError('E_USAGE', 'a node does not revoke itself')
+    const session = this.#running()
+    session.spread(await session.membership.revoke({ peer }))
+  }
+
   refusals(): Refusal[] {
     return this.#refusals.list()
   }
 
-  role(): Role {
-    return this.#running().membership.role
+  /** What `status` and `doctor` tell of this node in its mesh. */
+  status(): MeshStatus {
+    const { id, kind, name } = this.#session?.membership.facts ?? this.#facts
+    const session = this.#session
+    const peers = this.peers()
+    return {
+      mesh: { id, kind, name },
+      role: roleOf(this.#facts),
+      running: session !== undefined,
+      addresses: session?.addresses() ?? [],
+      reach: this.#init.outboundOnly === true ? 'outbound' : 'dialable',
+      inbound: peers.filter(({ direction }) => direction === 'inbound').length,
+      outbound: peers.filter(({ direction }) => direction === 'outbound').length,
+      dhtTable: session?.discovery.tableSize ?? 0,
+      revocations: session?.membership.revocations().length ?? 0,
+    }
   }
 
   /**
@@ -155,6 +206,7 @@ export class MeshNode implements Mesh {
 
   async #open(): Promise<void> {
     if (this.#session !== undefined) return
+    this.#facts = this.#store.mesh() ?? this.#facts
     const components: SessionComponents = {
       store: this.#store,
       key: this.#key,
@@ -164,8 +216,14 @@ export class MeshNode implements Mesh {
       emit: (event) => this.#emit(event),
     }
     const session = await Session.open(components, hostInit(this.#init), this.#facts)
-    await session.start(this.#handlers)
     this.#session = session
+    try {
+      await session.start(this.#handlers)
+      session.discovery.wantWork(this.#wantsWork)
+    } catch (cause) {
+      await this.#close()
+      throw new TalkootError('E_PORT', `cannot listen on ${hostInit(this.#init).listen.join(', ')}`, { cause })
+    }
   }
 
   async #close(): Promise<void> {
@@ -180,7 +238,13 @@ export class MeshNode implements Mesh {
   }
 
   #emit(event: MeshEvent): void {
-    for (const listener of this.#listeners) listener(event)
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(event)
+      } catch {
+        // One listener's failure is neither the mesh's nor the next listener's.
+      }
+    }
   }
 
   /** Start, stop and join one after the other, whatever each ended with. */

@@ -5,6 +5,7 @@ import type { PrivateKey } from '@libp2p/interface'
 import { LIMITS } from '../../protocol/limits.ts'
 import { issueCertificate, type MeshKind, readCertificate } from '../../protocol/membership/index.ts'
 import { type Signer, signerOf } from '../../protocol/signatures.ts'
+import type { Role } from './mesh.ts'
 import type { MeshFacts, MeshStore } from './store.ts'
 
 export async function loadIdentity(store: MeshStore): Promise<PrivateKey> {
@@ -30,7 +31,7 @@ export async function loadMesh(
 }
 
 /** Half-way through its certificate's life the holder of the mesh key gives itself another. */
-async function renewFounder(store: MeshStore, signer: Signer, facts: MeshFacts): Promise<MeshFacts> {
+export async function renewFounder(store: MeshStore, signer: Signer, facts: MeshFacts): Promise<MeshFacts> {
   const [leaf] = facts.chain
   if (facts.key === null || leaf === undefined) return facts
   const { notAfter } = readCertificate(leaf)
@@ -49,4 +50,9 @@ async function certifyFounder(store: MeshStore, signer: Signer, facts: MeshFacts
   const founded = { ...facts, chain: [certificate] }
   store.keepMesh(founded)
   return founded
+}
+
+export function roleOf({ chain }: Pick<MeshFacts, 'chain'>): Role {
+  const [leaf] = chain
+  return leaf === undefined ? 'stranger' : readCertificate(leaf).role
 }

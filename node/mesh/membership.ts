@@ -18,6 +18,7 @@ import {
   verifyRevocation,
 } from '../../protocol/membership/index.ts'
 import type { Signer } from '../../protocol/signatures.ts'
+import { roleOf } from './identity.ts'
 import type { Role } from './mesh.ts'
 import type { MeshFacts, MeshStore } from './store.ts'
 
@@ -25,7 +26,7 @@ import type { MeshFacts, MeshStore } from './store.ts'
 export type Standing = { role: Role; links: readonly Certificate[] }
 
 export class Membership {
-  readonly facts: MeshFacts
+  facts: MeshFacts
   readonly #store: MeshStore
   readonly #signer: Signer
   readonly #revocations = new RevocationSet()
@@ -45,8 +46,7 @@ export class Membership {
   }
 
   get role(): Role {
-    const [leaf] = this.facts.chain
-    return leaf === undefined ? 'stranger' : readCertificate(leaf).role
+    return roleOf(this.facts)
   }
 
   /** @throws E_NOT_MEMBER, E_MESH_MISMATCH, E_CERT_INVALID, E_CERT_EXPIRED, E_CERT_REVOKED */
@@ -104,6 +104,26 @@ export class Membership {
 
   revocationsDigest(): string {
     return this.#revocations.digest()
+  }
+
+  /** Half of its certificate's life is over, by this node's own clock: time to ask for the next. */
+  renewalDue(): boolean {
+    const [leaf] = this.facts.chain
+    return leaf !== undefined && readCertificate(leaf).notAfter - Date.now() < LIMITS.CERT_TTL_MS / 2
+  }
+
+  /** An admin asks only those above it, or it would sink below them; others ask any admin. */
+  mayRenewFrom(admin: string): boolean {
+    return this.role !== 'admin' || this.facts.chain.some((link) => readCertificate(link).issuer === admin)
+  }
+
+  /** Whether a chain offered as a renewal is good, of the same role, and ends later. @throws what makes it invalid */
+  async isBetter(chain: Chain): Promise<boolean> {
+    const [leaf] = this.facts.chain
+    if (leaf === undefined) return false
+    const held = readCertificate(leaf)
+    const { role, links } = await this.judge(held.peer, chain)
+    return role === held.role && links.every(({ notAfter }) => notAfter > held.notAfter)
   }
 
   requireAdmin(): void {

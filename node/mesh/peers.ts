@@ -68,13 +68,8 @@ export class PeerTable {
   closed(connection: Connection): void {
     const id = connection.remotePeer.toString()
     const entry = this.#entries.get(id)
-    if (entry === undefined) return
-    entry.connections.delete(connection)
-    if (entry.connections.size > 0) return
-    this.#entries.delete(id)
-    const code = this.#reasons.get(id) ?? 'E_UNREACHABLE'
-    this.#reasons.delete(id)
-    this.#emit({ type: 'peer.left', id, code })
+    if (!entry?.connections.delete(connection) || entry.connections.size > 0) return
+    this.drop(id, 'E_UNREACHABLE')
   }
 
   /** Keeps an ad already verified; a number older than the one held is ignored. */
@@ -87,12 +82,20 @@ export class PeerTable {
     if (news) this.#emit({ type: 'peer.ad', peer: admitted(id, entry) })
   }
 
+  /** Takes the peer out now, whatever its connections do. */
+  drop(id: string, code: ErrorCode): void {
+    if (!this.#entries.delete(id)) return
+    const reason = this.#reasons.get(id) ?? code
+    this.#reasons.delete(id)
+    this.#emit({ type: 'peer.left', id, code: reason })
+  }
+
   heard(id: string): void {
     const entry = this.#entries.get(id)
     if (entry !== undefined) entry.heardAt = performance.now()
   }
 
-  /** Why the peer is about to be disconnected; told in `peer.left`. The first reason stands. */
+  /** Why the peer is about to go; told in `peer.left`. The first reason stands. */
   leaving(id: string, code: ErrorCode): void {
     if (this.#entries.has(id) && !this.#reasons.has(id)) this.#reasons.set(id, code)
   }
@@ -122,10 +125,7 @@ export class PeerTable {
   clear(): void {
     for (const { timer } of this.#waiting.values()) clearTimeout(timer)
     this.#waiting.clear()
-    for (const [id] of this.entries()) {
-      this.#entries.delete(id)
-      this.#emit({ type: 'peer.left', id, code: 'E_UNREACHABLE' })
-    }
+    for (const [id] of this.entries()) this.drop(id, 'E_UNREACHABLE')
   }
 
   #addConnection(entry: PeerEntry, connection: Connection): true {

@@ -1,23 +1,30 @@
-/** One life of the node in one mesh: from start to stop, or to the joining of another mesh. */
+/** One life of the node in one mesh: from start to stop, or to the joining of another mesh. Wires the parts together. */
 
 import type { Connection, PrivateKey } from '@libp2p/interface'
-import type { Ad, SignedAd } from '../../protocol/ad.ts'
+import type { SignedAd } from '../../protocol/ad.ts'
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
+import type { Chain, SignedRevocation } from '../../protocol/membership/index.ts'
 import type { Signer } from '../../protocol/signatures.ts'
 import { type AdmissionComponents, greet, receive } from './admission.ts'
 import { type AdContent, AdPress, AdReader } from './ads.ts'
-import { FramedChannel } from './channel.ts'
 import { Connector } from './connector.ts'
+import { Discovery } from './discovery.ts'
+import { Doors, type Handler } from './doors.ts'
 import { createHost, type HostInit, type MeshHost } from './host.ts'
+import { renewFounder } from './identity.ts'
 import { Membership } from './membership.ts'
-import type { AdmittedPeer, Channel, MeshEvent } from './mesh.ts'
+import type { Channel, MeshEvent } from './mesh.ts'
 import { PeerTable } from './peers.ts'
+import { Pulse } from './pulse.ts'
 import type { Refusals } from './refusals.ts'
 import type { MeshFacts, MeshStore } from './store.ts'
+import { SYNC_PROTOCOL, Sync } from './sync.ts'
 import { TokenDesk } from './tokens.ts'
 
-export type Handler = (channel: Channel, peer: AdmittedPeer) => Promise<void>
+/** Changes of an ad within this time become one. */
+const AD_GATHER_MS = 250
+const GOODBYE_MS = 250
 
 export type SessionComponents = {
   store: MeshStore
@@ -33,51 +40,68 @@ export class Session {
   readonly desk: TokenDesk
   readonly peers: PeerTable
   readonly host: MeshHost
+  readonly doors: Doors
+  readonly discovery: Discovery
   readonly #components: SessionComponents
   readonly #init: HostInit
   readonly #press: AdPress
-  readonly #reader: AdReader
+  readonly #ads: AdReader
   readonly #connector: Connector
+  readonly #sync: Sync
+  readonly #reprint: Pulse
+  readonly #stopped = new AbortController()
   #ownAd: Promise<SignedAd> | undefined
 
   static async open(components: SessionComponents, init: HostInit, facts: MeshFacts): Promise<Session> {
     const membership = await Membership.load(components.store, components.signer, facts)
-    let session: Session | undefined
-    const running = () => {
-      if (session === undefined) throw new TalkootError('E_UNREACHABLE', 'the mesh is starting')
-      return session
-    }
+    const { promise: running, resolve } = Promise.withResolvers<Session>()
     const host = await createHost(
       components.key,
       facts.id,
       {
         greet: async (talk, peer) => {
-          const at = running()
-          at.peers.expect(await greet(talk, peer, at.#admission()))
+          const session = await running
+          session.peers.expect(await greet(talk, peer, session.#admission()))
         },
         receive: async (talk, peer, address) => {
-          const at = running()
-          at.peers.expect(await receive(talk, peer, address, at.#admission()))
+          const session = await running
+          session.peers.expect(await receive(talk, peer, address, session.#admission()))
         },
         refusals: components.refusals,
       },
       init,
     )
-    session = new Session(components, init, membership, host)
+    const session = new Session(components, init, membership, host)
+    resolve(session)
     return session
   }
 
   private constructor(components: SessionComponents, init: HostInit, membership: Membership, host: MeshHost) {
-    const { store, signer, refusals } = components
+    const { store, signer, refusals, describe } = components
+    const { outboundOnly } = init
     this.#components = components
     this.#init = init
     this.membership = membership
     this.host = host
     this.desk = new TokenDesk(store, membership)
     this.#press = new AdPress(store, signer)
-    this.#reader = new AdReader(membership.facts.id)
+    this.#ads = new AdReader(membership.facts.id)
     this.peers = new PeerTable((event) => this.#onPeerEvent(event))
-    this.#connector = new Connector({ host, store, peers: this.peers, refusals })
+    const { peers } = this
+    this.doors = new Doors({ host, peers, refusals })
+    this.#connector = new Connector({ host, store, peers, refusals })
+    const mesh = membership.facts.id
+    this.discovery = new Discovery({ host, mesh, peers, connector: this.#connector, outboundOnly, describe })
+    this.#sync = new Sync({
+      peers,
+      membership,
+      ads: this.#ads,
+      currentAd: () => this.#currentAd(),
+      cut: (peer, code) => this.cut(peer, code),
+      keepChain: (chain) => this.#keepChain(chain),
+      renewFounder: async () => this.#keepChain((await renewFounder(store, signer, membership.facts)).chain),
+    })
+    this.#reprint = new Pulse(LIMITS.AD_TTL_MS / 3, () => this.#printAd())
   }
 
   async start(handlers: ReadonlyMap<string, Handler>): Promise<void> {
@@ -86,57 +110,36 @@ export class Session {
     this.host.addEventListener('peer:discovery', ({ detail }) => {
       this.#connector.suggest(detail.id.toString(), detail.multiaddrs)
     })
-    for (const [protocol, handler] of handlers) await this.handle(protocol, handler)
+    await this.doors.serve(SYNC_PROTOCOL, (channel, _peer, connection) => this.#lifeline(channel, connection))
+    for (const [protocol, handler] of handlers) await this.doors.serve(protocol, handler)
     await this.host.start()
-    this.#connector.start()
+    for (const part of [this.#connector, this.#sync, this.discovery, this.#reprint]) part.start()
   }
 
   async stop(): Promise<void> {
-    this.#connector.stop()
+    this.#stopped.abort()
+    for (const part of [this.#connector, this.#sync, this.discovery, this.#reprint]) part.stop()
     await this.host.stop()
     this.peers.clear()
   }
 
-  async handle(protocol: string, handler: Handler): Promise<void> {
-    await this.host.handle(
-      protocol,
-      async (stream, connection) => {
-        const peer = this.peers.view(connection.remotePeer.toString())
-        if (peer === undefined) return stream.abort(new TalkootError('E_NOT_MEMBER', 'not admitted'))
-        const channel = new FramedChannel(stream, peer.id, (code, why) => this.#violation(connection, code, why))
-        try {
-          await handler(channel, peer)
-          await channel.close()
-        } catch (thrown) {
-          const { code, message } = TalkootError.from(thrown)
-          channel.abort(code, message)
-        }
-      },
-      { maxInboundStreams: LIMITS.CHANNELS_PER_CONNECTION_MAX, maxOutboundStreams: LIMITS.CHANNELS_PER_CONNECTION_MAX },
-    )
+  adChanged(): void {
+    this.#reprint.hurry(AD_GATHER_MS)
   }
 
-  /** @throws E_UNREACHABLE, E_PROTOCOL_VERSION when the peer serves no such protocol */
-  async open(peer: string, protocol: string, signal: AbortSignal): Promise<Channel> {
-    const connection = [...(this.peers.get(peer)?.connections ?? [])].find(({ status }) => status === 'open')
-    if (connection === undefined) throw new TalkootError('E_UNREACHABLE', `not connected to ${peer}`)
-    try {
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.REQUEST_TIMEOUT_MS)])
-      const maxOutboundStreams = LIMITS.CHANNELS_PER_CONNECTION_MAX
-      const stream = await connection.newStream(protocol, { signal: limit, maxOutboundStreams })
-      return new FramedChannel(stream, peer, (code, why) => this.#violation(connection, code, why))
-    } catch (cause) {
-      if (cause instanceof Error && cause.name === 'UnsupportedProtocolError') {
-        throw new TalkootError('E_PROTOCOL_VERSION', `the peer does not serve ${protocol}`, { cause })
-      }
-      throw TalkootError.from(cause, 'E_UNREACHABLE')
-    }
+  spread(revocation: SignedRevocation): void {
+    this.#sync.publishRevocations([revocation])
+    this.#sync.recheckAll()
   }
 
+  /** Out of `peers()` at once; its connections end when the reason had a moment to leave. */
   cut(peer: string, code: ErrorCode): void {
-    this.peers.leaving(peer, code)
-    for (const connection of this.peers.get(peer)?.connections ?? []) {
-      connection.abort(new TalkootError(code, 'disconnected'))
+    const connections = [...(this.peers.get(peer)?.connections ?? [])]
+    this.#sync.bye(peer, code)
+    this.peers.drop(peer, code)
+    for (const connection of connections) {
+      const abort = () => connection.abort(new TalkootError(code, 'disconnected'))
+      connection.close({ signal: AbortSignal.timeout(GOODBYE_MS) }).then(abort, abort)
     }
   }
 
@@ -146,14 +149,8 @@ export class Session {
 
   #admission(): AdmissionComponents {
     const { signer, refusals } = this.#components
-    return {
-      self: signer.peer,
-      membership: this.membership,
-      desk: this.desk,
-      refusals,
-      ownAd: () => this.#currentAd(),
-      acceptAd: (peer, signed): Promise<Ad> => this.#reader.read(peer, signed),
-    }
+    const { membership, desk } = this
+    return { self: signer.peer, membership, desk, refusals, ads: this.#ads, ownAd: () => this.#currentAd() }
   }
 
   #currentAd(): Promise<SignedAd> {
@@ -165,18 +162,48 @@ export class Session {
     return this.#ownAd
   }
 
+  #printAd(): void {
+    this.#ownAd = undefined
+    this.#sync.publishAd()
+  }
+
+  #keepChain(chain: Chain): void {
+    this.membership.facts = { ...this.membership.facts, chain }
+    this.#components.store.keepMesh(this.membership.facts)
+  }
+
   #opened(connection: Connection): void {
     if (!this.peers.opened(connection)) connection.abort(new TalkootError('E_NOT_MEMBER', 'not admitted'))
+    else if (connection.direction === 'outbound') void this.#dialLifeline(connection)
+  }
+
+  async #dialLifeline(connection: Connection): Promise<void> {
+    try {
+      await this.#lifeline(await this.doors.openOn(connection, SYNC_PROTOCOL, this.#stopped.signal), connection)
+    } catch {
+      connection.abort(new TalkootError('E_UNREACHABLE', 'the peer opens no sync channel'))
+    }
+  }
+
+  /** A connection lives as long as its sync channel, and an offence there ends all connections of the peer. */
+  async #lifeline(channel: Channel, connection: Connection): Promise<void> {
+    try {
+      await this.#sync.attach(channel)
+      await connection.close()
+    } catch (thrown) {
+      const { code, message } = TalkootError.from(thrown)
+      channel.abort(code, message)
+      if (code === 'E_UNREACHABLE') connection.abort(new TalkootError(code, message))
+      else this.cut(channel.peer, code)
+    }
   }
 
   #onPeerEvent(event: MeshEvent): void {
-    if (event.type === 'peer.joined') this.#connector.admitted(event.peer.id, event.peer.ad.addresses)
+    if (event.type === 'peer.joined') {
+      this.#connector.admitted(event.peer.id, event.peer.ad.addresses)
+      this.discovery.peerJoined()
+    }
     if (event.type === 'peer.left') this.#connector.lost(event.id, event.code === 'E_UNREACHABLE')
     this.#components.emit(event)
-  }
-
-  #violation(connection: Connection, code: ErrorCode, message: string): void {
-    const peer = connection.remotePeer.toString()
-    this.#components.refusals.add({ peer, address: connection.remoteAddr.toString(), code, message, by: 'ours' })
   }
 }

@@ -1,0 +1,135 @@
+/** The routines that make a mesh out of members: say what one offers, look for peers and for work, forget the dead. */
+
+import type { PeerId } from '@libp2p/interface'
+import type { Ad } from '../../protocol/ad.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import type { Connector } from './connector.ts'
+import type { MeshHost } from './host.ts'
+import type { PeerTable } from './peers.ts'
+import { Pulse } from './pulse.ts'
+import { type Capability, Rendezvous } from './rendezvous.ts'
+
+const LOOK_FOR_PEERS_MS = 30_000
+const LOOK_FOR_WORK_MS = 60_000
+/** Who can only dial out is given work only by those it found. */
+const LOOK_FOR_WORK_OUTBOUND_MS = 10_000
+const SWEEP_MS = 5 * 60_000
+const SWEEP_CONTACTS = 16
+const WORK_PROVIDERS = 8
+
+export type DiscoveryComponents = {
+  host: MeshHost
+  mesh: string
+  peers: PeerTable
+  connector: Connector
+  outboundOnly: boolean
+  describe(): Pick<Ad, 'runtimes' | 'freeSlots'>
+}
+
+export class Discovery {
+  readonly #components: DiscoveryComponents
+  readonly #rendezvous: Rendezvous
+  readonly #table: RoutingTable
+  readonly #pulses: Pulse[]
+  readonly #lookForPeers: Pulse
+  readonly #lookForWork: Pulse
+  #wantsWork = false
+
+  constructor(components: DiscoveryComponents) {
+    this.#components = components
+    const { host, mesh, outboundOnly } = components
+    this.#table = routingTableOf(host)
+    this.#rendezvous = new Rendezvous({
+      host,
+      mesh,
+      sizeEstimate: () => estimateSize(this.#table),
+      offers: () => this.#offers(),
+    })
+    this.#lookForPeers = new Pulse(LOOK_FOR_PEERS_MS, () => this.#seekPeers())
+    this.#lookForWork = new Pulse(outboundOnly ? LOOK_FOR_WORK_OUTBOUND_MS : LOOK_FOR_WORK_MS, () => this.#seekWork())
+    this.#pulses = [this.#lookForPeers, this.#lookForWork, new Pulse(SWEEP_MS, () => this.sweep())]
+  }
+
+  get tableSize(): number {
+    return this.#table.size
+  }
+
+  start(): void {
+    this.#rendezvous.start()
+    for (const pulse of this.#pulses) pulse.start()
+  }
+
+  stop(): void {
+    this.#rendezvous.stop()
+    for (const pulse of this.#pulses) pulse.stop()
+  }
+
+  /** A peer came: the DHT may know more now, and there is one more to tell what we offer. */
+  peerJoined(): void {
+    if (this.#components.peers.size > LIMITS.PEERS_WANTED) return
+    this.#rendezvous.refresh()
+    this.#lookForPeers.hurry(500)
+    this.#lookForWork.hurry(500)
+  }
+
+  wantWork(wanted: boolean): void {
+    if (this.#wantsWork === wanted) return
+    this.#wantsWork = wanted
+    this.#rendezvous.refresh()
+  }
+
+  /**
+   * Pings contacts of the routing table that are not connected, a few at a time, and removes the dead: the table itself keeps
+   * them, and each costs every later lookup a dial timeout.
+   */
+  async sweep(): Promise<void> {
+    const { host } = this.#components
+    const idle = [...this.#table.kb.toIterable()].filter(({ peerId }) => host.getConnections(peerId).length === 0)
+    const chosen = idle.sort(() => Math.random() - 0.5).slice(0, SWEEP_CONTACTS)
+    await Promise.all(
+      chosen.map(async ({ peerId }) => {
+        try {
+          await host.dial(peerId, { signal: AbortSignal.timeout(LIMITS.DIAL_TIMEOUT_MS) })
+        } catch {
+          await this.#table.remove(peerId)
+        }
+      }),
+    )
+  }
+
+  #offers(): Capability[] {
+    if (this.#components.outboundOnly) return []
+    const runtimes = this.#components.describe().runtimes.map(({ kind }): Capability => `runtime:${kind}`)
+    return ['peer', ...new Set(runtimes), ...(this.#wantsWork ? (['work-wanted'] as const) : [])]
+  }
+
+  async #seekPeers(): Promise<void> {
+    const { peers, connector } = this.#components
+    const missing = LIMITS.PEERS_WANTED - peers.size
+    if (missing <= 0) return
+    for await (const { id, addresses } of this.#rendezvous.find('peer', missing)) connector.suggest(id, addresses)
+  }
+
+  async #seekWork(): Promise<void> {
+    const { connector, describe } = this.#components
+    if (describe().freeSlots === 0) return
+    for await (const { id, addresses } of this.#rendezvous.find('work-wanted', WORK_PROVIDERS)) {
+      connector.suggest(id, addresses, true)
+    }
+  }
+}
+
+/** The part of the DHT's routing table used here; the library does not export its type. */
+type RoutingTable = {
+  size: number
+  kBucketSize: number
+  kb: { toIterable(): Iterable<{ peerId: PeerId }> }
+  remove(peer: PeerId): Promise<void>
+}
+
+const routingTableOf = (host: MeshHost) => (host.services.dht as unknown as { routingTable: RoutingTable }).routingTable
+
+/** A table of k-buckets knows all of a small mesh, and k more for each doubling of a large one. */
+export function estimateSize({ size, kBucketSize }: Pick<RoutingTable, 'size' | 'kBucketSize'>): number {
+  return size <= kBucketSize ? size : Math.round(kBucketSize * 2 ** (size / kBucketSize - 1))
+}

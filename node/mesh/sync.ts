@@ -1,0 +1,251 @@
+/**
+ * What connected members keep telling each other on one channel a connection: signs of life, changed ads, revocations,
+ * renewed certificates, and why one hangs up. Messages are canonical CBOR maps with a type `t`.
+ */
+
+import { z } from 'zod'
+import { type SignedAd, signedAdSchema } from '../../protocol/ad.ts'
+import { canonicalBytes, decodeCanonical } from '../../protocol/canonical.ts'
+import { type ErrorCode, isErrorCode, TalkootError } from '../../protocol/errors.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import {
+  type Chain,
+  chainSchema,
+  type SignedRevocation,
+  signedRevocationSchema,
+} from '../../protocol/membership/index.ts'
+import type { AdReader } from './ads.ts'
+import type { Membership } from './membership.ts'
+import type { Channel } from './mesh.ts'
+import type { PeerTable } from './peers.ts'
+import { Pulse } from './pulse.ts'
+
+export const SYNC_PROTOCOL = '/talkoot/sync/1'
+
+const BATCH_BYTES = LIMITS.FRAME_MAX_BYTES / 2
+
+const messageSchema = z.discriminatedUnion('t', [
+  z.strictObject({ t: z.literal('beat') }),
+  z.strictObject({ t: z.literal('ad'), ad: signedAdSchema }),
+  z.strictObject({ t: z.literal('revocations'), list: z.array(signedRevocationSchema).max(LIMITS.REVOCATIONS_MAX) }),
+  /** Asks an admin for a certificate of the same role with a later end. */
+  z.strictObject({ t: z.literal('renew') }),
+  z.strictObject({ t: z.literal('renewed'), chain: chainSchema }),
+  z.strictObject({ t: z.literal('bye'), code: z.string().max(40) }),
+])
+type Message = z.infer<typeof messageSchema>
+
+export type SyncComponents = {
+  peers: PeerTable
+  membership: Membership
+  currentAd(): Promise<SignedAd>
+  ads: AdReader
+  cut(peer: string, code: ErrorCode): void
+  /** A verified chain with a later end than the one held. */
+  keepChain(chain: Chain): void
+  /** The holder of the mesh key certifies itself again. */
+  renewFounder(): Promise<void>
+}
+
+type Link = { channel: Channel; adPending: boolean; adWanted: boolean }
+
+export class Sync {
+  readonly #components: SyncComponents
+  readonly #links = new Map<string, Set<Link>>()
+  readonly #pulse: Pulse
+
+  constructor(components: SyncComponents) {
+    this.#components = components
+    this.#pulse = new Pulse(LIMITS.PEER_BEAT_MS, (lateMs) => this.#beat(lateMs))
+  }
+
+  start(): void {
+    this.#pulse.start()
+  }
+
+  stop(): void {
+    this.#pulse.stop()
+  }
+
+  /** Runs until the channel ends. @throws E_FRAME for a message of another shape, E_FLOOD for too many, E_AD_INVALID */
+  async attach(channel: Channel): Promise<void> {
+    const link: Link = { channel, adPending: false, adWanted: false }
+    const links = this.#links.get(channel.peer) ?? new Set()
+    this.#links.set(channel.peer, links.add(link))
+    try {
+      this.#sendAd(link)
+      this.#sendRevocations(link)
+      const allowance = new Allowance()
+      for await (const frame of channel) {
+        allowance.spend()
+        await this.#take(channel.peer, link, parse(frame))
+      }
+    } finally {
+      links.delete(link)
+      if (links.size === 0 && this.#links.get(channel.peer) === links) this.#links.delete(channel.peer)
+    }
+  }
+
+  publishAd(): void {
+    for (const links of this.#links.values()) for (const link of links) this.#sendAd(link)
+  }
+
+  /** To all but the peer it came from; each peer passes on only what was news to it, so this ends. */
+  publishRevocations(list: SignedRevocation[], except?: string): void {
+    for (const [peer, links] of this.#links) {
+      if (peer !== except) for (const link of links) post(link.channel, { t: 'revocations', list })
+    }
+  }
+
+  /** Tells the peer why before its connections are closed. */
+  bye(peer: string, code: ErrorCode): void {
+    for (const { channel } of this.#links.get(peer) ?? []) post(channel, { t: 'bye', code })
+  }
+
+  /** Judges everyone connected again: a revocation may have arrived, a certificate run out. */
+  recheckAll(): void {
+    const { peers, membership, cut } = this.#components
+    for (const [peer, { admission }] of peers.entries()) {
+      try {
+        membership.recheck(admission.standing.links)
+      } catch (thrown) {
+        cut(peer, TalkootError.from(thrown).code)
+      }
+    }
+  }
+
+  async #beat(lateMs: number): Promise<void> {
+    const { peers, membership, cut } = this.#components
+    const now = performance.now()
+    const slept = lateMs > LIMITS.PEER_BEAT_MS
+    for (const [peer, entry] of peers.entries()) {
+      // After a stall of this process or a sleep of the machine, nobody else is to blame for the silence.
+      if (slept) entry.heardAt = now
+      if (now - entry.heardAt > LIMITS.PEER_SILENCE_MS) cut(peer, 'E_UNREACHABLE')
+      else if (now > entry.adUntil && !slept) cut(peer, 'E_AD_INVALID')
+      else for (const { channel } of this.#links.get(peer) ?? []) post(channel, { t: 'beat' })
+    }
+    this.recheckAll()
+    if (membership.renewalDue()) await this.#renew()
+  }
+
+  async #renew(): Promise<void> {
+    const { peers, membership, renewFounder } = this.#components
+    if (membership.facts.key !== null) return await renewFounder()
+    const admins = peers.list().filter(({ id, role }) => role === 'admin' && membership.mayRenewFrom(id))
+    const [link] = this.#links.get(admins[0]?.id ?? '') ?? []
+    if (link !== undefined) post(link.channel, { t: 'renew' })
+  }
+
+  async #take(peer: string, link: Link, message: Message): Promise<void> {
+    const { peers, membership } = this.#components
+    peers.heard(peer)
+    switch (message.t) {
+      case 'beat':
+        return
+      case 'ad':
+        return await this.#takeAd(peer, message.ad)
+      case 'revocations':
+        return await this.#learn(peer, message.list)
+      case 'renew': {
+        const leaf = peers.get(peer)?.admission.standing.links[0]
+        if (leaf === undefined || leaf.token === null) return
+        return post(link.channel, { t: 'renewed', chain: await membership.admit(peer, leaf.role, leaf.token) })
+      }
+      case 'renewed':
+        return await this.#renewed(message.chain)
+      case 'bye':
+        return peers.leaving(peer, isErrorCode(message.code) ? message.code : 'E_UNREACHABLE')
+    }
+  }
+
+  /** An older ad is no offence: it may have come by the other of two connections. */
+  async #takeAd(peer: string, signed: SignedAd): Promise<void> {
+    const { ads, peers } = this.#components
+    const ad = await ads.read(peer, signed)
+    if (ads.isCurrent(ad)) peers.takeAd(peer, ad)
+  }
+
+  async #learn(peer: string, list: SignedRevocation[]): Promise<void> {
+    const news: SignedRevocation[] = []
+    for (const signed of list) if (await this.#components.membership.learn(signed)) news.push(signed)
+    if (news.length === 0) return
+    this.publishRevocations(news, peer)
+    this.recheckAll()
+  }
+
+  async #renewed(chain: Chain): Promise<void> {
+    if (await this.#components.membership.isBetter(chain)) this.#components.keepChain(chain)
+  }
+
+  /** The newest ad only: while one is on its way to a slow peer, any number of changes become one more. */
+  #sendAd(link: Link): void {
+    link.adWanted = true
+    if (link.adPending) return
+    link.adPending = true
+    void this.#drainAds(link)
+  }
+
+  async #drainAds(link: Link): Promise<void> {
+    try {
+      while (link.adWanted) {
+        link.adWanted = false
+        await link.channel.send(canonicalBytes({ t: 'ad', ad: await this.#components.currentAd() }))
+      }
+    } catch {
+      link.adWanted = false
+    } finally {
+      link.adPending = false
+    }
+  }
+
+  #sendRevocations(link: Link): void {
+    const { peers, membership } = this.#components
+    const theirs = peers.get(link.channel.peer)?.admission.revocationsDigest
+    if (theirs === membership.revocationsDigest()) return
+    for (const list of batches(membership.revocations())) post(link.channel, { t: 'revocations', list })
+  }
+}
+
+/** Sent when there is room; a channel that ends meanwhile takes the message with it. */
+function post(channel: Channel, message: Message): void {
+  channel.send(canonicalBytes(message)).catch(() => undefined)
+}
+
+function parse(frame: Uint8Array): Message {
+  try {
+    return messageSchema.parse(decodeCanonical(frame))
+  } catch (cause) {
+    throw new TalkootError('E_FRAME', 'a sync message of no known shape', { cause })
+  }
+}
+
+function* batches(list: SignedRevocation[]): Generator<SignedRevocation[]> {
+  let batch: SignedRevocation[] = []
+  let size = 0
+  for (const signed of list) {
+    const bytes = canonicalBytes(signed).length
+    if (size + bytes > BATCH_BYTES && batch.length > 0) {
+      yield batch
+      batch = []
+      size = 0
+    }
+    batch.push(signed)
+    size += bytes
+  }
+  if (batch.length > 0) yield batch
+}
+
+/** A bucket of messages: each costs a signature check or more, so a peer gets a steady rate and a burst. */
+class Allowance {
+  #left: number = LIMITS.SYNC_BURST_MESSAGES
+  #at = performance.now()
+
+  spend(): void {
+    const now = performance.now()
+    const refill = ((now - this.#at) / 1_000) * LIMITS.SYNC_MESSAGES_PER_SECOND
+    this.#left = Math.min(LIMITS.SYNC_BURST_MESSAGES, this.#left + refill) - 1
+    this.#at = now
+    if (this.#left < 0) throw new TalkootError('E_FLOOD', 'too many sync messages')
+  }
+}
