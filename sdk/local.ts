@@ -3,7 +3,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Address } from './client.ts'
+import { API, tokenCreatedSchema } from '../protocol/api.ts'
+import { statePaths } from '../protocol/home.ts'
+import { type Address, Client } from './client.ts'
 
 export type LocalOptions = {
   /** @default 1 */
@@ -11,16 +13,6 @@ export type LocalOptions = {
   /** Units each node runs at once. @default 1 */
   cpus?: number
 }
-
-/** What is used of a node: the composition root starts it. */
-type RunningNode = { api: Address; createToken(): Promise<string>; stop(): Promise<void> }
-type StartNode = (init: {
-  home: string
-  join?: string
-  cpus?: number
-  listen?: string[]
-  mdns?: boolean
-}) => Promise<RunningNode>
 
 /** The first makes the mesh, the others join it. Stopping ends them and removes the folder. */
 export async function startLocalNodes({ nodes = 1, cpus = 1 }: LocalOptions): Promise<{
@@ -30,17 +22,24 @@ export async function startLocalNodes({ nodes = 1, cpus = 1 }: LocalOptions): Pr
   await using started = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'talkoot-'))
   started.defer(() => rm(folder, { recursive: true, force: true }))
-  // Not loaded by those who only connect: a node is a hundred times the code of this SDK.
-  const daemon = new URL('../node/daemon.ts', import.meta.url).href
-  const { startNode } = (await import(daemon)) as { startNode: StartNode }
-  const start = async (index: number, token?: string): Promise<RunningNode> => {
-    const init = { home: join(folder, `node-${index}`), cpus, listen: ['/ip4/127.0.0.1/tcp/0'], mdns: false }
-    const node = await startNode(token === undefined ? init : { ...init, join: token })
+  // Loaded here and not above: a node is many times the code of this SDK, and who only connects needs none of it.
+  const { startNode } = await import('../node/daemon.ts')
+  const { settingsSchema } = await import('../node/config.ts')
+  const { pino } = await import('pino')
+  const start = async (index: number, token: string | undefined): Promise<Address> => {
+    const name = `local-${index + 1}`
+    const settings = settingsSchema.parse({ name, cpus, listen: ['/ip4/127.0.0.1/tcp/0'], mdns: false })
+    const paths = statePaths({ TALKOOT_HOME: join(folder, name) })
+    const node = await startNode({ paths, settings, join: token, log: pino({ level: 'silent' }) })
     started.defer(() => node.stop())
-    return node
+    return node.api
   }
-  const first = await start(0)
-  for (let i = 1; i < nodes; i += 1) await start(i, await first.createToken())
+  const address = await start(0, undefined)
+  const client = new Client(address)
+  for (let index = 1; index < nodes; index += 1) {
+    const { token } = await client.request(API.tokens, tokenCreatedSchema, { method: 'POST', body: {} })
+    await start(index, token)
+  }
   const running = started.move()
-  return { address: first.api, stop: () => running.disposeAsync() }
+  return { address, stop: () => running.disposeAsync() }
 }
