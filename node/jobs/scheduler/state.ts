@@ -23,11 +23,18 @@ export type SchedulerComponents = {
   lease: LeasePolicy
 }
 
+/** What a timer of the core is for. */
+export type Due =
+  | { kind: 'lease' }
+  | { kind: 'rested'; seat: Seat }
+  | { kind: 'stragglers'; job: Job }
+  | { kind: 'deadline'; job: Job }
+
 export type Core = {
   readonly components: SchedulerComponents
   readonly jobs: Map<string, Job>
   readonly peers: Map<PeerId, Peer>
-  readonly timers: Timers
+  readonly timers: Timers<Due>
   now: number
   /** Effects of this step, in the order they happened. */
   effects: SchedulerEffect[]

@@ -1,17 +1,9 @@
 /** Things to do at a time: a binary heap, equal times in the order they were set. */
 
-import type { Job, Seat } from './state.ts'
+type Entry<Due> = { at: number; order: number; due: Due }
 
-export type Due =
-  | { kind: 'lease' }
-  | { kind: 'rested'; seat: Seat }
-  | { kind: 'stragglers'; job: Job }
-  | { kind: 'deadline'; job: Job }
-
-type Entry = { at: number; order: number; due: Due }
-
-export class Timers {
-  readonly #heap: Entry[] = []
+export class Timers<Due> {
+  readonly #heap: Entry<Due>[] = []
   #order = 0
 
   get nextAt(): number | null {
@@ -47,7 +39,7 @@ export class Timers {
     return first.due
   }
 
-  #sink(entry: Entry): void {
+  #sink(entry: Entry<Due>): void {
     const heap = this.#heap
     let place = 0
     for (;;) {
@@ -63,4 +55,4 @@ export class Timers {
   }
 }
 
-const before = (a: Entry, b: Entry): boolean => a.at < b.at || (a.at === b.at && a.order < b.order)
+const before = (a: Entry<unknown>, b: Entry<unknown>): boolean => a.at < b.at || (a.at === b.at && a.order < b.order)

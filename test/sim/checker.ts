@@ -1,0 +1,167 @@
+/** What must hold, checked against a model of its own: the submitter's account of who has what, and what was said. */
+
+import type { SchedulerEffect, SchedulerEvent } from '../../node/jobs/scheduler/events.ts'
+import type { Scheduler } from '../../node/jobs/scheduler/scheduler.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import type { Scenario } from './scenario.ts'
+import { JOB, truth } from './worker.ts'
+import type { World } from './world.ts'
+
+/** A peer is looked at this long after its lease, at the latest. */
+const LEASE_SLACK_MS = 500
+
+export class Violation extends Error {
+  override readonly name = 'Violation'
+}
+
+type PeerModel = { holds: Set<number>; heardAt: number; open: boolean }
+
+export class Checker {
+  readonly #world: World
+  readonly #scenario: Scenario
+  readonly #peers = new Map<string, PeerModel>()
+  /** By unit, what each peer truly said first, in this life of the submitter. */
+  readonly #said = new Map<number, Map<string, Set<string>>>()
+  readonly decided = new Set<number>()
+  failed = 0
+  runs = 0
+  mostUndecided = 0
+  /** Copies given out, by unit. */
+  readonly #given = new Map<number, number>()
+
+  constructor(world: World, scenario: Scenario) {
+    this.#world = world
+    this.#scenario = scenario
+  }
+
+  /** The submitter starts anew: it has no sessions. */
+  restarted(): void {
+    this.#peers.clear()
+    this.#said.clear()
+  }
+
+  event(event: SchedulerEvent): void {
+    if (!('peer' in event)) return
+    const peer = this.#peer(event.peer)
+    if (event.type !== 'peer.down') peer.heardAt = this.#world.now
+    if (event.type === 'peer.up' || event.type === 'peer.down') {
+      peer.open = event.type === 'peer.up'
+      peer.holds.clear()
+    } else if (event.type === 'job.refused') peer.holds.clear()
+    else if (event.type === 'handback') for (const unit of event.units) peer.holds.delete(unit)
+    if (event.type !== 'results') return
+    for (const end of event.attempts) {
+      peer.holds.delete(end.unit)
+      const voices = this.#said.get(end.unit) ?? new Map<string, Set<string>>()
+      this.#said.set(end.unit, voices)
+      const said = voices.get(event.peer) ?? new Set()
+      voices.set(event.peer, said.add(end.ok ? end.digest : end.code))
+    }
+  }
+
+  effect(effect: SchedulerEffect): void {
+    if (effect.type === 'run') this.#run(effect)
+    else if (effect.type === 'revoke') {
+      const { holds } = this.#peer(effect.peer)
+      if (effect.units === null) holds.clear()
+      else for (const unit of effect.units) holds.delete(unit)
+    } else if (effect.type === 'drop') {
+      const peer = this.#peer(effect.peer)
+      const silent = this.#world.now - peer.heardAt
+      if (silent < LIMITS.LEASE_MS) this.fail(`${effect.peer} dropped after ${silent} ms of silence`)
+      peer.open = false
+      peer.holds.clear()
+    } else if (effect.type === 'accepted') this.#accepted(effect)
+    else if (effect.type === 'failed') this.#failed(effect)
+  }
+
+  /** After a step, now and then: the account agrees, nothing has grown, nobody silent holds units. */
+  account(scheduler: Scheduler): void {
+    for (const seat of scheduler.seats(JOB)) {
+      const { holds } = this.#peer(seat.peer)
+      if (holds.size !== seat.inFlight) {
+        this.fail(`${seat.peer} holds ${holds.size} units, the scheduler counts ${seat.inFlight}`)
+      }
+    }
+    for (const [id, peer] of this.#peers) {
+      const silent = this.#world.now - peer.heardAt
+      if (peer.open && silent > LIMITS.LEASE_MS + LEASE_SLACK_MS) this.fail(`${id} silent ${silent} ms, not dropped`)
+    }
+    const { undecidedUnits, timers } = scheduler.load()
+    this.mostUndecided = Math.max(this.mostUndecided, undecidedUnits)
+    const timersMax = 20 * this.#scenario.peers.length + 100
+    if (timers > timersMax) this.fail(`${timers} timers`)
+    const progress = scheduler.progress(JOB)
+    if (progress === null) return
+    const waiting = progress.waiting.reduce((sum, { units }) => sum + units, 0)
+    const sum = progress.accepted + progress.failed + progress.running + waiting
+    if (sum !== progress.size) this.fail(`progress counts ${sum} of ${progress.size} units`)
+    if (progress.accepted + progress.failed !== this.decided.size) this.fail('progress miscounts what is settled')
+  }
+
+  fail(message: string): never {
+    throw new Violation(`at ${this.#world.now.toFixed(1)} ms: ${message}`)
+  }
+
+  #run({ peer: id, units }: Extract<SchedulerEffect, { type: 'run' }>): void {
+    const peer = this.#peer(id)
+    if (!peer.open) this.fail(`units for ${id}, which has no session`)
+    if (units.length > LIMITS.FRAME_UNITS_MAX) this.fail(`a frame of ${units.length} units`)
+    if (this.#scenario.policy.require !== '' && this.#traits(id).room !== 'a')
+      this.fail(`${id} does not satisfy require`)
+    for (const unit of units) {
+      if (!(unit >= 0 && unit < this.#scenario.units)) this.fail(`unit ${unit} does not exist`)
+      if (this.decided.has(unit)) this.fail(`unit ${unit} given to ${id} although it is decided`)
+      if (peer.holds.has(unit)) this.fail(`unit ${unit} given to ${id} twice`)
+      peer.holds.add(unit)
+      this.#given.set(unit, (this.#given.get(unit) ?? 0) + 1)
+    }
+    if (peer.holds.size > LIMITS.PEER_WINDOW_UNITS_MAX) this.fail(`${id} holds ${peer.holds.size} units`)
+    this.runs += units.length
+  }
+
+  #traits(id: string) {
+    const traits = this.#scenario.peers.find((peer) => peer.id === id)
+    if (traits === undefined) throw new RangeError(id)
+    return traits
+  }
+
+  #accepted({ unit, value, voices, attempts }: Extract<SchedulerEffect, { type: 'accepted' }>): void {
+    this.#decide(unit, attempts)
+    if (this.#scenario.program.failsOn(unit)) this.fail(`unit ${unit} accepted, its program fails`)
+    if (Math.abs(Number(value) - truth(unit)) > 1e-6) this.fail(`unit ${unit} accepted with a wrong value`)
+    const { verify } = this.#scenario.policy
+    const needed = verify.kind === 'quorum' ? verify.agree : 1
+    const honest = new Set<string>()
+    for (const { peer, digest } of voices) {
+      if (digest === null) continue
+      if (!this.#said.get(unit)?.get(peer)?.has(digest)) this.fail(`${peer} never said ${digest} of unit ${unit}`)
+      if (Math.abs(Number(digest.slice(1)) - truth(unit)) <= 1e-6) honest.add(peer)
+    }
+    if (honest.size < needed) this.fail(`unit ${unit} accepted on the word of ${honest.size} peers, not ${needed}`)
+  }
+
+  #failed({ unit, code, voices, attempts }: Extract<SchedulerEffect, { type: 'failed' }>): void {
+    this.#decide(unit, attempts)
+    this.failed += 1
+    if (!this.#scenario.program.failsOn(unit) || code !== 'E_TASK_THREW') {
+      this.fail(`unit ${unit} failed with ${code}: ${JSON.stringify(voices)}`)
+    }
+  }
+
+  #decide(unit: number, attempts: number): void {
+    if (this.decided.has(unit)) this.fail(`unit ${unit} decided twice`)
+    this.decided.add(unit)
+    const { verify, retries } = this.#scenario.policy
+    const most = (verify.kind === 'quorum' ? verify.of : 2) + retries + LIMITS.SPARE_COPIES_MAX
+    if (attempts > most) this.fail(`unit ${unit} took ${attempts} attempts, ${most} at most`)
+  }
+
+  #peer(id: string): PeerModel {
+    const known = this.#peers.get(id)
+    if (known !== undefined) return known
+    const peer = { holds: new Set<number>(), heardAt: this.#world.now, open: false }
+    this.#peers.set(id, peer)
+    return peer
+  }
+}

@@ -1,0 +1,219 @@
+/** One run of the real scheduler and verification in a simulated world. The seed decides everything. */
+
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
+import type { SchedulerEffect, SchedulerEvent } from '../../node/jobs/scheduler/events.ts'
+import { createScheduler, type Scheduler, type SchedulerInit } from '../../node/jobs/scheduler/scheduler.ts'
+import { adOf } from './ads.ts'
+import { Checker, Violation } from './checker.ts'
+import { drawScenario, type Scenario, type ScenarioLimits } from './scenario.ts'
+import { JOB, type Listener, Worker } from './worker.ts'
+import { World } from './world.ts'
+
+/** A fault put into the code under test, to see that the simulator finds it. */
+export type Plant = {
+  components?: Partial<SchedulerInit>
+  /** Changes what the scheduler is told; null: it is not told. */
+  event?: (event: SchedulerEvent) => SchedulerEvent | null
+  /** The ledger forgets this unit over a restart. */
+  forgets?: (unit: number) => boolean
+}
+
+export type SimulationInit = ScenarioLimits & {
+  seed: number
+  plant?: Plant
+  trace?: (line: string) => void
+}
+
+export type Report = {
+  seed: number
+  scenario: Scenario
+  virtualMs: number
+  steps: number
+  runs: number
+  failed: number
+  restarts: number
+  mostUndecided: number
+}
+
+/** @throws Violation with the seed and how to run it again */
+export function simulate(init: SimulationInit): Report {
+  const simulation = new Simulation(init)
+  try {
+    return simulation.run()
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error
+    const again = `node test/sim/run.ts --seed ${init.seed} --peers ${init.peers} --units ${init.units} --trace`
+    throw new Violation(`seed ${init.seed}, ${error.message}\nrun it again with: ${again}`)
+  }
+}
+
+class Simulation implements Listener {
+  readonly #init: SimulationInit
+  readonly #world: World
+  readonly #scenario: Scenario
+  readonly #checker: Checker
+  readonly #workers: Map<string, Worker>
+  #scheduler: Scheduler
+  #open = new Map<string, number>()
+  #startedAt = 0
+  #steps = 0
+  #restarts = 0
+  #wake: number | null = null
+
+  constructor(init: SimulationInit) {
+    this.#init = init
+    this.#world = new World(init.seed)
+    this.#scenario = drawScenario(this.#world, init)
+    this.#checker = new Checker(this.#world, this.#scenario)
+    this.#workers = new Map(
+      this.#scenario.peers.map((traits) => [traits.id, new Worker(this.#world, this.#scenario, traits, this)]),
+    )
+    this.#scheduler = this.#newScheduler()
+  }
+
+  run(): Report {
+    const { units, endAt, submitterRestarts, healedAt } = this.#scenario
+    for (const worker of this.#workers.values()) {
+      worker.start()
+      this.#strike(worker)
+    }
+    for (let i = 0; i < submitterRestarts; i++) {
+      this.#world.after(this.#world.between(0, healedAt), () => this.#restart())
+    }
+    this.#world.after(this.#world.between(0, 1_000), () => this.#addJob())
+    this.#world.run(endAt, () => this.#checker.decided.size === units)
+    if (this.#checker.decided.size < units) {
+      const progress = JSON.stringify(this.#scheduler.progress(JOB))
+      this.#checker.fail(`${units - this.#checker.decided.size} units were never decided: ${progress}`)
+    }
+    this.#checker.account(this.#scheduler)
+    return {
+      seed: this.#init.seed,
+      scenario: this.#scenario,
+      virtualMs: this.#world.now,
+      steps: this.#steps,
+      runs: this.#checker.runs,
+      failed: this.#checker.failed,
+      restarts: this.#restarts,
+      mostUndecided: this.#checker.mostUndecided,
+    }
+  }
+
+  opened(worker: Worker, session: number): void {
+    worker.link.send(() => {
+      if (session !== worker.session || this.#open.get(worker.traits.id) === session) return
+      this.#open.set(worker.traits.id, session)
+      this.#step({ type: 'peer.up', peer: worker.traits.id, trust: 'member', ad: adOf(worker.traits) })
+    })
+  }
+
+  heard(worker: Worker, session: number, event: SchedulerEvent): void {
+    const current = this.#open.get(worker.traits.id) === session
+    // Words of a session that is over are lost, or come over the next one.
+    if (!current && (event.type !== 'results' || this.#world.chance(0.5))) return
+    this.#step(event)
+  }
+
+  closed(worker: Worker, session: number): void {
+    if (this.#open.get(worker.traits.id) !== session) return
+    this.#open.delete(worker.traits.id)
+    this.#step({ type: 'peer.down', peer: worker.traits.id, code: 'E_UNREACHABLE' })
+  }
+
+  #newScheduler(): Scheduler {
+    const random = xoroshiro128plus(this.#world.int(0, 0x7fffffff))
+    return createScheduler({ random, ...this.#init.plant?.components })
+  }
+
+  #addJob(): void {
+    const { units, policy } = this.#scenario
+    const settled = new Set(this.#checker.decided)
+    for (const unit of settled) if (this.#init.plant?.forgets?.(unit)) settled.delete(unit)
+    this.#startedAt ||= this.#world.now
+    this.#step({
+      type: 'job.added',
+      job: {
+        id: JOB,
+        size: units,
+        policy,
+        isSettled: (unit) => settled.has(unit),
+        settledCount: settled.size,
+        failedCount: this.#checker.failed,
+      },
+    })
+  }
+
+  /** The submitter's node is killed: it goes on with nothing but its ledger. */
+  #restart(): void {
+    if (this.#startedAt === 0 || this.#checker.decided.size === this.#scenario.units) return
+    this.#restarts += 1
+    this.#trace('the submitter restarts')
+    for (const id of this.#open.keys()) this.#workers.get(id)?.sessionEnded()
+    this.#open.clear()
+    this.#checker.restarted()
+    this.#scheduler = this.#newScheduler()
+    this.#wake = null
+    this.#addJob()
+  }
+
+  /** Something happens to the machine now and then, until the world is healed. */
+  #strike(worker: Worker): void {
+    const { faultEveryMs, healedAt } = this.#scenario
+    this.#world.after(this.#world.between(0, 2 * faultEveryMs), () => {
+      if (this.#world.now > healedAt) return
+      const fault = this.#world.pick(['crash', 'sleep', 'partition', 'pause'] as const)
+      const ms = this.#world.logBetween(50, 20_000)
+      this.#trace(`${worker.traits.id} ${fault} ${ms.toFixed(0)} ms`)
+      worker[fault](ms)
+      this.#strike(worker)
+    })
+  }
+
+  #step(event: SchedulerEvent): void {
+    this.#steps += 1
+    this.#trace(() => `> ${JSON.stringify(event, (key, value) => (key === 'ad' ? undefined : value))}`)
+    this.#checker.event(event)
+    const told = this.#init.plant?.event === undefined ? event : this.#init.plant.event(event)
+    if (told === null) return
+    for (const effect of this.#scheduler.step(told, this.#world.now)) this.#perform(effect)
+    if (this.#steps % 16 === 0) this.#checker.account(this.#scheduler)
+    this.#setWake()
+  }
+
+  #perform(effect: SchedulerEffect): void {
+    this.#trace(() => `< ${JSON.stringify(effect)}`)
+    this.#checker.effect(effect)
+    if (effect.type === 'compare') {
+      const same = Math.abs(Number(effect.a.value) - Number(effect.b.value)) < 1e-6
+      const answer = { job: JOB, unit: effect.unit, a: effect.a.digest, b: effect.b.digest, same }
+      this.#world.after(this.#world.between(0, 50), () => this.#step({ type: 'compared', ...answer }))
+    }
+    if (effect.type !== 'run' && effect.type !== 'revoke' && effect.type !== 'drop') return
+    const worker = this.#workers.get(effect.peer)
+    const session = this.#open.get(effect.peer)
+    if (worker === undefined || session === undefined) return
+    if (effect.type === 'drop') {
+      this.#open.delete(effect.peer)
+      worker.link.send(() => worker.session === session && worker.sessionEnded())
+    } else {
+      const message = effect.type === 'run' ? { run: effect.units } : { revoke: effect.units }
+      worker.link.send(() => worker.take(session, message))
+    }
+  }
+
+  #setWake(): void {
+    const at = this.#scheduler.nextWake()
+    if (at === null || (this.#wake !== null && this.#wake <= at)) return
+    this.#wake = at
+    const scheduler = this.#scheduler
+    this.#world.after(Math.max(0, at - this.#world.now) + this.#world.between(0, 20), () => {
+      if (this.#wake !== at || this.#scheduler !== scheduler) return
+      this.#wake = null
+      this.#step({ type: 'tick' })
+    })
+  }
+
+  #trace(line: string | (() => string)): void {
+    this.#init.trace?.(`${this.#world.now.toFixed(1)} ${typeof line === 'string' ? line : line()}`)
+  }
+}

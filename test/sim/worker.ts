@@ -1,0 +1,223 @@
+/** A simulated worker: runs units in order in its slots, and is struck by whatever strikes machines. */
+
+import type { AttemptEnd, SchedulerEvent } from '../../node/jobs/scheduler/events.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import { Link } from './network.ts'
+import type { PeerTraits, Scenario } from './scenario.ts'
+import type { World } from './world.ts'
+
+export const JOB = 'job'
+
+/** What the submitter's side of a session is told. */
+export interface Listener {
+  opened(worker: Worker, session: number): void
+  heard(worker: Worker, session: number, event: SchedulerEvent): void
+  closed(worker: Worker, session: number): void
+}
+
+type Doing = { unit: number; done: boolean }
+
+export class Worker {
+  readonly traits: PeerTraits
+  readonly link: Link
+  readonly #world: World
+  readonly #scenario: Scenario
+  readonly #listener: Listener
+  #queue: number[] = []
+  #doing: Doing[] = []
+  #outbox: AttemptEnd[] = []
+  #asleep: (() => void)[] | null = null
+  #pausedUntil = 0
+  #refusals = 0
+  /** Rises when the machine is restarted: what it did before is forgotten. */
+  #life = 0
+  up = true
+  session = 0
+  connected = false
+
+  constructor(world: World, scenario: Scenario, traits: PeerTraits, listener: Listener) {
+    this.traits = traits
+    this.#world = world
+    this.#scenario = scenario
+    this.#listener = listener
+    this.link = new Link(world, { latencyMs: traits.latencyMs, duplicates: scenario.duplicates })
+    this.#refusals = traits.refuses === 'always' ? Number.POSITIVE_INFINITY : traits.refuses === 'busy' ? 3 : 0
+  }
+
+  start(): void {
+    this.#keepConnected()
+    this.#beat()
+    if (this.traits.goneAt < Number.POSITIVE_INFINITY) this.#world.after(this.traits.goneAt, () => this.crash(null))
+  }
+
+  /** Frames as they arrive. */
+  take(session: number, message: { run: number[] } | { revoke: number[] | null }): void {
+    if (!this.up) return
+    if (this.#asleep !== null) {
+      this.#asleep.push(() => this.take(session, message))
+      return
+    }
+    if (session !== this.session) return
+    if ('run' in message) this.#takeUnits(message.run)
+    else this.#dropUnits(message.revoke)
+  }
+
+  /** Loses everything it was doing; comes back after a while, or never. */
+  crash(backAfterMs: number | null): void {
+    if (!this.up) return
+    this.#forget()
+    this.up = false
+    this.#asleep = null
+    // Half of the time the other side is told by a reset, otherwise it hears nothing any more.
+    const { session } = this
+    if (this.#world.chance(0.5)) this.link.send(() => this.#listener.closed(this, session))
+    this.connected = false
+    if (backAfterMs === null) return
+    this.#world.after(backAfterMs, () => {
+      this.up = true
+      this.#listener.closed(this, session)
+    })
+  }
+
+  /** Stops in the middle of everything, like a closed lid, and goes on later as if nothing had been. */
+  sleep(ms: number): void {
+    if (!this.up || this.#asleep !== null) return
+    const held: (() => void)[] = []
+    this.#asleep = held
+    this.#world.after(ms, () => {
+      if (this.#asleep !== held) return
+      this.#asleep = null
+      for (const action of held) action()
+    })
+  }
+
+  partition(ms: number): void {
+    if (this.link.cut) return
+    this.link.cut = true
+    this.#world.after(ms, () => this.link.heal())
+  }
+
+  /** The owner wants the machine: everything is handed back. */
+  pause(ms: number): void {
+    if (!this.up || this.#asleep !== null) return
+    this.#pausedUntil = this.#world.now + ms
+    const units = [...this.#queue, ...this.#doing.filter(({ done }) => !done).map(({ unit }) => unit)]
+    this.#forget()
+    if (units.length > 0) this.#say({ type: 'handback', peer: this.traits.id, job: JOB, units, code: 'E_BUSY' })
+  }
+
+  /** The other side ended the session. Half of the time what was begun goes on, and is told about late. */
+  sessionEnded(): void {
+    this.connected = false
+    if (this.#world.chance(0.5)) this.#forget()
+  }
+
+  #forget(): void {
+    this.#life += 1
+    this.#queue = []
+    this.#doing = []
+    this.#outbox = []
+  }
+
+  #keepConnected(): void {
+    this.#world.after(this.#world.between(100, 1_500), () => {
+      if (this.up && this.#asleep === null && !this.link.cut && !this.connected) {
+        this.connected = true
+        this.session += 1
+        this.#listener.opened(this, this.session)
+      }
+      if (this.#world.now < this.traits.goneAt) this.#keepConnected()
+    })
+  }
+
+  #beat(): void {
+    this.#world.after(LIMITS.BEAT_MS * this.#world.between(0.9, 1.1), () => {
+      if (this.up && this.#asleep === null && this.connected) this.#say({ type: 'peer.alive', peer: this.traits.id })
+      if (this.#world.now < this.traits.goneAt) this.#beat()
+    })
+  }
+
+  #takeUnits(units: number[]): void {
+    const { id: peer } = this.traits
+    if (this.#refusals > 0) {
+      this.#refusals -= 1
+      const final = this.#refusals === Number.POSITIVE_INFINITY
+      const code = final ? 'E_OWN_LIMITS' : 'E_BUSY'
+      this.#say({ type: 'job.refused', peer, job: JOB, code, retryAfterMs: final ? null : 500 })
+    } else if (this.#world.now < this.#pausedUntil) {
+      this.#say({ type: 'handback', peer, job: JOB, units, code: 'E_BUSY' })
+    } else {
+      this.#queue.push(...units)
+      this.#fill()
+    }
+  }
+
+  #dropUnits(units: number[] | null): void {
+    const unwanted = (unit: number) => units === null || units.includes(unit)
+    this.#queue = this.#queue.filter((unit) => !unwanted(unit))
+    for (const doing of this.#doing) if (unwanted(doing.unit) && this.#world.chance(0.5)) doing.done = true
+    this.#doing = this.#doing.filter(({ done }) => !done)
+    this.#fill()
+  }
+
+  #fill(): void {
+    while (this.#doing.length < this.traits.slots) {
+      const unit = this.#queue.shift()
+      if (unit === undefined) return
+      const doing = { unit, done: false }
+      this.#doing.push(doing)
+      const ms = (this.#scenario.unitMs / this.traits.speed) * this.#world.between(0.5, 1.5)
+      this.#whenAwake(ms, () => this.#end(doing))
+    }
+  }
+
+  #end(doing: Doing): void {
+    if (doing.done) return
+    doing.done = true
+    this.#doing.splice(this.#doing.indexOf(doing), 1)
+    this.#outbox.push(this.#attempt(doing.unit))
+    if (this.#outbox.length === 1) this.#whenAwake(this.#world.between(0, 10), () => this.#flush())
+    this.#fill()
+  }
+
+  #flush(): void {
+    const attempts = this.#outbox.splice(0, LIMITS.FRAME_UNITS_MAX)
+    if (attempts.length === 0) return
+    this.#say({ type: 'results', peer: this.traits.id, job: JOB, attempts })
+    if (this.#outbox.length > 0) this.#flush()
+  }
+
+  #attempt(unit: number): AttemptEnd {
+    const { lies, faulty, slanders } = this.traits
+    if (this.#world.chance(faulty)) {
+      return { unit, ok: false, code: 'E_UNIT_CRASHED', message: 'crashed', blame: 'machine' }
+    }
+    if (this.#scenario.program.failsOn(unit) || this.#world.chance(slanders)) {
+      return { unit, ok: false, code: 'E_TASK_THREW', message: 'threw', blame: 'program' }
+    }
+    const number = this.#world.chance(lies) ? this.#world.between(0, 1_000) : truth(unit) + this.#noise()
+    return { unit, ok: true, value: String(number), digest: `=${number}` }
+  }
+
+  /** Machines differ in the last digits where the job says that they may. */
+  #noise(): number {
+    return this.#scenario.policy.agree.kind === 'exact' ? 0 : this.#world.between(-1e-9, 1e-9)
+  }
+
+  #say(event: SchedulerEvent): void {
+    const { session } = this
+    this.link.send(() => this.#listener.heard(this, session, event))
+  }
+
+  #whenAwake(ms: number, action: () => void): void {
+    const life = this.#life
+    this.#world.after(ms, () => {
+      if (life !== this.#life || !this.up) return
+      if (this.#asleep !== null) this.#asleep.push(() => life === this.#life && action())
+      else action()
+    })
+  }
+}
+
+/** The value of a unit, as any honest peer finds it. */
+export const truth = (unit: number): number => unit + 0.5
