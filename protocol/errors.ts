@@ -22,6 +22,8 @@ export const ERRORS = {
   E_DISK_FULL: entry('owner', 'free some disk space; nothing half-written was kept'),
   E_PORT: entry('owner', 'choose another port with --port, or 0 for any free one'),
   E_UNAUTHORIZED: entry('user', 'use the token in api.json of the state folder of the node you mean'),
+  E_REQUEST: entry('user', 'use the SDK and the command line of the version the node runs'),
+  E_REQUEST_TOO_BIG: entry('user', 'send less: the limit is in docs/limits.md'),
   E_USAGE: entry('user', 'see `talkoot help`'),
   E_NOT_FOUND: entry('user', 'list what there is: `talkoot jobs`, `talkoot peers`, `talkoot token list`'),
   E_INTERNAL: entry('bug', 'please report this with the node log'),

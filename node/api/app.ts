@@ -1,0 +1,131 @@
+/** The routes of the local API. */
+
+import type { HttpBindings } from '@hono/node-server'
+import { type Context, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import type { Logger } from 'pino'
+import { z } from 'zod'
+import {
+  API,
+  jobQuerySchema,
+  jobRequestSchema,
+  resultsQuerySchema,
+  type Stopping,
+  tokenRequestSchema,
+} from '../../protocol/api.ts'
+import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import { digestSchema } from '../../protocol/manifest.ts'
+import { answerError } from './answers.ts'
+import { loopbackOnly, ownerOnly } from './guards.ts'
+import type { NodeServices } from './services.ts'
+import { eventStream, lineStream } from './streams.ts'
+
+type Components = { services: NodeServices; log: Logger }
+type Init = { token: string; stopping: AbortSignal }
+type Env = { Bindings: HttpBindings }
+
+const membersQuerySchema = z.object({ members: z.stringbool().default(false) })
+
+export function createApp({ services, log }: Components, { token, stopping }: Init): Hono<Env> {
+  const app = new Hono<Env>()
+  app.use(loopbackOnly, ownerOnly(token))
+  app.use(
+    bodyLimit({
+      maxSize: LIMITS.API_BODY_MAX_BYTES,
+      onError: () =>
+        answerError(new TalkootError('E_REQUEST_TOO_BIG', `a body has ${LIMITS.API_BODY_MAX_BYTES} bytes at most`)),
+    }),
+  )
+  app.onError((error) => {
+    if (!(error instanceof TalkootError)) log.error({ err: error }, 'a request failed')
+    return answerError(error)
+  })
+  app.notFound((c) => answerError(new TalkootError('E_NOT_FOUND', `no ${c.req.method} ${c.req.path} in this API`)))
+
+  nodeRoutes(app, services)
+  tokenRoutes(app, services)
+  jobRoutes(app, services)
+  streamRoutes(app, services, { log, stopping })
+  return app
+}
+
+function nodeRoutes(app: Hono<Env>, services: NodeServices): void {
+  app.get(API.status, (c) => c.json(services.status()))
+  app.get(API.peers, (c) => c.json(services.peers()))
+  app.get(`${API.peers}/:id`, (c) => c.json(services.peer(c.req.param('id'))))
+  app.put('/v1/blobs/:digest', async (c) => {
+    const digest = parse(digestSchema, c.req.param('digest'), 'E_REQUEST')
+    return c.json(services.putBlob(digest, new Uint8Array(await c.req.arrayBuffer())))
+  })
+  app.post(API.down, (c) => {
+    // Once the answer is out: whoever asked must hear that it was heard.
+    c.env.outgoing.once('close', () => services.requestStop())
+    return c.json({ schema: 'talkoot.stopping/1', pid: process.pid } satisfies Stopping)
+  })
+}
+
+function tokenRoutes(app: Hono<Env>, services: NodeServices): void {
+  app.get(API.tokens, (c) => c.json(services.tokens()))
+  app.post(API.tokens, async (c) => {
+    const request = parse(tokenRequestSchema, await jsonBody(c), 'E_USAGE')
+    return c.json(await services.createToken(request))
+  })
+  app.delete(`${API.tokens}/:id`, async (c) => {
+    const options = parse(membersQuerySchema, c.req.query(), 'E_REQUEST')
+    return c.json(await services.revokeToken(c.req.param('id'), options))
+  })
+}
+
+function jobRoutes(app: Hono<Env>, services: NodeServices): void {
+  app.get(API.jobs, (c) => c.json(services.jobs()))
+  app.post(API.jobs, async (c) => {
+    const options = parse(jobQuerySchema, c.req.query(), 'E_REQUEST')
+    const request = parse(jobRequestSchema, await jsonBody(c), 'E_JOB_INVALID')
+    return c.json(await services.submit(request, options))
+  })
+  app.get(`${API.jobs}/:id`, (c) => c.json(services.job(c.req.param('id'))))
+  app.delete(`${API.jobs}/:id`, async (c) => c.json(await services.cancel(c.req.param('id'))))
+}
+
+function streamRoutes(app: Hono<Env>, services: NodeServices, init: { log: Logger; stopping: AbortSignal }): void {
+  const options = (c: Context<Env>) => ({
+    stopping: init.stopping,
+    onError: (error: unknown) => {
+      init.log.error({ err: error }, 'a stream broke')
+      // The one way to say in mid-answer that it is not whole.
+      c.env.outgoing.destroy()
+    },
+  })
+  // The job is looked up before the stream begins: an id that is not known is answered with a status.
+  app.get(`${API.jobs}/:id/events`, (c) => {
+    const { id } = services.job(c.req.param('id'))
+    return new Response(
+      eventStream((signal) => services.watchJob(id, signal), options(c)),
+      { headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store' } },
+    )
+  })
+  app.get(`${API.jobs}/:id/results`, (c) => {
+    const query = parse(resultsQuerySchema, c.req.query(), 'E_REQUEST')
+    const { id } = services.job(c.req.param('id'))
+    return new Response(
+      lineStream((signal) => services.results(id, query, signal), options(c)),
+      { headers: { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' } },
+    )
+  })
+}
+
+async function jsonBody(c: Context<Env>): Promise<unknown> {
+  const text = await c.req.text()
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new TalkootError('E_REQUEST', 'the body is not JSON', { cause })
+  }
+}
+
+function parse<T extends z.ZodType>(schema: T, value: unknown, code: ErrorCode): z.output<T> {
+  const parsed = schema.safeParse(value)
+  if (!parsed.success) throw new TalkootError(code, z.prettifyError(parsed.error))
+  return parsed.data
+}

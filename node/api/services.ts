@@ -1,0 +1,44 @@
+/** What the local API needs of a node. The composition root implements it; tests put a small fake in its place. */
+
+import type { z } from 'zod'
+import type {
+  BlobStored,
+  JobInfo,
+  JobSummary,
+  Jobs,
+  jobRequestSchema,
+  PeerInfo,
+  Peers,
+  ResultRow,
+  ResultsQuery,
+  Revoked,
+  Status,
+  TokenCreated,
+  Tokens,
+  tokenRequestSchema,
+} from '../../protocol/api.ts'
+
+/** Methods throw TalkootErrors; anything else that is thrown is answered as E_INTERNAL. */
+export interface NodeServices {
+  status(): Status
+  peers(): Peers
+  /** By id, unique part of an id, or name. @throws E_NOT_FOUND */
+  peer(idOrName: string): PeerInfo
+  /** @throws E_NOT_ADMIN */
+  createToken(request: z.output<typeof tokenRequestSchema>): Promise<TokenCreated>
+  tokens(): Tokens
+  /** @throws E_NOT_FOUND */
+  revokeToken(id: string, options: { members: boolean }): Promise<Revoked>
+  /** @throws E_BLOB when the bytes have another digest, E_DISK_FULL */
+  putBlob(digest: string, bytes: Uint8Array): BlobStored
+  /** @throws UnplaceableError unless `queue` */
+  submit(request: z.output<typeof jobRequestSchema>, options: { queue: boolean }): Promise<JobInfo>
+  jobs(): Jobs
+  /** By id or unique prefix. @throws E_NOT_FOUND */
+  job(idOrPrefix: string): JobInfo
+  cancel(idOrPrefix: string): Promise<JobInfo>
+  /** The job now and after each change; ends with its first state that is not `running`, or with the signal. */
+  watchJob(idOrPrefix: string, signal: AbortSignal): AsyncIterable<JobSummary>
+  results(idOrPrefix: string, query: ResultsQuery, signal: AbortSignal): AsyncIterable<ResultRow>
+  requestStop(): void
+}
