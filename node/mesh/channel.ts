@@ -97,6 +97,12 @@ export class FramedChannel implements Channel {
   abort(code: ErrorCode, message: string): void {
     if (this.ended) return
     this.#report(code, message)
+    this.end(code, message)
+  }
+
+  /** Ends with an error at both sides, without a report. */
+  end(code: ErrorCode, message: string): void {
+    if (this.ended) return
     this.#finish(new TalkootError(code, message))
     void this.#sayEnd(`${code} ${message.slice(0, 500)}`)
   }

@@ -95,6 +95,12 @@ export class MeshNode implements Mesh {
     return this.#session?.peers.list() ?? []
   }
 
+  /** Since a connected peer's last sign of life, milliseconds; null for any other. */
+  lastSeenMs(peer: string): number | null {
+    const heardAt = this.#session?.peers.get(peer)?.heardAt
+    return heardAt === undefined ? null : performance.now() - heardAt
+  }
+
   watch(listener: (event: MeshEvent) => void, signal: AbortSignal): void {
     if (signal.aborted) return
     this.#listeners.add(listener)

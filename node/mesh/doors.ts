@@ -1,6 +1,6 @@
 /** Channels out of and into libp2p streams: opened to admitted peers, served to admitted peers. */
 
-import type { Connection } from '@libp2p/interface'
+import type { Connection, Stream } from '@libp2p/interface'
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { FramedChannel } from './channel.ts'
@@ -19,30 +19,37 @@ const STREAM_LIMITS = {
   maxOutboundStreams: LIMITS.CHANNELS_PER_CONNECTION_MAX,
 }
 
+export type DoorsComponents = {
+  host: MeshHost
+  peers: PeerTable
+  refusals: Refusals
+  cut(peer: string, code: ErrorCode): void
+}
+
 export class Doors {
   readonly #host: MeshHost
   readonly #peers: PeerTable
   readonly #refusals: Refusals
+  readonly #channels = new Map<string, Set<FramedChannel>>()
+  readonly #cut: (peer: string, code: ErrorCode) => void
 
-  constructor(components: { host: MeshHost; peers: PeerTable; refusals: Refusals }) {
+  constructor(components: DoorsComponents) {
     this.#host = components.host
     this.#peers = components.peers
     this.#refusals = components.refusals
+    this.#cut = components.cut
   }
 
-  /** @param handler also told the connection the channel came by */
-  async serve(
-    protocol: string,
-    handler: (channel: Channel, peer: AdmittedPeer, connection: Connection) => Promise<void>,
-  ): Promise<void> {
+  /** A handler that throws ends its own channel, with its code. */
+  async serve(protocol: string, handler: Handler): Promise<void> {
     await this.#host.handle(
       protocol,
       async (stream, connection) => {
         const peer = this.#peers.view(connection.remotePeer.toString())
         if (peer === undefined) return stream.abort(new TalkootError('E_NOT_MEMBER', 'the peer is not admitted'))
-        const channel = new FramedChannel(stream, peer.id, this.#reporter(connection))
+        const channel = this.#track(this.#channel(stream, connection), stream)
         try {
-          await handler(channel, peer, connection)
+          await handler(channel, peer)
           await channel.close()
         } catch (thrown) {
           const { code, message } = TalkootError.from(thrown)
@@ -57,20 +64,43 @@ export class Doors {
   async open(peer: string, protocol: string, signal: AbortSignal): Promise<Channel> {
     const connection = [...(this.#peers.get(peer)?.connections ?? [])].find(({ status }) => status === 'open')
     if (connection === undefined) throw new TalkootError('E_UNREACHABLE', `not connected to ${peer}`)
-    return await this.openOn(connection, protocol, signal)
+    const stream = await openStream(connection, protocol, signal)
+    return this.#track(this.#channel(stream, connection), stream)
   }
 
-  async openOn(connection: Connection, protocol: string, signal: AbortSignal): Promise<Channel> {
-    try {
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.REQUEST_TIMEOUT_MS)])
-      const stream = await connection.newStream(protocol, { ...STREAM_LIMITS, signal: limit })
-      return new FramedChannel(stream, connection.remotePeer.toString(), this.#reporter(connection))
-    } catch (cause) {
-      if (cause instanceof Error && cause.name === 'UnsupportedProtocolError') {
-        throw new TalkootError('E_PROTOCOL_VERSION', `the peer does not serve ${protocol}`, { cause })
-      }
-      throw TalkootError.from(cause, 'E_UNREACHABLE')
-    }
+  /** The channel a connection lives by: it outlasts `endAll`, since it carries the reason. */
+  async openLifeline(connection: Connection, protocol: string, signal: AbortSignal): Promise<Channel> {
+    return this.#channel(await openStream(connection, protocol, signal), connection)
+  }
+
+  async serveLifeline(
+    protocol: string,
+    handler: (channel: Channel, connection: Connection) => Promise<void>,
+  ): Promise<void> {
+    await this.#host.handle(
+      protocol,
+      (stream, connection) => handler(this.#channel(stream, connection), connection),
+      STREAM_LIMITS,
+    )
+  }
+
+  endAll(peer: string, code: ErrorCode): void {
+    for (const channel of this.#channels.get(peer) ?? []) channel.end(code, 'disconnected')
+  }
+
+  #track(channel: FramedChannel, stream: Stream): FramedChannel {
+    if (stream.status !== 'open') return channel
+    const channels = this.#channels.get(channel.peer) ?? new Set()
+    this.#channels.set(channel.peer, channels.add(channel))
+    stream.addEventListener('close', () => {
+      channels.delete(channel)
+      if (channels.size === 0 && this.#channels.get(channel.peer) === channels) this.#channels.delete(channel.peer)
+    })
+    return channel
+  }
+
+  #channel(stream: Stream, connection: Connection): FramedChannel {
+    return new FramedChannel(stream, connection.remotePeer.toString(), this.#reporter(connection))
   }
 
   #reporter(connection: Connection): (code: ErrorCode, message: string) => void {
@@ -78,6 +108,19 @@ export class Doors {
       if (!OFFENCES.has(code)) return
       const peer = connection.remotePeer.toString()
       this.#refusals.add({ peer, address: connection.remoteAddr.toString(), code, message, by: 'ours' })
+      this.#cut(peer, code)
     }
+  }
+}
+
+async function openStream(connection: Connection, protocol: string, signal: AbortSignal): Promise<Stream> {
+  try {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.REQUEST_TIMEOUT_MS)])
+    return await connection.newStream(protocol, { ...STREAM_LIMITS, signal: limit })
+  } catch (cause) {
+    if (cause instanceof Error && cause.name === 'UnsupportedProtocolError') {
+      throw new TalkootError('E_PROTOCOL_VERSION', `the peer does not serve ${protocol}`, { cause })
+    }
+    throw TalkootError.from(cause, 'E_UNREACHABLE')
   }
 }

@@ -35,6 +35,10 @@ export type MeshHost = Libp2p<{ dht: KadDHT }>
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 
+/** A record must lapse before the addresses of its provider do, or one lapsed provider fails the whole answer. */
+export const RECORD_AGES = { validity: 4 * HOUR_MS, threshold: 2 * HOUR_MS, interval: 10 * MINUTE_MS }
+export const PEER_AGES = { maxPeerAge: 24 * HOUR_MS, maxAddressAge: 24 * HOUR_MS }
+
 export async function createHost(
   privateKey: PrivateKey,
   mesh: string,
@@ -65,7 +69,7 @@ export async function createHost(
     },
     // Liveness is the sync channel's beat; the monitor would ping every connection a second time.
     connectionMonitor: { enabled: false },
-    peerStore: { maxPeerAge: 24 * HOUR_MS, maxAddressAge: 24 * HOUR_MS },
+    peerStore: PEER_AGES,
     services: {
       identify: identify(),
       ping: ping(),
@@ -79,8 +83,7 @@ export async function createHost(
         initialQuerySelfInterval: 100,
         // A lone first node would wait for a peer that never comes.
         allowQueryWithZeroPeers: true,
-        // A record must lapse before the addresses of its provider do, or one lapsed provider fails the whole answer.
-        reprovide: { validity: 4 * HOUR_MS, threshold: 2 * HOUR_MS, interval: 10 * MINUTE_MS },
+        reprovide: RECORD_AGES,
       }),
     },
   })

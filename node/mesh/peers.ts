@@ -22,7 +22,6 @@ export type PeerEntry = {
 export class PeerTable {
   readonly #entries = new Map<string, PeerEntry>()
   readonly #waiting = new Map<string, { admission: Admission; timer: NodeJS.Timeout }>()
-  readonly #reasons = new Map<string, ErrorCode>()
   readonly #emit: (event: MeshEvent) => void
 
   constructor(emit: (event: MeshEvent) => void) {
@@ -60,7 +59,6 @@ export class PeerTable {
       heardAt: now,
     }
     this.#entries.set(id, entry)
-    this.#reasons.delete(id)
     this.#emit({ type: 'peer.joined', peer: admitted(id, entry) })
     return true
   }
@@ -84,20 +82,12 @@ export class PeerTable {
 
   /** Takes the peer out now, whatever its connections do. */
   drop(id: string, code: ErrorCode): void {
-    if (!this.#entries.delete(id)) return
-    const reason = this.#reasons.get(id) ?? code
-    this.#reasons.delete(id)
-    this.#emit({ type: 'peer.left', id, code: reason })
+    if (this.#entries.delete(id)) this.#emit({ type: 'peer.left', id, code })
   }
 
   heard(id: string): void {
     const entry = this.#entries.get(id)
     if (entry !== undefined) entry.heardAt = performance.now()
-  }
-
-  /** Why the peer is about to go; told in `peer.left`. The first reason stands. */
-  leaving(id: string, code: ErrorCode): void {
-    if (this.#entries.has(id) && !this.#reasons.has(id)) this.#reasons.set(id, code)
   }
 
   get(id: string): PeerEntry | undefined {

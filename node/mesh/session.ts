@@ -88,7 +88,7 @@ export class Session {
     this.#ads = new AdReader(membership.facts.id)
     this.peers = new PeerTable((event) => this.#onPeerEvent(event))
     const { peers } = this
-    this.doors = new Doors({ host, peers, refusals })
+    this.doors = new Doors({ host, peers, refusals, cut: (peer, code) => this.cut(peer, code) })
     this.#connector = new Connector({ host, store, peers, refusals })
     const mesh = membership.facts.id
     this.discovery = new Discovery({ host, mesh, peers, connector: this.#connector, outboundOnly, describe })
@@ -110,7 +110,7 @@ export class Session {
     this.host.addEventListener('peer:discovery', ({ detail }) => {
       this.#connector.suggest(detail.id.toString(), detail.multiaddrs)
     })
-    await this.doors.serve(SYNC_PROTOCOL, (channel, _peer, connection) => this.#lifeline(channel, connection))
+    await this.doors.serveLifeline(SYNC_PROTOCOL, (channel, connection) => this.#lifeline(channel, connection))
     for (const [protocol, handler] of handlers) await this.doors.serve(protocol, handler)
     await this.host.start()
     for (const part of [this.#connector, this.#sync, this.discovery, this.#reprint]) part.start()
@@ -132,15 +132,14 @@ export class Session {
     this.#sync.recheckAll()
   }
 
-  /** Out of `peers()` at once; its connections end when the reason had a moment to leave. */
+  /** Out of `peers()` and off all its channels at once; its connections end when it was told why. */
   cut(peer: string, code: ErrorCode): void {
     const connections = [...(this.peers.get(peer)?.connections ?? [])]
-    this.#sync.bye(peer, code)
+    if (connections.length === 0) return
+    const told = this.#sync.bye(peer, code)
     this.peers.drop(peer, code)
-    for (const connection of connections) {
-      const abort = () => connection.abort(new TalkootError(code, 'disconnected'))
-      connection.close({ signal: AbortSignal.timeout(GOODBYE_MS) }).then(abort, abort)
-    }
+    this.doors.endAll(peer, code)
+    void hangUp(connections, told, code)
   }
 
   addresses(): string[] {
@@ -179,7 +178,7 @@ export class Session {
 
   async #dialLifeline(connection: Connection): Promise<void> {
     try {
-      await this.#lifeline(await this.doors.openOn(connection, SYNC_PROTOCOL, this.#stopped.signal), connection)
+      await this.#lifeline(await this.doors.openLifeline(connection, SYNC_PROTOCOL, this.#stopped.signal), connection)
     } catch {
       connection.abort(new TalkootError('E_UNREACHABLE', 'the peer opens no sync channel'))
     }
@@ -206,4 +205,14 @@ export class Session {
     if (event.type === 'peer.left') this.#connector.lost(event.id, event.code === 'E_UNREACHABLE')
     this.#components.emit(event)
   }
+}
+
+/** The peer hangs up when it has read why; one that does not is hung up on after a moment. */
+async function hangUp(connections: Connection[], told: Promise<unknown>, code: ErrorCode): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, GOODBYE_MS)
+  const closed = connections.map((connection) => new Promise((done) => connection.addEventListener('close', done)))
+  await Promise.race([late, told.then(() => Promise.all(closed))])
+  clearTimeout(timer)
+  for (const connection of connections) connection.abort(new TalkootError(code, 'disconnected'))
 }

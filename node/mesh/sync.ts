@@ -97,9 +97,10 @@ export class Sync {
     }
   }
 
-  /** Tells the peer why before its connections are closed. */
-  bye(peer: string, code: ErrorCode): void {
-    for (const { channel } of this.#links.get(peer) ?? []) post(channel, { t: 'bye', code })
+  /** Tells the peer why before its connections are closed; resolves when that is on its way. */
+  async bye(peer: string, code: ErrorCode): Promise<void> {
+    const frame = canonicalBytes({ t: 'bye', code } satisfies Message)
+    await Promise.allSettled([...(this.#links.get(peer) ?? [])].map(({ channel }) => channel.send(frame)))
   }
 
   /** Judges everyone connected again: a revocation may have arrived, a certificate run out. */
@@ -155,7 +156,7 @@ export class Sync {
       case 'renewed':
         return await this.#renewed(message.chain)
       case 'bye':
-        return peers.leaving(peer, isErrorCode(message.code) ? message.code : 'E_UNREACHABLE')
+        return this.#components.cut(peer, isErrorCode(message.code) ? message.code : 'E_UNREACHABLE')
     }
   }
 

@@ -3,10 +3,15 @@
 import { afterEach } from 'vitest'
 import type { AdContent } from '../../node/mesh/ads.ts'
 import { createMesh, type MeshInit, type MeshNode } from '../../node/mesh/create.ts'
+import type { HostInit } from '../../node/mesh/host.ts'
+import { loadIdentity } from '../../node/mesh/identity.ts'
 import { memoryMeshStore } from '../../node/mesh/memory-store.ts'
+import { Refusals } from '../../node/mesh/refusals.ts'
+import { Session } from '../../node/mesh/session.ts'
 import type { MeshStore } from '../../node/mesh/store.ts'
+import { signerOf } from '../../protocol/signatures.ts'
 
-const running: MeshNode[] = []
+const running: { stop(): Promise<void> }[] = []
 
 afterEach(async () => {
   await Promise.all(running.splice(0).map((node) => node.stop()))
@@ -27,6 +32,9 @@ export const AD: AdContent = {
   strangers: false,
 }
 
+const DHT = { kBucketSize: 8, alpha: 3, disjointPaths: 1, reach: 'lan' as const }
+const HOST: HostInit = { listen: ['/ip4/127.0.0.1/tcp/0'], announce: [], outboundOnly: false, mdns: false, dht: DHT }
+
 export async function startNode(init: Partial<MeshInit> = {}, store: MeshStore = memoryMeshStore()): Promise<MeshNode> {
   const node = await createMesh(
     { store },
@@ -34,7 +42,7 @@ export async function startNode(init: Partial<MeshInit> = {}, store: MeshStore =
       describe: () => AD,
       listen: ['/ip4/127.0.0.1/tcp/0'],
       mdns: false,
-      dht: { kBucketSize: 8, alpha: 3, disjointPaths: 1, reach: 'lan' },
+      dht: DHT,
       ...init,
     },
   )
@@ -53,14 +61,30 @@ export async function startMember(
 ): Promise<MeshNode> {
   const node = await startNode(init)
   await node.join(admin.createToken({ uses: 1, ttlMs: HOUR_MS, role }).text, deadline())
-  await until(() => sees(node, admin) && sees(admin, node)).catch((e) => {
-    console.log(node.refusals(), admin.refusals(), node.peers(), admin.peers())
-    throw e
-  })
+  await until(() => sees(node, admin) && sees(admin, node))
   return node
 }
 
-export const sees = (node: MeshNode, other: MeshNode) => node.peers().some(({ id }) => id === other.peerId)
+/** A member in the rough, with its libp2p host in reach: for misbehaving, and for looking under the hood. */
+export async function startSession(admin: MeshNode, init: Partial<HostInit> = {}): Promise<Session> {
+  const store = memoryMeshStore()
+  const joiner = await createMesh({ store }, { describe: () => AD })
+  await joiner.join(admin.createToken({ uses: 1, ttlMs: HOUR_MS, role: 'member' }).text, deadline())
+  const facts = store.mesh()
+  if (facts === undefined) throw new Error('joining kept no mesh')
+  const key = await loadIdentity(store)
+  const session = await Session.open(
+    { store, key, signer: signerOf(key), refusals: new Refusals(), describe: () => AD, emit: () => undefined },
+    { ...HOST, ...init },
+    facts,
+  )
+  running.push(session)
+  await session.start(new Map())
+  await until(() => session.peers.get(admin.peerId) !== undefined && sees(admin, { peerId: joiner.peerId }))
+  return session
+}
+
+export const sees = (node: MeshNode, other: { peerId: string }) => node.peers().some(({ id }) => id === other.peerId)
 
 export const deadline = (ms = 10_000) => AbortSignal.timeout(ms)
 

@@ -1,0 +1,60 @@
+import { expect, test } from 'vitest'
+import { memoryMeshStore } from '../../node/mesh/memory-store.ts'
+import type { MeshEvent } from '../../node/mesh/mesh.ts'
+import { codeOf, deadline, HOUR_MS, sees, startMember, startNode, until } from './nodes.ts'
+
+test('a revoked member is cut off everywhere at once, is told why, and is refused afterwards', async () => {
+  const admin = await startNode()
+  const [second, victim] = [await startMember(admin, 'admin'), await startMember(admin)]
+  await until(() => sees(second, victim))
+  const events: MeshEvent[] = []
+  for (const node of [second, victim]) node.watch((event) => events.push(event), deadline(60_000))
+
+  const started = performance.now()
+  await admin.revokePeer(victim.peerId)
+  expect(sees(admin, victim)).toBe(false)
+  await until(() => !sees(second, victim) && victim.peers().length === 0, 1_000)
+  expect(performance.now() - started).toBeLessThan(1_000)
+  const left = events.filter((event) => event.type === 'peer.left')
+  expect(left.map(({ code }) => code)).toEqual(['E_CERT_REVOKED', 'E_CERT_REVOKED', 'E_CERT_REVOKED'])
+
+  await victim.stop()
+  await victim.start()
+  for (const node of [admin, second]) {
+    await until(() => node.refusals().some(({ peer, code }) => peer === victim.peerId && code === 'E_CERT_REVOKED'))
+  }
+  expect(victim.refusals()[0]).toMatchObject({ code: 'E_CERT_REVOKED', by: 'theirs' })
+  expect(victim.peers()).toEqual([])
+  const { text } = admin.createToken({ uses: 1, ttlMs: HOUR_MS, role: 'member' })
+  expect(await codeOf(victim.join(text, deadline()))).toBe('E_CERT_REVOKED')
+})
+
+test('a member that was away learns of a revocation from whom it meets first, and keeps it', async () => {
+  const admin = await startNode()
+  const store = memoryMeshStore()
+  const away = await startNode({}, store)
+  await away.join(admin.createToken({ uses: 1, ttlMs: HOUR_MS, role: 'member' }).text, deadline())
+  await until(() => sees(away, admin))
+  const victim = await startMember(admin)
+  await until(() => sees(away, victim))
+  await away.stop()
+  await admin.revokePeer(victim.peerId)
+  await away.start()
+  await until(() => away.status().revocations === 1)
+  expect(store.revocations()).toHaveLength(1)
+  await until(() => !sees(away, victim))
+})
+
+test('revoking a token with its members cuts off all who joined with it; without them it only ends the token', async () => {
+  const admin = await startNode()
+  const { text, info } = admin.createToken({ uses: 3, ttlMs: HOUR_MS, role: 'worker' })
+  const workers = [await startNode(), await startNode()]
+  for (const worker of workers) await worker.join(text, deadline())
+  const bystander = await startMember(admin)
+  await until(() => admin.peers().length === 3)
+  await admin.revokeToken(info.id, { members: false })
+  expect(admin.peers()).toHaveLength(3)
+  await admin.revokeToken(info.id, { members: true })
+  expect(admin.peers().map(({ id }) => id)).toEqual([bystander.peerId])
+  expect(await codeOf(admin.revokeToken('unknown', { members: true }))).toBe('E_NOT_FOUND')
+})
