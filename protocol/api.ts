@@ -88,6 +88,8 @@ export const statusSchema = z.object({
     fingerprint: z.string(),
     kind: z.enum(['private', 'open']),
     role: roleSchema,
+    /** For `up --join`, in an open mesh; null in a private one, where each machine needs a token. */
+    invitation: z.string().nullable(),
   }),
   pid: z.int(),
   uptimeMs: ms,

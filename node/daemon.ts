@@ -1,0 +1,186 @@
+/** The composition root: the one place where a node's components are built, wired, started and stopped. */
+
+import { randomInt } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
+import type { Ad } from '../protocol/ad.ts'
+import type { StatePaths } from '../protocol/home.ts'
+import { LIMITS } from '../protocol/limits.ts'
+import { WORK_PROTOCOL } from '../protocol/work.ts'
+import { ApiServer } from './api/server.ts'
+import type { NodeServices } from './api/services.ts'
+import { Cleanup } from './cleanup.ts'
+import type { Settings } from './config.ts'
+import { JobService } from './jobs/job-service.ts'
+import { createScheduler } from './jobs/scheduler/scheduler.ts'
+import { fetchBlob, serveBlobs } from './mesh/blob-exchange.ts'
+import { createMesh, type MeshNode } from './mesh/create.ts'
+import { type Offer, probeOffer } from './offer.ts'
+import { createJsRuntime } from './runtimes/js/runtime.ts'
+import type { Runtime } from './runtimes/runtime.ts'
+import { nodeServices } from './services.ts'
+import { BlobStore } from './store/blobs.ts'
+import { EvidenceStore } from './store/evidence.ts'
+import { JobStore } from './store/job-store.ts'
+import { openLedger } from './store/ledger.ts'
+import { SqliteMeshStore } from './store/mesh-store.ts'
+import { PeerNumbers } from './store/peer-numbers.ts'
+import { takeStateFolder } from './store/state-folder.ts'
+import { Worker } from './worker/worker.ts'
+
+export type NodeInit = {
+  paths: StatePaths
+  settings: Settings
+  /** A join token; the node joins that mesh before anything else. */
+  join?: string | undefined
+  log: Logger
+  /** Told what has been done, for a person who waits. */
+  onProgress?(step: 'sandbox' | 'mesh' | 'api'): void
+}
+
+export type RunningNode = {
+  services: NodeServices
+  api: { url: string; token: string }
+  /** Gives back the work of others, keeps everything, ends every process it started. Idempotent. */
+  stop(): Promise<void>
+  /** Settles when the node has stopped, whoever asked for it. */
+  stopped: Promise<void>
+}
+
+/**
+ * @throws E_ALREADY_RUNNING, E_STATE_UNSAFE, E_LEDGER_*, E_PORT and what joining can meet; whatever was started by
+ * then is stopped again
+ */
+export async function startNode(init: NodeInit): Promise<RunningNode> {
+  const cleanup = new Cleanup((error) => init.log.warn({ err: error }, 'while stopping'))
+  try {
+    return await compose(init, cleanup)
+  } catch (error) {
+    await cleanup.run()
+    throw error
+  }
+}
+
+async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
+  const { paths, settings, log } = init
+  const stores = openStores(paths, cleanup)
+  const runtime = openRuntime(paths, cleanup)
+  const offer = await probeOffer(runtime, settings, paths.state)
+  init.onProgress?.('sandbox')
+
+  const mesh = await createMesh(
+    { store: stores.meshStore },
+    {
+      describe: () => offer.describe(worker.facts().busy),
+      listen: settings.listen,
+      announce: settings.announce,
+      outboundOnly: settings.outboundOnly,
+      mdns: settings.mdns,
+      found: { kind: settings.mesh, name: settings.name },
+    },
+  )
+  const worker = buildWorker({ runtime, mesh, blobs: stores.blobs, offer }, init)
+  mesh.serve(WORK_PROTOCOL, (channel, peer) => worker.serve(channel, peer))
+  serveBlobs(mesh, stores.blobs)
+  if (init.join !== undefined) await mesh.join(init.join, AbortSignal.timeout(LIMITS.JOIN_TIMEOUT_MS))
+  cleanup.add(() => mesh.stop())
+  await mesh.start()
+  cleanup.add(() => worker.stop())
+  worker.start()
+  init.onProgress?.('mesh')
+
+  // As others see it, but for what only an ad that is sent has: a number and addresses.
+  const ownAd = (): Ad => ({
+    ...offer.describe(worker.facts().busy),
+    v: 1,
+    peer: mesh.peerId,
+    mesh: mesh.meshId,
+    seq: 0,
+    ttlMs: LIMITS.AD_TTL_MS,
+    reach: settings.outboundOnly ? 'outbound' : 'dialable',
+    addresses: [],
+  })
+  const jobs = new JobService({
+    ...stores,
+    jobs: stores.jobStore,
+    scheduler: createScheduler({ random: xoroshiro128plus(randomInt(2 ** 31)) }),
+    mesh,
+    worker,
+    runtime,
+    signer: mesh.signer,
+    ownAd,
+    now: () => performance.now(),
+    wallClock: Date.now,
+    random: Math.random,
+    onError: passing(log),
+  })
+  cleanup.add(() => jobs.stop())
+  jobs.start()
+
+  const stopped = Promise.withResolvers<void>()
+  const stop = () => cleanup.run().then(stopped.resolve)
+  const services = nodeServices(
+    { ...stores, mesh, jobs, worker, offer, ownAd },
+    { apiUrl: () => api.url, requestStop: () => setImmediate(stop) },
+  )
+  const server = new ApiServer({ services, log }, { port: settings.apiPort, addressFile: paths.api })
+  cleanup.add(() => server.stop())
+  const api = await server.start()
+  init.onProgress?.('api')
+  return { services, api, stopped: stopped.promise, stop }
+}
+
+function openStores(paths: StatePaths, cleanup: Cleanup) {
+  const folder = takeStateFolder(paths.state)
+  cleanup.add(() => folder.release())
+  const ledger = openLedger(paths.ledger)
+  cleanup.add(() => ledger.close())
+  const peers = new PeerNumbers(ledger)
+  return {
+    ledger,
+    evidence: new EvidenceStore({ ledger, peers }),
+    jobStore: new JobStore({ ledger, peers }),
+    meshStore: new SqliteMeshStore(ledger),
+    blobs: new BlobStore(paths.blobs),
+  }
+}
+
+function openRuntime(paths: StatePaths, cleanup: Cleanup): Runtime {
+  const scratchDir = join(paths.state, 'sandbox')
+  mkdirSync(scratchDir, { recursive: true, mode: 0o700 })
+  const runtime = createJsRuntime({ scratchDir })
+  cleanup.add(() => runtime.stop())
+  return runtime
+}
+
+type WorkerParts = { runtime: Runtime; mesh: MeshNode; blobs: BlobStore; offer: Offer }
+
+function buildWorker({ runtime, mesh, blobs, offer }: WorkerParts, { settings, log }: NodeInit): Worker {
+  return new Worker(
+    {
+      runtime,
+      signer: mesh.signer,
+      fetchTask: async (from, digest, length, signal) => {
+        if (blobs.has(digest)) return blobs.get(digest)
+        const bounded = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.REQUEST_TIMEOUT_MS)])
+        const bytes = await fetchBlob(mesh, from, { digest, length }, bounded)
+        blobs.put(bytes, digest)
+        return bytes
+      },
+      now: () => performance.now(),
+      random: Math.random,
+      onError: passing(log),
+    },
+    {
+      slots: offer.slots,
+      memoryMiB: settings.memoryMiB,
+      confinement: offer.probe?.confinement ?? 'runtime',
+      strangersWithoutOsSandbox: settings.strangersWithoutOsSandbox,
+    },
+  )
+}
+
+/** Failures of single peers and streams: expected in a mesh, of interest only when looked for. */
+const passing = (log: Logger) => (error: unknown) => log.debug({ err: error }, 'a passing failure')

@@ -1,0 +1,153 @@
+/** The rules of the house, as a test: floors of imports, sizes, nothing dead, nothing skipped, nothing undocumented. */
+
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { ERRORS } from '../../protocol/errors.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+const FILE_LINES_MAX = 400
+
+/** Each floor with those it may import from, itself included by rule. Anything not listed is above all of them. */
+const FLOORS: Record<string, string[]> = {
+  protocol: [],
+  'node/store': ['protocol'],
+  'node/mesh': ['protocol'],
+  'node/runtimes': ['protocol'],
+  'node/worker': ['protocol', 'node/store', 'node/mesh', 'node/runtimes'],
+  'node/jobs': ['protocol', 'node/store', 'node/mesh', 'node/runtimes', 'node/worker'],
+  'node/api': ['protocol', 'node/store', 'node/mesh', 'node/runtimes', 'node/worker', 'node/jobs'],
+  node: ['protocol', 'node/store', 'node/mesh', 'node/runtimes', 'node/worker', 'node/jobs', 'node/api'],
+  sdk: ['protocol', 'node'],
+  examples: ['protocol', 'sdk'],
+  'node/cli': [
+    'protocol',
+    'node',
+    'node/api',
+    'node/jobs',
+    'node/mesh',
+    'node/store',
+    'node/runtimes',
+    'sdk',
+    'examples',
+  ],
+}
+
+/** Files that start something; every other source file must be imported by one. */
+const ENTRIES = [
+  /^bin\//,
+  /^test\//,
+  /^bench\//,
+  /^sdk\/index\.ts$/,
+  /^examples\//,
+  /harness\/main\.ts$/,
+  /^[a-z.]+\.config\.ts$/,
+  /^node\/cli\/main\.ts$/,
+]
+
+const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+  cwd: ROOT,
+  encoding: 'utf8',
+})
+  .split('\n')
+  .filter((file) => file !== '' && existsSync(join(ROOT, file)))
+const sources = tracked.filter((file) => file.endsWith('.ts'))
+const textOf = (file: string) => readFileSync(join(ROOT, file), 'utf8')
+
+const IMPORT = /(?:from|import)\s*\(?\s*['"](\.{1,2}\/[^'"]+)['"]|new URL\(\s*['"](\.{1,2}\/[^'"]+)['"]/g
+function importsOf(file: string): string[] {
+  return [...textOf(file).matchAll(IMPORT)].map((match) =>
+    relative(ROOT, resolve(ROOT, dirname(file), match[1] ?? match[2] ?? '')),
+  )
+}
+
+/** The most particular floor a file is on. */
+function floorOf(file: string): string | undefined {
+  return Object.keys(FLOORS)
+    .filter((floor) => file.startsWith(`${floor}/`))
+    .sort((a, b) => b.length - a.length)[0]
+}
+
+describe('the house', () => {
+  it('imports only from the same floor or those below', () => {
+    const wrong = sources.flatMap((file) => {
+      const floor = floorOf(file)
+      if (floor === undefined) return []
+      return importsOf(file)
+        .filter((target) => {
+          const other = floorOf(target)
+          return other !== undefined && other !== floor && !FLOORS[floor]?.includes(other)
+        })
+        .map((target) => `${file} imports ${target}`)
+    })
+    expect(wrong).toEqual([])
+  })
+
+  it('has no file so long that it holds more than one idea', () => {
+    const long = sources.filter((file) => textOf(file).split('\n').length > FILE_LINES_MAX)
+    expect(long).toEqual([])
+  })
+
+  it('has no folder or file named for nothing', () => {
+    expect(tracked.filter((file) => /(^|\/)(utils?|helpers?|common|misc)(\.|\/|$)/.test(file))).toEqual([])
+  })
+
+  it('has no source file that nobody imports', () => {
+    const imported = new Set(sources.flatMap(importsOf))
+    const dead = sources.filter((file) => !imported.has(file) && !ENTRIES.some((entry) => entry.test(file)))
+    expect(dead).toEqual([])
+  })
+
+  it('has no test that is skipped, alone or sleeping', () => {
+    const pattern = /\b(it|test|describe)\.(only|skip|todo|fails)\b|\bsetTimeout\(\s*(r|resolve|done)\s*,/
+    const found = sources
+      .filter((file) => file.endsWith('.test.ts') && !file.startsWith('test/house/'))
+      .filter((file) => pattern.test(textOf(file)))
+    expect(found).toEqual([])
+  })
+
+  it('has nothing unfinished, and names no machine', () => {
+    const pattern = new RegExp(
+      ['TO' + 'DO', 'FIX' + 'ME', '@ts-' + 'ignore', '/wo' + 'rk/(main|shared)', 'registry\\.' + 'npmjs'].join('|'),
+    )
+    const found = tracked
+      .filter((file) => /\.(ts|js|md|json|sh)$/.test(file))
+      .filter((file) => pattern.test(textOf(file)))
+    expect(found).toEqual([])
+  })
+
+  it('documents every limit, and no limit that is not there', () => {
+    const page = textOf('docs/limits.md')
+    const documented = new Set([...page.matchAll(/^\| `([A-Z0-9_]+)` \|/gm)].map((match) => match[1]))
+    expect([...documented].sort()).toEqual(Object.keys(LIMITS).sort())
+  })
+
+  it('uses every limit and every error code', () => {
+    const code = sources
+      .filter((file) => !/^protocol\/(limits|errors)\.ts$/.test(file))
+      .map(textOf)
+      .join('\n')
+    const names = [...Object.keys(LIMITS).map((name) => `LIMITS.${name}`), ...Object.keys(ERRORS)]
+    expect(names.filter((name) => !new RegExp(`${name.replace('.', '\\.')}\\b`).test(code))).toEqual([])
+  })
+
+  it('says of every dependency why it is here, and pins it', () => {
+    const page = textOf('docs/dependencies.md')
+    const { dependencies, devDependencies } = JSON.parse(textOf('package.json'))
+    const all: [string, string][] = Object.entries({ ...dependencies, ...devDependencies })
+    expect(all.filter(([name]) => !page.includes(`\`${name}\``))).toEqual([])
+    expect(all.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([])
+  })
+
+  it('uses every dependency', () => {
+    const code = tracked
+      .filter((file) => /\.(ts|js)$/.test(file))
+      .map(textOf)
+      .join('\n')
+    const { dependencies } = JSON.parse(textOf('package.json'))
+    const unused = Object.keys(dependencies).filter((name) => !code.includes(`'${name}`))
+    expect(unused).toEqual([])
+  })
+})
