@@ -2,7 +2,6 @@
 
 import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
 import type { Logger } from 'pino'
 import { z } from 'zod'
 import {
@@ -14,9 +13,9 @@ import {
   tokenRequestSchema,
 } from '../../protocol/api.ts'
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
-import { LIMITS } from '../../protocol/limits.ts'
 import { digestSchema } from '../../protocol/manifest.ts'
 import { answerError } from './answers.ts'
+import { readBody, readJson } from './body.ts'
 import { loopbackOnly, ownerOnly } from './guards.ts'
 import type { NodeServices } from './services.ts'
 import { eventStream, lineStream } from './streams.ts'
@@ -25,18 +24,13 @@ type Components = { services: NodeServices; log: Logger }
 type Init = { token: string; stopping: AbortSignal }
 type Env = { Bindings: HttpBindings }
 
+/** A connection that ends with its stream does not hold up a server that stops. */
+const STREAM_HEADERS = { 'cache-control': 'no-store', connection: 'close' }
 const membersQuerySchema = z.object({ members: z.stringbool().default(false) })
 
 export function createApp({ services, log }: Components, { token, stopping }: Init): Hono<Env> {
   const app = new Hono<Env>()
   app.use(loopbackOnly, ownerOnly(token))
-  app.use(
-    bodyLimit({
-      maxSize: LIMITS.API_BODY_MAX_BYTES,
-      onError: () =>
-        answerError(new TalkootError('E_REQUEST_TOO_BIG', `a body has ${LIMITS.API_BODY_MAX_BYTES} bytes at most`)),
-    }),
-  )
   app.onError((error) => {
     if (!(error instanceof TalkootError)) log.error({ err: error }, 'a request failed')
     return answerError(error)
@@ -56,7 +50,7 @@ function nodeRoutes(app: Hono<Env>, services: NodeServices): void {
   app.get(`${API.peers}/:id`, (c) => c.json(services.peer(c.req.param('id'))))
   app.put('/v1/blobs/:digest', async (c) => {
     const digest = parse(digestSchema, c.req.param('digest'), 'E_REQUEST')
-    return c.json(services.putBlob(digest, new Uint8Array(await c.req.arrayBuffer())))
+    return c.json(services.putBlob(digest, await readBody(c.env.incoming)))
   })
   app.post(API.down, (c) => {
     // Once the answer is out: whoever asked must hear that it was heard.
@@ -68,7 +62,7 @@ function nodeRoutes(app: Hono<Env>, services: NodeServices): void {
 function tokenRoutes(app: Hono<Env>, services: NodeServices): void {
   app.get(API.tokens, (c) => c.json(services.tokens()))
   app.post(API.tokens, async (c) => {
-    const request = parse(tokenRequestSchema, await jsonBody(c), 'E_USAGE')
+    const request = parse(tokenRequestSchema, await readJson(c.env.incoming), 'E_USAGE')
     return c.json(await services.createToken(request))
   })
   app.delete(`${API.tokens}/:id`, async (c) => {
@@ -81,7 +75,7 @@ function jobRoutes(app: Hono<Env>, services: NodeServices): void {
   app.get(API.jobs, (c) => c.json(services.jobs()))
   app.post(API.jobs, async (c) => {
     const options = parse(jobQuerySchema, c.req.query(), 'E_REQUEST')
-    const request = parse(jobRequestSchema, await jsonBody(c), 'E_JOB_INVALID')
+    const request = parse(jobRequestSchema, await readJson(c.env.incoming), 'E_JOB_INVALID')
     return c.json(await services.submit(request, options))
   })
   app.get(`${API.jobs}/:id`, (c) => c.json(services.job(c.req.param('id'))))
@@ -102,7 +96,7 @@ function streamRoutes(app: Hono<Env>, services: NodeServices, init: { log: Logge
     const { id } = services.job(c.req.param('id'))
     return new Response(
       eventStream((signal) => services.watchJob(id, signal), options(c)),
-      { headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store' } },
+      { headers: { ...STREAM_HEADERS, 'content-type': 'text/event-stream' } },
     )
   })
   app.get(`${API.jobs}/:id/results`, (c) => {
@@ -110,18 +104,9 @@ function streamRoutes(app: Hono<Env>, services: NodeServices, init: { log: Logge
     const { id } = services.job(c.req.param('id'))
     return new Response(
       lineStream((signal) => services.results(id, query, signal), options(c)),
-      { headers: { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' } },
+      { headers: { ...STREAM_HEADERS, 'content-type': 'application/x-ndjson' } },
     )
   })
-}
-
-async function jsonBody(c: Context<Env>): Promise<unknown> {
-  const text = await c.req.text()
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new TalkootError('E_REQUEST', 'the body is not JSON', { cause })
-  }
 }
 
 function parse<T extends z.ZodType>(schema: T, value: unknown, code: ErrorCode): z.output<T> {
