@@ -37,6 +37,9 @@ export async function bundleTask(module: URL | string): Promise<TaskBundle> {
 /** The entry only passes the default export on: esbuild then says if there is none, and drops every other export. */
 const ENTRY = 'entry'
 
+/** The sandbox's global object takes no new properties; libraries that keep some there get an heir of it, new for each unit. */
+const OWN_GLOBAL = 'talkootGlobal'
+
 async function bundleText(file: string): Promise<string> {
   try {
     const { outputFiles } = await build({
@@ -58,7 +61,13 @@ async function bundleText(file: string): Promise<string> {
       minify: true,
       legalComments: 'none',
       charset: 'utf8',
-      define: { 'import.meta.url': 'undefined', 'process.env.NODE_ENV': '"production"' },
+      define: {
+        'import.meta.url': 'undefined',
+        'process.env.NODE_ENV': '"production"',
+        globalThis: OWN_GLOBAL,
+        global: OWN_GLOBAL,
+      },
+      banner: { js: `var ${OWN_GLOBAL}=Object.create(globalThis);` },
       logLevel: 'silent',
       plugins: [taskSideOfSdk],
     })

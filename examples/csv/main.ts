@@ -1,4 +1,4 @@
-/** `node examples/csv/main.ts [--local N]`: one unit for every row of throws.csv; the results in out/throws.csv. */
+/** `npx node examples/csv/main.ts [--local N]`: one unit for every row of throws.csv; the results in out/throws.csv. */
 
 import { mkdir } from 'node:fs/promises'
 import { pipe } from 'it-pipe'

@@ -1,4 +1,4 @@
-/** `node examples/influenza/main.ts [--local N]`: the fit, with its table and picture in out/influenza. */
+/** `npx node examples/influenza/main.ts [--local N]`: the fit, with its table and picture in out/influenza. */
 
 import { withMesh } from '../connect.ts'
 import { runInfluenza } from './demo.ts'

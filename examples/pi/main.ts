@@ -1,4 +1,4 @@
-/** `node examples/pi/main.ts [--local N]`: pi from 2 x 10^8 random points, with the error to expect of it. */
+/** `npx node examples/pi/main.ts [--local N]`: pi from 2 x 10^8 random points, with the error to expect of it. */
 
 import { grid, range, taskAt } from 'talkoot'
 import { withMesh } from '../connect.ts'
