@@ -32,12 +32,17 @@ export async function discover(scratchDir: string, confinement: Confinement, den
     if (user !== undefined) await chmod(folder, 0o711)
     const deno = await denoFor(denoPath ?? denoBinary(), user, folder)
     const prlimit = await findTool('prlimit', ['--version'])
+    const setpriv = await findTool('setpriv', ['--pdeathsig', 'KILL', 'true'])
     const libraries = confinement === 'os' ? await librariesOf([deno, ...(prlimit === undefined ? [] : [prlimit])]) : []
     const bwrap = confinement === 'os' ? await findTool('bwrap', ['--version']) : undefined
     const warnings: string[] = []
     if (prlimit === undefined) warnings.push('prlimit is missing: memory outside the V8 heap has no bound')
     if (confinement === 'os' && bwrap === undefined) warnings.push('bubblewrap is missing')
-    return { facts: { ...(await writeHarness(folder)), deno, bwrap, prlimit, libraries, user }, warnings, folder }
+    return {
+      facts: { ...(await writeHarness(folder)), deno, bwrap, prlimit, setpriv, libraries, user },
+      warnings,
+      folder,
+    }
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
     throw error

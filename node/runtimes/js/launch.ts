@@ -8,15 +8,17 @@ export type LaunchFacts = HarnessFiles & {
   /** Absolute paths, or undefined where the tool is missing or does not work. */
   bwrap: string | undefined
   prlimit: string | undefined
+  setpriv: string | undefined
   /** Shared libraries of deno and prlimit, the loader included. Needed with bwrap only. */
   libraries: readonly string[]
   /** The user units run as, when it is not the node's own. */
   user: { uid: number; gid: number } | undefined
 }
 
-/** Outermost first: bwrap [its arguments] prlimit [its arguments] deno [its arguments]. */
+/** Outermost first: bwrap or setpriv [its arguments] prlimit [its arguments] deno [its arguments]. */
 export type LaunchPlan = {
   bwrap: string[]
+  setpriv: string[]
   prlimit: string[]
   deno: string[]
   env: Record<string, string>
@@ -32,6 +34,8 @@ export function planLaunch(facts: LaunchFacts, memoryMiB: number): LaunchPlan {
   const importMap = inside ? '/imports.json' : facts.importMap
   return {
     bwrap: facts.bwrap === undefined ? [] : [facts.bwrap, ...bwrapArguments(facts)],
+    // Without bubblewrap, a unit that loops would outlive a node that was killed.
+    setpriv: inside || facts.setpriv === undefined ? [] : [facts.setpriv, '--pdeathsig', 'KILL', '--no-new-privs'],
     prlimit: facts.prlimit === undefined ? [] : [inside ? '/prlimit' : facts.prlimit, ...limits(memoryMiB, inside)],
     deno: [inside ? '/deno' : facts.deno, 'run', ...denoArguments(memoryMiB), `--import-map=${importMap}`, harness],
     env: ENV,
@@ -40,7 +44,7 @@ export function planLaunch(facts: LaunchFacts, memoryMiB: number): LaunchPlan {
 }
 
 export function commandOf(plan: LaunchPlan): { file: string; args: string[] } {
-  const [file = '', ...args] = [...plan.bwrap, ...plan.prlimit, ...plan.deno]
+  const [file = '', ...args] = [...plan.bwrap, ...plan.setpriv, ...plan.prlimit, ...plan.deno]
   return { file, args }
 }
 

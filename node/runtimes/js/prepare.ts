@@ -27,11 +27,10 @@ const VALUE = '[0.30000000000000004,2.5937424601000023,"undefined"]'
 
 /** @throws E_RUNTIME_MISSING, E_RUNTIME_VERSION, E_ROOT */
 export async function prepare(
-  init: { scratchDir: string; confinement?: Confinement },
-  denoPath: string | undefined,
+  init: { scratchDir: string; confinement?: Confinement; denoPath?: string },
   signal: AbortSignal,
 ): Promise<Prepared> {
-  const { facts, warnings, folder } = await discover(init.scratchDir, init.confinement ?? 'os', denoPath)
+  const { facts, warnings, folder } = await discover(init.scratchDir, init.confinement ?? 'os', init.denoPath)
   try {
     return await strongest(facts, warnings, folder, signal)
   } catch (error) {

@@ -12,7 +12,7 @@
 import { rm } from 'node:fs/promises'
 import { TalkootError } from '../../../protocol/errors.ts'
 import type { Confinement, Runtime, RuntimeProbe, Sandbox, SandboxInit } from '../runtime.ts'
-import { type LaunchPlan, planLaunch } from './launch.ts'
+import { planLaunch } from './launch.ts'
 import { type Prepared, prepare } from './prepare.ts'
 import { JsSandbox } from './sandbox.ts'
 import { Session } from './session.ts'
@@ -24,30 +24,22 @@ export type JsRuntimeInit = {
   confinement?: Confinement
   /** What a unit logged, at most `LIMITS.UNIT_LOG_MAX_CHARS` characters. */
   onLog?: (unit: number, text: string) => void
-}
-
-/** What the tests replace. */
-export type JsRuntimeSeams = {
   /** @default the binary of the deno package */
   denoPath?: string
-  /** Changes the command line of each process. */
-  alterPlan?: (plan: LaunchPlan) => LaunchPlan
 }
 
-export function createJsRuntime(init: JsRuntimeInit, seams: JsRuntimeSeams = {}): Runtime {
-  return new JsRuntime(init, seams)
+export function createJsRuntime(init: JsRuntimeInit): Runtime {
+  return new JsRuntime(init)
 }
 
 class JsRuntime implements Runtime {
   readonly #init: JsRuntimeInit
-  readonly #seams: JsRuntimeSeams
   readonly #sandboxes = new Set<JsSandbox>()
   readonly #stopping = new AbortController()
   #prepared: Promise<Prepared> | undefined
 
-  constructor(init: JsRuntimeInit, seams: JsRuntimeSeams) {
+  constructor(init: JsRuntimeInit) {
     this.#init = init
-    this.#seams = seams
   }
 
   async probe(signal: AbortSignal): Promise<RuntimeProbe> {
@@ -57,8 +49,7 @@ class JsRuntime implements Runtime {
   open(init: SandboxInit): Sandbox {
     const openSession = async (): Promise<Session> => {
       const { facts, folder } = await this.#prepare()
-      const plan = planLaunch(facts, init.memoryMiB)
-      return new Session({ ...init, plan: this.#seams.alterPlan?.(plan) ?? plan, folder })
+      return new Session({ ...init, plan: planLaunch(facts, init.memoryMiB), folder })
     }
     const onClosed = (closed: JsSandbox): void => void this.#sandboxes.delete(closed)
     const sandbox = new JsSandbox({ openSession, onLog: this.#init.onLog, onClosed }, init)
@@ -75,7 +66,7 @@ class JsRuntime implements Runtime {
 
   async #prepare(): Promise<Prepared> {
     this.#stopping.signal.throwIfAborted()
-    this.#prepared ??= prepare(this.#init, this.#seams.denoPath, this.#stopping.signal)
+    this.#prepared ??= prepare(this.#init, this.#stopping.signal)
     return await this.#prepared
   }
 }

@@ -4,6 +4,13 @@ import type { ErrorCode } from '../../../../protocol/errors.ts'
 import { LIMITS } from '../../../../protocol/limits.ts'
 
 export class Failure {
+  readonly #ours = true
+
+  /** Unlike `instanceof`, asks nothing of a proxy. */
+  static is(thrown: unknown): thrown is Failure {
+    return typeof thrown === 'object' && thrown !== null && #ours in thrown
+  }
+
   readonly code: ErrorCode
   readonly message: string
 
@@ -22,7 +29,7 @@ const OUT_OF_MEMORY =
 
 /** What was thrown, as a failure. Asks a hostile value for its message at most once. */
 export function failureOf(thrown: unknown, code: ErrorCode = 'E_TASK_THREW'): Failure {
-  if (thrown instanceof Failure) return thrown
+  if (Failure.is(thrown)) return thrown
   try {
     const error = (typeof thrown === 'object' && thrown !== null ? thrown : {}) as { code?: unknown; message?: unknown }
     const said = thrown instanceof Error ? error.message : thrown

@@ -36,6 +36,27 @@ function freezeClock(): void {
   Object.defineProperty(FrozenDate, 'name', { value: 'Date' })
   Object.defineProperty(RealDate.prototype, 'constructor', { value: FrozenDate })
   globalThis.Date = FrozenDate
+  freezeDateFormats()
+}
+
+/** `format()` without a date formats the present. */
+function freezeDateFormats(): void {
+  const formats = Intl.DateTimeFormat.prototype
+  const formatOf = Object.getOwnPropertyDescriptor(formats, 'format')?.get as (
+    this: unknown,
+  ) => (date: unknown) => string
+  const { formatToParts } = formats
+  Object.defineProperty(formats, 'format', {
+    get(this: unknown) {
+      const bound = formatOf.call(this)
+      return (date: unknown = 0) => bound(date)
+    },
+  })
+  Object.defineProperty(formats, 'formatToParts', {
+    value(this: Intl.DateTimeFormat, date: Date | number = 0) {
+      return formatToParts.call(this, date)
+    },
+  })
 }
 
 function removeGlobals(): void {
@@ -49,7 +70,7 @@ function removeGlobals(): void {
     proto !== Object.prototype;
     proto = Object.getPrototypeOf(proto)
   ) {
-    for (const key of Reflect.ownKeys(proto)) if (key !== 'constructor') Reflect.deleteProperty(proto, key)
+    for (const key of Reflect.ownKeys(proto)) Reflect.deleteProperty(proto, key)
   }
 }
 
@@ -71,7 +92,7 @@ function removeRegExpStatics(): void {
 /**
  * On an object that inherits from a frozen one, `object.toString = f` fails, and much code does that. The properties
  * below become accessors that, set on an heir, give the heir a property of its own (the list is that of SES, less
- * what makes V8 slow: never `Array.prototype.constructor`).
+ * what makes V8 slow: never the `constructor` of arrays, promises, regular expressions).
  */
 function allowOverrides(): void {
   const errors = [Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError, AggregateError]
@@ -79,6 +100,7 @@ function allowOverrides(): void {
   overridable(Function.prototype, ['constructor', 'bind', 'toString', 'name', 'length'])
   for (const { prototype } of errors) overridable(prototype, ['constructor', 'message', 'name', 'toString'])
   overridable(Array.prototype, ['toString'])
+  for (const { prototype } of [Map, Set, WeakMap, WeakSet, Date]) overridable(prototype, ['constructor', 'toString'])
 }
 
 function overridable(prototype: object, keys: PropertyKey[]): void {

@@ -1,0 +1,176 @@
+/** Attacks by a process that has escaped the harness: on the node's pipe, on Deno's permissions, on limits. */
+
+import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { LIMITS } from '../../protocol/limits.ts'
+import { type Alter, allowAll, endOf, Laboratory } from './laboratory.ts'
+
+let lab: Laboratory
+let bare: Laboratory
+beforeAll(async () => {
+  lab = await Laboratory.open('os')
+  bare = await Laboratory.open('runtime')
+})
+afterAll(() => Promise.all([lab.close(), bare.close()]))
+
+const SPEAK = `
+  const fill = (b) => { for (let n = 0; n < b.length; ) { const r = Deno.stdin.readSync(b.subarray(n)); if (r === null) Deno.exit(0); n += r } return b }
+  const read = () => JSON.parse(new TextDecoder().decode(fill(new Uint8Array(new DataView(fill(new Uint8Array(4)).buffer).getUint32(0)))))
+  const put = (bytes) => { for (let n = 0; n < bytes.length; ) n += Deno.stdout.writeSync(bytes.subarray(n)) }
+  const head = (n) => { const b = new Uint8Array(4); new DataView(b.buffer).setUint32(0, n); return b }
+  const say = (text) => { const b = new TextEncoder().encode(text); put(head(b.length)); put(b) }
+  const { token } = read()
+  say(JSON.stringify({ token, deno: '2.9.6' }))
+  const { id } = read()
+  const ends = (ends, more) => say(JSON.stringify({ token, id, ends, ...more }))
+`
+
+describe('the pipe to the node', () => {
+  test.each([
+    ['a foreign token', `ends([[null, '1', '']], { token: 'guess' })`],
+    ['no token', `ends([[null, '1', '']], { token: undefined })`],
+    ['another exchange', `ends([[null, '1', '']], { id: id + 1 })`],
+    ['more ends than calls', `ends([[null, '1', ''], [null, '1', ''], [null, '1', '']])`],
+    ['no ends', 'ends([])'],
+    ['a value over the limit', `ends([[null, 'x'.repeat(${LIMITS.UNIT_RESULT_MAX_BYTES + 1}), '']])`],
+    ['a log over the limit', `ends([[null, '1', 'x'.repeat(${LIMITS.UNIT_LOG_MAX_CHARS + 1})]])`],
+    ['other fields', `ends([[null, '1', '']], { extra: 1 })`],
+    ['other types', `ends([[1, 2, 3]])`],
+    ['no JSON', `say('{')`],
+    ['an empty frame', `say('')`],
+    ['a huge frame', 'put(head(0xffffffff))'],
+    ['a frame just over the limit', `put(head(${LIMITS.SANDBOX_REPLY_MAX_BYTES - 3}))`],
+    ['an endless flood', `for (;;) say(JSON.stringify({ token: 'guess', pad: 'x'.repeat(1e6) }))`],
+    ['bytes without frames', 'for (;;) put(new Uint8Array(65536).fill(255))'],
+  ])('refuses %s', async (_, say) => {
+    const harness = await lab.file(`${SPEAK}${say}; fill(new Uint8Array(1))`)
+    expect((await lab.attack('', { harness }, [0])).map(endOf)).toEqual(['E_PROTOCOL'])
+  })
+
+  test('a flood of frames is not kept', async () => {
+    const flood = `const pad = 'x'.repeat(${LIMITS.UNIT_RESULT_MAX_BYTES}); for (;;) ends([[null, pad, '']])`
+    const harness = await lab.file(SPEAK + flood)
+    const before = process.memoryUsage().rss
+    const ends = (await lab.attack('', { harness }, [0, 1])).length
+    expect(ends).toBe(2)
+    expect(process.memoryUsage().rss - before).toBeLessThan(200e6)
+  }, 20_000)
+
+  test('half a frame, then silence, ends at the deadline', async () => {
+    const harness = await lab.file(`${SPEAK}put(head(100)); for (;;);`)
+    expect((await lab.attack('', { harness, timeoutMs: 200 })).map(endOf)).toEqual(['E_TIMEOUT'])
+  })
+
+  test.each([
+    ['leaves', 'Deno.exit(0)', 'E_UNIT_CRASHED'],
+    ['throws', 'throw 1', 'E_UNIT_CRASHED'],
+  ])('a process that %s is replaced', async (_, how, end) => {
+    const harness = await lab.file(SPEAK + how)
+    expect((await lab.attack('', { harness }, [0, 1])).map(endOf)).toEqual([end, end])
+  })
+
+  test('stderr has a bound', async () => {
+    const harness = await lab.file(
+      `${SPEAK}const b = new Uint8Array(1 << 20); for (let i = 0; i < 64; i++) Deno.stderr.writeSync(b); ends([[null, '1', '']])`,
+    )
+    expect((await lab.attack('', { harness })).map(endOf)).toEqual(['E_UNIT_CRASHED'])
+    const alter: Alter = (plan) => ({ ...plan, prlimit: plan.prlimit.filter((word) => !word.startsWith('--fsize')) })
+    expect((await lab.attack('', { harness, alter })).map(endOf)).toEqual([1])
+  })
+})
+
+describe('memory outside the heap', () => {
+  const BUFFERS =
+    'module.exports = () => { const kept = []; for (let i = 0; i < 60; i++) kept.push(new Uint8Array(1e7).fill(1)); return kept.length }'
+  const WASM =
+    'module.exports = () => { const m = new Uint8Array(new WebAssembly.Memory({ initial: 10000 }).buffer); for (let i = 0; i < m.length; i += 4096) m[i] = 1; return 60 }'
+  const SHARED = WASM.replace('initial: 10000', 'initial: 10000, maximum: 10000, shared: true')
+  const noData: Alter = (plan) => ({ ...plan, prlimit: plan.prlimit.filter((word) => !word.startsWith('--data')) })
+
+  test.each([
+    ['array buffers', BUFFERS],
+    ['WebAssembly', WASM],
+    ['shared WebAssembly', SHARED],
+  ])('%s are bounded, and only by prlimit', async (_, source) => {
+    for (const here of [lab, bare]) {
+      expect((await here.attack(source)).map(endOf)).toEqual(['E_MEMORY'])
+      expect((await here.attack(source, { alter: noData })).map(endOf)).toEqual([60])
+    }
+  })
+})
+
+describe('the permissions of Deno', () => {
+  const TRY = `const tries = {
+    read: () => Deno.readTextFileSync('/etc/hostname'),
+    ownRoot: () => Deno.readDirSync('/').next(),
+    environ: () => Deno.readTextFileSync('/proc/self/environ'),
+    write: () => Deno.writeTextFileSync('/tmp/talkoot-escaped', ''),
+    env: () => Deno.env.toObject(),
+    run: () => new Deno.Command('/deno').outputSync(),
+    library: () => Deno.dlopen('/lib/x86_64-linux-gnu/libc.so.6', { getpid: { parameters: [], result: 'i32' } }),
+    listen: () => Deno.listen({ port: 0 }),
+    connect: () => Deno.connect({ port: 9 }),
+    fetch: () => fetch('http://127.0.0.1:9/'),
+    resolve: () => Deno.resolveDns('example.org', 'A'),
+    kill: () => Deno.kill(1, 'SIGTERM'),
+    system: () => Deno.hostname(),
+    storage: () => { localStorage.setItem('a', 'b') },
+    caches: () => caches.open('a'),
+    npm: () => import('npm:left-pad@' + '1.3.0'),
+    jsr: () => import('jsr:@std/' + 'fs'),
+    https: () => import('https://example.org/' + 'x.js'),
+    file: () => import('file:///etc/' + 'passwd'),
+    fileJson: () => import('file:///etc/' + 'passwd', { with: { type: 'json' } }),
+    nodeFs: () => import('node:' + 'fs'),
+    nodeBare: () => import('child_' + 'process'),
+    worker: () => new Promise((resolve, reject) => { const w = new Worker('data:text/javascript,postMessage(1)', { type: 'module' }); w.onmessage = resolve; w.onerror = reject }),
+  }
+  const open = []
+  for (const [name, attempt] of Object.entries(tries)) try { await attempt(); open.push(name) } catch {}
+  console.log(JSON.stringify(open)); Deno.exit(0)`
+
+  test('nothing is open, in bubblewrap or not', async () => {
+    expect(JSON.parse(await lab.intrude(TRY))).toEqual([])
+    expect(JSON.parse(await bare.intrude(TRY))).toEqual([])
+  })
+
+  test.each([
+    ['--no-remote', 'read', ['--allow-read'], ['read', 'ownRoot']],
+    ['the import map', 'nodeFs', [], ['nodeFs', 'nodeBare']],
+    ['an unusable DENO_DIR', 'storage', [], ['storage']],
+  ])('without %s, it is', async (measure, _, add, expected) => {
+    const alter: Alter = (plan) => ({
+      ...plan,
+      deno: [
+        ...plan.deno.slice(0, 2),
+        ...add,
+        ...plan.deno.slice(2).filter((word) => measure !== 'the import map' || !word.startsWith('--import-map')),
+      ],
+      env:
+        measure === 'an unusable DENO_DIR' ? { ...plan.env, DENO_DIR: join(bare.prepared.folder, 'open') } : plan.env,
+      user: undefined,
+    })
+    expect(JSON.parse(await bare.intrude(TRY, alter))).toEqual(expect.arrayContaining(expected))
+  })
+
+  test('a unit that were a file could read files: units never are', async () => {
+    const secret = join(bare.prepared.folder, 'secret.json')
+    await writeFile(secret, '{"secret":1}', { mode: 0o644 })
+    const steal = `import secret from '${secret}' with { type: 'json' }; console.log(JSON.stringify(secret))`
+    expect(await bare.intrude(steal)).toBe('{"secret":1}')
+    expect((await bare.attack(steal)).map(endOf)).toEqual(['E_SOURCE'])
+  })
+
+  test('with all permissions and no bubblewrap, the network is open', async () => {
+    const server = createServer((socket) => socket.end())
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const address = server.address()
+    const port = typeof address === 'object' ? address?.port : undefined
+    const connect = `try { await Deno.connect({ port: ${port} }); console.log('open') } catch { console.log('shut') } Deno.exit(0)`
+    expect(await bare.intrude(connect)).toBe('shut')
+    expect(await bare.intrude(connect, allowAll)).toBe('open')
+    server.close()
+  })
+})
