@@ -3,8 +3,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { API, tokenCreatedSchema } from '../protocol/api.ts'
+import { setTimeout as wait } from 'node:timers/promises'
+import { API, statusSchema, tokenCreatedSchema } from '../protocol/api.ts'
+import { TalkootError } from '../protocol/errors.ts'
 import { statePaths } from '../protocol/home.ts'
+import { LIMITS } from '../protocol/limits.ts'
 import { type Address, Client } from './client.ts'
 
 export type LocalOptions = {
@@ -40,6 +43,22 @@ export async function startLocalNodes({ nodes = 1, cpus = 1 }: LocalOptions): Pr
     const { token } = await client.request(API.tokens, tokenCreatedSchema, { method: 'POST', body: {} })
     await start(index, token)
   }
+  await untilConnected(client, nodes - 1)
   const running = started.move()
   return { address, stop: () => running.disposeAsync() }
+}
+
+const POLL_MS = 20
+
+/** Joining ends at the node that joins; the first hears of it a moment later. */
+async function untilConnected(client: Client, peers: number): Promise<void> {
+  const deadline = performance.now() + LIMITS.JOIN_TIMEOUT_MS
+  for (;;) {
+    const status = await client.request(API.status, statusSchema)
+    if (status.peers >= peers) return
+    if (performance.now() > deadline) {
+      throw new TalkootError('E_UNREACHABLE', `${status.peers} of ${peers} local nodes found their way`)
+    }
+    await wait(POLL_MS)
+  }
 }

@@ -35,6 +35,8 @@ function crossings(
     const [x1, y1] = corners[(i + 1) % corners.length] ?? [x0, y0]
     const here = value(x0, y0) - level
     const there = value(x1, y1) - level
+    // Nothing is known around a point without a value.
+    if (Number.isNaN(here - there)) return []
     if (here < 0 === there < 0) continue
     const t = here / (here - there)
     // Rounded, so that two cells agree on the point of their common side whichever way round it is computed.
