@@ -5,10 +5,13 @@ import pow from '@stdlib/math-base-special-pow'
 import { canonicalJson, type Json } from '../canonical.ts'
 import { linspaceValue, rangeCount, rangeValue } from './decimal.ts'
 import { invalid, tooBig } from './fault.ts'
+import { bytesOf, NUMBER_MAX_BYTES } from './pointset.ts'
 import type { Axis } from './schema.ts'
 
 export type CompiledAxis = {
   size: number
+  /** No value takes more bytes as canonical JSON. */
+  maxBytes: number
   at(position: number): Json
   /** Positions that hold a value, ascending. */
   positionsOf(value: Json): number[]
@@ -54,6 +57,7 @@ function numberAxis(size: number, value: (i: number) => number): CompiledAxis {
   const rising = at(size - 1) >= at(0) ? 1 : -1
   return {
     size,
+    maxBytes: NUMBER_MAX_BYTES,
     at,
     positionsOf(wanted) {
       if (typeof wanted !== 'number') return []
@@ -75,6 +79,7 @@ function listAxis(values: readonly Json[]): CompiledAxis {
   let positions: Map<string, number[]> | undefined
   return {
     size: values.length,
+    maxBytes: values.reduce<number>((most, value) => Math.max(most, bytesOf(value)), 0),
     at: (position) => values[position] ?? null,
     positionsOf(wanted) {
       positions ??= positionsByText(values.length, (i) => values[i] ?? null)

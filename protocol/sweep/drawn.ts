@@ -11,19 +11,25 @@ import type { Json } from '../canonical.ts'
 import { invalid } from './fault.ts'
 import { permutation } from './permutation.ts'
 import { philox4x32, type Words4 } from './philox.ts'
+import { bytesOf, NUMBER_MAX_BYTES } from './pointset.ts'
 import type { Axes, Draw } from './schema.ts'
 
 /** What words of one axis are drawn for; keeps the streams apart. */
 const VALUE_STREAM = 0
 const STRATUM_STREAM = 1
 
-export type DrawnAxis = readonly [name: string, at: (index: number) => Json]
+export type DrawnAxis = {
+  name: string
+  /** No value takes more bytes as canonical JSON. */
+  maxBytes: number
+  at(index: number): Json
+}
 
 export function randomAxes(axes: Axes<Draw>, seed: number, path: string): DrawnAxis[] {
   return axes.map(([name, draw]) => {
     const value = quantile(draw, `${path}.${name}`)
     const words = wordsOf(seed, name)
-    return [name, (index) => value(unitInterval(words(index, VALUE_STREAM)))]
+    return { name, maxBytes: maxBytes(draw), at: (index) => value(unitInterval(words(index, VALUE_STREAM))) }
   })
 }
 
@@ -32,14 +38,15 @@ export function latinAxes(axes: Axes<Draw>, count: number, seed: number, path: s
     const value = quantile(draw, `${path}.${name}`)
     const words = wordsOf(seed, name)
     const stratumOf = permutation(count, (half, round) => words(half, STRATUM_STREAM + round)[0])
-    return [
+    return {
       name,
-      (index) => {
+      maxBytes: maxBytes(draw),
+      at(index) {
         // 26 bits within the stratum: with its 27-bit number the sum is exact and stays below the next stratum.
         const within = (words(index, VALUE_STREAM)[0] >>> 6) / 0x4000000
         return value((stratumOf(index) + within) / count)
       },
-    ]
+    }
   })
 }
 
@@ -82,3 +89,8 @@ function quantile(draw: Draw, path: string): (u: number) => Json {
     }
   }
 }
+
+const maxBytes = (draw: Draw): number =>
+  draw.kind === 'choice'
+    ? draw.values.reduce<number>((most, value) => Math.max(most, bytesOf(value)), 0)
+    : NUMBER_MAX_BYTES

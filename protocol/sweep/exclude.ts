@@ -13,6 +13,7 @@ export function excludeSet(of: PointSet, patterns: readonly Record<string, Json>
   return {
     size: of.size - excluded.length,
     names: of.names,
+    maxBytes: of.maxBytes,
     write: (index, into) => of.write(index + excludedBefore(excluded, index), into),
     *matching(pattern) {
       let before = 0
@@ -31,6 +32,7 @@ export function sliceSet(of: PointSet, from: number, to: number, path: string): 
   return {
     size: end - from,
     names: of.names,
+    maxBytes: of.maxBytes,
     write: (index, into) => of.write(from + index, into),
     *matching(pattern) {
       for (const index of of.matching(pattern)) {

@@ -7,11 +7,11 @@
 import type { Digest, Json } from '../canonical.ts'
 import { LIMITS } from '../limits.ts'
 import { compileAxis } from './axis.ts'
-import { latinAxes, randomAxes } from './drawn.ts'
+import { type DrawnAxis, latinAxes, randomAxes } from './drawn.ts'
 import { excludeSet, sliceSet } from './exclude.ts'
 import { invalid, tooBig } from './fault.ts'
 import { listedSet } from './listed.ts'
-import type { Entry, PointSet } from './pointset.ts'
+import { bytesOf, type Entry, fieldBytes, type PointSet } from './pointset.ts'
 import { axisSet, crossSet, zipSet } from './product.ts'
 import { parseRows } from './rows.ts'
 import type { Axes, Sweep } from './schema.ts'
@@ -34,6 +34,9 @@ export function compileSweep(sweep: Sweep, rows?: RowsSource): CompiledSweep {
   const set = compile(sweep, 'sweep', 1, rows)
   if (set.names.size > LIMITS.SWEEP_AXES_MAX) {
     throw tooBig('sweep', `has ${set.names.size} fields, ${LIMITS.SWEEP_AXES_MAX} at most`)
+  }
+  if (set.maxBytes > LIMITS.PARAMS_MAX_BYTES) {
+    throw tooBig('sweep', `has points of up to ${set.maxBytes} bytes, ${LIMITS.PARAMS_MAX_BYTES} at most`)
   }
   return {
     size: set.size,
@@ -104,19 +107,25 @@ function checkNames(axes: Axes<unknown>, path: string): void {
 
 function pointsSet(points: readonly Record<string, Json>[], path: string): PointSet {
   const names = new Set(points.flatMap(Object.keys))
-  return listedSet(points.length, names, (index, into) => into.push(...Object.entries(points[index] ?? {})), path)
+  const maxBytes = points.reduce((most, point) => Math.max(most, bytesOf(point)), 0)
+  const write = (index: number, into: Entry[]): void => {
+    into.push(...Object.entries(points[index] ?? {}))
+  }
+  return listedSet({ size: points.length, names, maxBytes, write }, path)
 }
 
 function rowsSet(sweep: Extract<Sweep, { kind: 'rows' }>, path: string, source: RowsSource | undefined): PointSet {
   if (source === undefined) throw invalid(path, 'reads rows of a file that is not at hand')
   const rows = parseRows(source(sweep.blob), sweep.format, path)
   if (rows.size !== sweep.count) throw invalid(`${path}.count`, `is ${sweep.count}, the file has ${rows.size} rows`)
-  return listedSet(rows.size, rows.names, rows.write, path)
+  return listedSet(rows, path)
 }
 
-function drawnSet(axes: ReturnType<typeof randomAxes>, count: number, path: string): PointSet {
+function drawnSet(axes: readonly DrawnAxis[], count: number, path: string): PointSet {
+  const names = new Set(axes.map(({ name }) => name))
+  const maxBytes = axes.reduce((sum, axis) => sum + fieldBytes(axis.name) + axis.maxBytes, 0)
   const write = (index: number, into: Entry[]): void => {
-    for (const [name, at] of axes) into.push([name, at(index)])
+    for (const { name, at } of axes) into.push([name, at(index)])
   }
-  return listedSet(count, new Set(axes.map(([name]) => name)), write, path)
+  return listedSet({ size: count, names, maxBytes, write }, path)
 }

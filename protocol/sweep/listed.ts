@@ -6,12 +6,10 @@ import { positionsByText } from './axis.ts'
 import { tooBig } from './fault.ts'
 import type { Entry, PointSet } from './pointset.ts'
 
-export function listedSet(
-  size: number,
-  names: ReadonlySet<string>,
-  write: (index: number, into: Entry[]) => void,
-  path: string,
-): PointSet {
+/** What is known of a list of points before any is looked for. */
+export type Listed = Omit<PointSet, 'matching'>
+
+export function listedSet({ size, names, maxBytes, write }: Listed, path: string): PointSet {
   const fieldAt = (index: number, name: string): Json | undefined => {
     const entries: Entry[] = []
     write(index, entries)
@@ -33,6 +31,7 @@ export function listedSet(
   return {
     size,
     names,
+    maxBytes,
     write,
     matching([first, ...others]) {
       if (first === undefined) return []

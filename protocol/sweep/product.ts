@@ -4,13 +4,14 @@ import { canonicalJson } from '../canonical.ts'
 import { LIMITS } from '../limits.ts'
 import type { CompiledAxis } from './axis.ts'
 import { invalid, tooBig } from './fault.ts'
-import type { Entry, Pattern, PointSet } from './pointset.ts'
+import { type Entry, fieldBytes, type Pattern, type PointSet } from './pointset.ts'
 
 /** The points of one axis. */
 export function axisSet(name: string, axis: CompiledAxis): PointSet {
   return {
     size: axis.size,
     names: new Set([name]),
+    maxBytes: fieldBytes(name) + axis.maxBytes,
     write: (index, into) => into.push([name, axis.at(index)]),
     matching: ([first]) => (first === undefined ? [] : axis.positionsOf(first[1])),
   }
@@ -26,6 +27,7 @@ export function zipSet(axes: readonly (readonly [string, CompiledAxis])[], path:
   return {
     size,
     names: new Set(byName.keys()),
+    maxBytes: axes.reduce((sum, [name, axis]) => sum + fieldBytes(name) + axis.maxBytes, 0),
     write(index, into) {
       for (const [name, axis] of axes) into.push([name, axis.at(index)])
     },
@@ -54,6 +56,7 @@ export function crossSet(sets: readonly PointSet[], path: string): PointSet {
   return {
     size,
     names,
+    maxBytes: sets.reduce((sum, set) => sum + set.maxBytes, 0),
     write(index, into) {
       for (const [i, set] of sets.entries()) {
         set.write(Math.floor(index / (strides[i] ?? 1)) % set.size, into)

@@ -14,12 +14,11 @@ import { CsvError, parse } from 'csv-parse/sync'
 import type { Json } from '../canonical.ts'
 import { LIMITS } from '../limits.ts'
 import { invalid, tooBig } from './fault.ts'
-import type { Entry } from './pointset.ts'
-
-export type Rows = { size: number; names: ReadonlySet<string>; write(index: number, into: Entry[]): void }
+import type { Listed } from './listed.ts'
+import { bytesOf, fieldBytes, NUMBER_MAX_BYTES } from './pointset.ts'
 
 /** @throws E_SWEEP_INVALID, E_SWEEP_TOO_BIG, naming `path` and the line */
-export function parseRows(bytes: Uint8Array, format: 'csv' | 'jsonl', path: string): Rows {
+export function parseRows(bytes: Uint8Array, format: 'csv' | 'jsonl', path: string): Listed {
   if (bytes.length > LIMITS.SWEEP_ROWS_MAX_BYTES) {
     throw tooBig(path, `has ${bytes.length} bytes, ${LIMITS.SWEEP_ROWS_MAX_BYTES} at most`)
   }
@@ -38,9 +37,10 @@ export function parseRows(bytes: Uint8Array, format: 'csv' | 'jsonl', path: stri
 }
 
 /** Kept by column: a packed array of doubles takes a tenth of what row objects would. */
-function csvRows(text: string, path: string): Rows {
+function csvRows(text: string, path: string): Listed {
   let names: string[] | undefined
   const columns: Json[][] = []
+  const most: number[] = []
   try {
     parse(text, {
       skip_empty_lines: true,
@@ -49,7 +49,12 @@ function csvRows(text: string, path: string): Rows {
           names = checkHeader(record, path)
           for (const _ of names) columns.push([])
         } else {
-          for (const [i, cell] of record.entries()) columns[i]?.push(cellValue(cell))
+          for (const [i, cell] of record.entries()) {
+            const value = cellValue(cell)
+            columns[i]?.push(value)
+            // What is no text is never longer than this in its canonical form.
+            most[i] = Math.max(most[i] ?? NUMBER_MAX_BYTES, typeof value === 'string' ? bytesOf(value) : 0)
+          }
         }
         return null
       },
@@ -62,6 +67,7 @@ function csvRows(text: string, path: string): Rows {
   return {
     size: columns[0]?.length ?? 0,
     names: new Set(header),
+    maxBytes: header.reduce((sum, name, i) => sum + fieldBytes(name) + (most[i] ?? 0), 0),
     write(index, into) {
       for (const [i, name] of header.entries()) into.push([name, columns[i]?.[index] ?? null])
     },
@@ -89,19 +95,23 @@ function cellValue(cell: string): Json {
   return held ? value + 0 : cell
 }
 
-function jsonlRows(text: string, path: string): Rows {
+function jsonlRows(text: string, path: string): Listed {
   const lines: string[] = []
+  let maxBytes = 0
   const names = new Set<string>()
   for (const [i, line] of text.split('\n').entries()) {
     if (line.trim() === '') continue
-    for (const name of Object.keys(parseLine(line, `${path} line ${i + 1}`))) names.add(name)
+    const point = parseLine(line, `${path} line ${i + 1}`)
+    for (const name of Object.keys(point)) names.add(name)
+    maxBytes = Math.max(maxBytes, bytesOf(point))
     lines.push(line)
   }
   return {
     size: lines.length,
     names,
+    maxBytes,
     write(index, into) {
-      into.push(...Object.entries(JSON.parse(lines[index] ?? '{}') as Record<string, Json>))
+      into.push(...Object.entries<Json>(JSON.parse(lines[index] ?? '{}')))
     },
   }
 }

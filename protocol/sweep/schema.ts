@@ -9,7 +9,7 @@ import { z } from 'zod'
 import { DIGEST_PATTERN, type Json } from '../canonical.ts'
 import { LIMITS } from '../limits.ts'
 
-const json: z.ZodType<Json> = z.json()
+const json: z.ZodType<Json, Json> = z.json()
 const finite = z.number()
 const count = z.int().min(1).max(LIMITS.SWEEP_UNITS_MAX)
 const seed = z.int().min(0).max(0xffffffff)
@@ -63,7 +63,7 @@ export type Sweep =
   /** Points `from` to `to` - 1. */
   | { kind: 'slice'; of: Sweep; from: number; to: number }
 
-export const sweepSchema: z.ZodType<Sweep> = z.lazy(() =>
+const anySweep: z.ZodType<Sweep, Sweep> = z.lazy(() =>
   z.discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('product'), axes: axesOf(axisSchema) }),
     z.strictObject({ kind: z.literal('zip'), axes: axesOf(axisSchema) }),
@@ -77,13 +77,30 @@ export const sweepSchema: z.ZodType<Sweep> = z.lazy(() =>
     }),
     z.strictObject({ kind: z.literal('random'), axes: axesOf(drawSchema), count, seed }),
     z.strictObject({ kind: z.literal('latin'), axes: axesOf(drawSchema), count, seed }),
-    z.strictObject({ kind: z.literal('cross'), of: z.array(sweepSchema).min(1).max(LIMITS.SWEEP_AXES_MAX) }),
-    z.strictObject({ kind: z.literal('exclude'), of: sweepSchema, points: z.array(point) }),
+    z.strictObject({ kind: z.literal('cross'), of: z.array(anySweep).min(1).max(LIMITS.SWEEP_AXES_MAX) }),
+    z.strictObject({ kind: z.literal('exclude'), of: anySweep, points: z.array(point) }),
     z.strictObject({
       kind: z.literal('slice'),
-      of: sweepSchema,
+      of: anySweep,
       from: z.int().min(0),
       to: z.int().min(0).max(LIMITS.SWEEP_UNITS_MAX),
     }),
   ]),
 )
+
+/** A level of a sweep is an object and perhaps a list; parameters are as deep as results. */
+const DEPTH_MAX = 2 * LIMITS.SWEEP_DEPTH_MAX + 4 + LIMITS.UNIT_VALUE_DEPTH_MAX
+
+/** Data from anywhere: what is nested so deep that reading it would exhaust the stack is refused first. */
+export const sweepSchema: z.ZodType<Sweep, Sweep> = z
+  .custom<Sweep>(isShallow, { error: `nested deeper than ${DEPTH_MAX} levels`, abort: true })
+  .pipe(anySweep)
+
+function isShallow(root: unknown): boolean {
+  let level: unknown[] = [root]
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > DEPTH_MAX) return false
+    level = level.flatMap((value) => (typeof value === 'object' && value !== null ? Object.values(value) : []))
+  }
+  return true
+}

@@ -269,6 +269,34 @@ describe('a sweep is refused, by code and path,', () => {
     expect(refusal(() => compileSweep(sweepSchema.parse(sweep)))).toMatchObject({ code, meta: { path } })
   })
 
+  it('by its schema when it is nested without end', () => {
+    let deep: unknown = 0
+    for (let i = 0; i < 200_000; i += 1) deep = i % 2 ? [deep] : { kind: 'slice', of: deep, from: 0, to: 1 }
+    expect(sweepSchema.safeParse(deep).success).toBe(false)
+    expect(sweepSchema.safeParse({ kind: 'points', points: [{ a: deep }] }).success).toBe(false)
+  })
+
+  it.each<[string, (length: number) => Sweep]>([
+    ['a list', (length) => product(['a', listOf('x'.repeat(length))])],
+    [
+      'axes together',
+      (length) => product(['a', listOf('x'.repeat(length / 2))], ['b', listOf('é'.repeat(length / 4))]),
+    ],
+    ['points', (length) => ({ kind: 'points', points: [{ a: 'x'.repeat(length) }] })],
+    [
+      'choices',
+      (length) => ({
+        kind: 'random',
+        axes: [['a', { kind: 'choice', values: ['x'.repeat(length)] }]],
+        count: 1,
+        seed: 0,
+      }),
+    ],
+  ])('when points of %s would be too long', (_, sweep) => {
+    expect(compileSweep(sweep(LIMITS.PARAMS_MAX_BYTES - 100)).size).toBe(1)
+    expect(refusal(() => compileSweep(sweep(LIMITS.PARAMS_MAX_BYTES)))).toMatchObject({ code: 'E_SWEEP_TOO_BIG' })
+  })
+
   it('but not at the limits', () => {
     expect(compileSweep(big).size).toBe(LIMITS.SWEEP_UNITS_MAX)
     expect(compileSweep(nested(LIMITS.SWEEP_DEPTH_MAX)).size).toBe(2)

@@ -97,6 +97,15 @@ describe('rows of a file', () => {
     expect(() => rows(`${wide}\n${wide}\n`)).toThrow(expect.objectContaining({ code: 'E_SWEEP_TOO_BIG' }))
   })
 
+  it.each([
+    ['csv', (text: string) => `a,b\n1,${text}\n2,\n`],
+    ['jsonl', (text: string) => `{"a":1,"b":"${text}"}\n{"a":2,"b":null}\n`],
+  ] as const)('of %s are bounded one by one', (format, file) => {
+    const compile = (length: number) => compileSweep({ ...sweep, format }, () => bytes(file('x'.repeat(length))))
+    expect(compile(LIMITS.PARAMS_MAX_BYTES - 100).size).toBe(2)
+    expect(() => compile(LIMITS.PARAMS_MAX_BYTES)).toThrow(expect.objectContaining({ code: 'E_SWEEP_TOO_BIG' }))
+  })
+
   it('that are no text are refused', () => {
     expect(() => parseRows(Uint8Array.of(0xff, 0xfe), 'csv', 'rows')).toThrow('rows is not UTF-8')
   })
