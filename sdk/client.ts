@@ -1,11 +1,12 @@
 /** Requests to the local node. */
 
 import { readFile } from 'node:fs/promises'
-import { z } from 'zod'
-import { addressFileSchema, errorBodySchema, type PlacementClause } from '../protocol/api.ts'
+import type { z } from 'zod'
+import { addressFileSchema, errorBodySchema } from '../protocol/api.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import { type StatePaths, statePaths } from '../protocol/home.ts'
 import { LIMITS } from '../protocol/limits.ts'
+import { UnplaceableError } from '../protocol/unplaceable.ts'
 
 export type Address = { url: string; token: string }
 
@@ -29,21 +30,22 @@ export class Client {
 
   /** @throws E_NOT_RUNNING when nobody answers, or the error the node answers with */
   async request<T>(path: string, schema: z.ZodType<T>, request: Request = {}): Promise<T> {
-    const response = await this.#fetch(path, request)
+    const timeout = AbortSignal.timeout(LIMITS.API_REQUEST_TIMEOUT_MS)
+    const signal = request.signal === undefined ? timeout : AbortSignal.any([request.signal, timeout])
+    const response = await this.#fetch(path, { ...request, signal }, request.signal)
+    let text: string
     try {
-      return schema.parse(await response.json())
+      text = await response.text()
     } catch (cause) {
       request.signal?.throwIfAborted()
-      if (cause instanceof z.ZodError) {
-        throw new TalkootError('E_PROTOCOL_VERSION', `the node answers ${path} in another form`, { cause })
-      }
       throw lost(cause)
     }
+    return readAs(schema, text, path)
   }
 
   /** Lines of a streamed answer. Ends when the node ends it. @throws E_NOT_RUNNING when the connection breaks */
   async *lines(path: string, request: Request = {}): AsyncGenerator<string> {
-    const response = await this.#fetch(path, request)
+    const response = await this.#fetch(path, request, request.signal)
     let held = ''
     try {
       for await (const text of (response.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())) {
@@ -58,7 +60,12 @@ export class Client {
     }
   }
 
-  async #fetch(path: string, { method = 'GET', query, body, signal }: Request): Promise<Response> {
+  /** `asked` is the caller's own signal, whose reason is the caller's to see. */
+  async #fetch(
+    path: string,
+    { method = 'GET', query, body, signal }: Request,
+    asked: AbortSignal | undefined,
+  ): Promise<Response> {
     const { url, token } = await this.#locate()
     const target = new URL(path, url)
     for (const [name, value] of Object.entries(query ?? {})) target.searchParams.set(name, value)
@@ -74,11 +81,20 @@ export class Client {
         ...(signal === undefined ? {} : { signal }),
       })
     } catch (cause) {
-      signal?.throwIfAborted()
+      asked?.throwIfAborted()
       throw lost(cause)
     }
     if (!response.ok) throw await refusalOf(response)
     return response
+  }
+}
+
+/** @throws E_PROTOCOL_VERSION when the node, or a stranger at its address, says something else */
+export function readAs<T>(schema: z.ZodType<T>, text: string, path: string): T {
+  try {
+    return schema.parse(JSON.parse(text))
+  } catch (cause) {
+    throw new TalkootError('E_PROTOCOL_VERSION', `the node answers ${path} in another form`, { cause })
   }
 }
 
@@ -109,8 +125,5 @@ async function refusalOf(response: Response): Promise<TalkootError> {
   if (!body.success) return new TalkootError('E_INTERNAL', `the node answers with HTTP ${response.status}`)
   const { error, clauses } = body.data
   if (clauses === undefined) return TalkootError.fromObject(error)
-  return TalkootError.fromObject({ ...error, meta: { ...error.meta, clauses: clauses.map(describe) } })
+  return new UnplaceableError(error.message, clauses)
 }
-
-const describe = ({ clause, excludes, remaining }: PlacementClause): string =>
-  `${clause}: excludes ${excludes}, leaves ${remaining}`

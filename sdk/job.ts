@@ -11,7 +11,7 @@ import {
 } from '../protocol/api.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import { LIMITS } from '../protocol/limits.ts'
-import { type Client, isLost } from './client.ts'
+import { type Client, isLost, readAs } from './client.ts'
 import { type Accepted, type Failed, type Result, resultOf } from './result.ts'
 
 export type ResultsOptions = {
@@ -66,9 +66,10 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
     let delivered = 0
     const stream = this.#persistent(ended, async function* (this: Job<Params, Value>) {
       const query = { follow: 'true', order, ...(after === undefined ? {} : { after: String(after) }) }
-      for await (const line of this.#client.lines(API.jobResults(this.id), { query, signal: ended })) {
+      const path = API.jobResults(this.id)
+      for await (const line of this.#client.lines(path, { query, signal: ended })) {
         if (line === '') continue
-        const row = resultRowSchema.parse(JSON.parse(line))
+        const row = readAs(resultRowSchema, line, path)
         after = order === 'input' ? row.unit : row.seq
         delivered += 1
         yield resultOf<Params, Value>(row)
@@ -104,9 +105,10 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
     const ended = this.#with(signal)
     yield* this.#persistent(ended, async function* (this: Job<Params, Value>) {
       let settled = false
-      for await (const line of this.#client.lines(API.jobEvents(this.id), { signal: ended })) {
+      const path = API.jobEvents(this.id)
+      for await (const line of this.#client.lines(path, { signal: ended })) {
         if (!line.startsWith('data:')) continue
-        const summary = jobSummarySchema.parse(JSON.parse(line.slice('data:'.length)))
+        const summary = readAs(jobSummarySchema, line.slice('data:'.length), path)
         settled = summary.state !== 'running'
         yield summary
       }
@@ -144,8 +146,8 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
     let awaySince: number | undefined
     let backoffMs = BACKOFF_FIRST_MS
     for (;;) {
+      const stream = read.call(this)
       try {
-        const stream = read.call(this)
         for (let next = await stream.next(); ; next = await stream.next()) {
           if (next.done === true) {
             if (next.value) return
@@ -158,6 +160,9 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
       } catch (error) {
         awaySince ??= performance.now()
         if (!isLost(error) || performance.now() - awaySince > LIMITS.API_RECONNECT_MAX_MS) throw error
+      } finally {
+        // Whoever stops iterating closes the connection with it.
+        await stream.return(false)
       }
       signal.throwIfAborted()
       await wait(backoffMs * (0.5 + Math.random()), undefined, { signal })

@@ -83,7 +83,10 @@ export const points = <P extends Record<string, Json>>(list: readonly P[]): Swee
 /** One cell of a CSV file. */
 export type Cell = string | number | boolean | null
 
-/** The rows of a CSV file with a header row. Cells written as numbers are numbers; docs/sweeps.md has the whole rule. */
+/**
+ * The rows of a CSV file with a header row. An empty cell is null; a number when it is written as one (`-1.5`, `.5`,
+ * `2e-3`, but neither `007` nor whole numbers beyond 2^53); true or false when it is that word; text otherwise.
+ */
 export const csv = <Row extends object = Record<string, Cell>>(file: string | URL): Sweep<Row> => rows(file, 'csv')
 
 /** The objects of a file with one JSON object a line. */

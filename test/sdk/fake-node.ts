@@ -18,6 +18,7 @@ import {
   jobRequestSchema,
   type ResultRow,
   resultsQuerySchema,
+  type Status,
 } from '../../protocol/api.ts'
 import { canonicalJson, digestOf, type Json } from '../../protocol/canonical.ts'
 import { type ErrorCode, isErrorCode, TalkootError } from '../../protocol/errors.ts'
@@ -33,8 +34,13 @@ export class FakeNode {
   readonly requests: string[] = []
   /** Rows after which a results stream is cut, each used once. */
   cutAfter: number[] = []
-  /** Jobs run until told: units wait for `release`. */
+  /** Units wait for `release`. */
   held = false
+  /** Result streams say nothing more after their rows, and do not end. */
+  stalled = false
+  /** Result streams send one line without an end. */
+  flood = 0
+  openStreams = 0
   #server: Server | undefined
   #token = ''
   #starts = 0
@@ -154,6 +160,11 @@ export class FakeNode {
   async #results(job: FakeJob, search: unknown, response: ServerResponse): Promise<void> {
     const { follow, order, after = -1 } = resultsQuerySchema.parse(search)
     response.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders()
+    this.openStreams += 1
+    response.on('close', () => {
+      this.openStreams -= 1
+    })
+    if (this.flood > 0) response.write('x'.repeat(this.flood))
     if (follow) await settled(job, response)
     const cursor = (row: ResultRow): number => (order === 'input' ? row.unit : row.seq)
     const rows = job.rows.filter((row) => cursor(row) > after).sort((a, b) => cursor(a) - cursor(b))
@@ -164,6 +175,7 @@ export class FakeNode {
         .map((row) => `${JSON.stringify(row)}\n`)
         .join(''),
     )
+    if (this.stalled) return
     if (cut === undefined) response.end()
     else setImmediate(() => response.destroy())
   }
@@ -215,10 +227,10 @@ function json(response: ServerResponse, value: object, status = 200): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
 }
 
-const STATUS = {
+const STATUS: Status = {
   schema: 'talkoot.status/1',
   ...{ version: '0', peer: 'peer-a', name: 'fake', pid: 1, uptimeMs: 0, listen: [], url: 'http://127.0.0.1', peers: 0 },
-  mesh: { id: 'mesh', fingerprint: '0000-0000', kind: 'private', role: 'admin' },
+  mesh: { id: 'mesh', fingerprint: '0000-0000', kind: 'private', role: 'admin', invitation: null },
   offering: { cpus: 1, memory: 0, disk: 0, slots: 1, slotsUsed: 0 },
   ...{ runtimes: [], confinement: null, warnings: [] },
   jobs: { running: 0, done: 0, cancelled: 0 },

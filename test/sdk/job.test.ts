@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { LIMITS } from '../../protocol/limits.ts'
 import { csv, exclude, grid, Mesh, range, slice, TalkootError } from '../../sdk/index.ts'
 import { FakeNode } from './fake-node.ts'
 import square from './tasks/square.task.ts'
@@ -104,6 +105,46 @@ describe('a stream that is cut', () => {
     node.release()
     expect(await reading).toEqual([2, 1, 0])
     expect((await watching).at(-1)).toBe('done')
+  })
+})
+
+describe('a stream', () => {
+  it('is closed by whoever stops reading it', async () => {
+    node.stalled = true
+    const job = await mesh.map(square, grid({ n: range(3) }))
+    for await (const { unit } of job) {
+      expect(unit).toBe(2)
+      break
+    }
+    await expect.poll(() => node.openStreams).toBe(0)
+  })
+
+  it('is given up when the node stays away too long', async () => {
+    node.held = true
+    const job = await mesh.map(square, grid({ n: range(3) }))
+    const reading = units(job)
+    await expect.poll(() => node.openStreams).toBe(1)
+    const now = vi.spyOn(performance, 'now')
+    try {
+      const start = performance.now()
+      now.mockReturnValueOnce(start).mockReturnValue(start + LIMITS.API_RECONNECT_MAX_MS + 1)
+      await Promise.all([expect(reading).rejects.toMatchObject({ code: 'E_NOT_RUNNING' }), node.stop()])
+    } finally {
+      now.mockRestore()
+    }
+  })
+
+  it('with a line over the limit is refused', async () => {
+    node.flood = 2 * LIMITS.API_LINE_MAX_CHARS
+    const job = await mesh.map(square, grid({ n: range(3) }))
+    await expect(units(job)).rejects.toMatchObject({ code: 'E_FRAME_TOO_BIG' })
+    await expect.poll(() => node.openStreams).toBe(0)
+  })
+
+  it('of something else is refused', async () => {
+    node.flood = 10
+    const job = await mesh.map(square, grid({ n: range(3) }))
+    await expect(units(job)).rejects.toMatchObject({ code: 'E_PROTOCOL_VERSION' })
   })
 })
 

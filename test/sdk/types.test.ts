@@ -1,7 +1,9 @@
 import { describe, expectTypeOf, it } from 'vitest'
 import { z } from 'zod'
+import { type Job, type Json, type Mesh, type TalkootError, taskAt } from '../../sdk/index.ts'
 import * as s from '../../sdk/sweep.ts'
 import { defineTask, type Task } from '../../sdk/task.ts'
+import square from './tasks/square.task.ts'
 
 describe('types of sweeps', () => {
   it('are those of their points', () => {
@@ -15,6 +17,45 @@ describe('types of sweeps', () => {
     s.exclude(s.grid({ a: s.range(3) }), { b: 1 })
   })
 })
+describe('types of results', () => {
+  type Pi = typeof import('../../examples/pi/pi.task.ts')
+  const at = new URL('./tasks/plain.task.ts', import.meta.url)
+  const never = (): never => {
+    throw new Error('for the compiler only')
+  }
+  const mesh = { map: never } as Pick<Mesh, 'map'>
+  const typesOnly = (_: () => unknown): void => undefined
+
+  it('come from the task', () => {
+    typesOnly(async () => {
+      const squares = await mesh.map(square, s.grid({ n: s.range(3) }))
+      expectTypeOf(squares).toEqualTypeOf<Job<{ n: number }, { square: number }>>()
+      for await (const result of squares) {
+        expectTypeOf(result.value).toEqualTypeOf<{ square: number } | undefined>()
+        if (result.status === 'accepted') expectTypeOf(result.value.square).toEqualTypeOf<number>()
+        else expectTypeOf(result.error).toEqualTypeOf<TalkootError>()
+      }
+      expectTypeOf((await squares.collect())[0]?.params.n).toEqualTypeOf<number | undefined>()
+
+      const pi = await mesh.map(taskAt<Pi>(at), s.grid({ batch: s.range(3), n: [1] }))
+      expectTypeOf(pi).toEqualTypeOf<Job<{ n: number; batch: number }, { inside: number }>>()
+      expectTypeOf(await mesh.map(square, s.csv('rows.csv'))).toEqualTypeOf<typeof squares>()
+      expectTypeOf(await mesh.map(at, s.grid({ a: [1, 2] }))).toEqualTypeOf<Job<{ readonly a: 1 | 2 }, Json>>()
+    })
+  })
+
+  it('refuse a sweep that does not fit', () => {
+    typesOnly(() => [
+      // @ts-expect-error the task takes n
+      mesh.map(square, s.grid({ m: s.range(3) })),
+      // @ts-expect-error n is a number
+      mesh.map(square, s.grid({ n: ['one'] })),
+      // @ts-expect-error a batch is missing
+      mesh.map(taskAt<Pi>(at), s.grid({ n: [1] })),
+    ])
+  })
+})
+
 describe('types of tasks', () => {
   it('are those of run, or of the schemas', () => {
     expectTypeOf(defineTask({ run: ({ n }: { n: number }) => [n] })).toEqualTypeOf<Task<{ n: number }, number[]>>()
