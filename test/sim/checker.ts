@@ -19,6 +19,7 @@ type PeerModel = { holds: Set<number>; heardAt: number; open: boolean }
 export class Checker {
   readonly #world: World
   readonly #scenario: Scenario
+  readonly #rooms: ReadonlyMap<string, string>
   readonly #peers = new Map<string, PeerModel>()
   /** By unit, what each peer truly said first, in this life of the submitter. */
   readonly #said = new Map<number, Map<string, Set<string>>>()
@@ -32,6 +33,7 @@ export class Checker {
   constructor(world: World, scenario: Scenario) {
     this.#world = world
     this.#scenario = scenario
+    this.#rooms = new Map(scenario.peers.map(({ id, room }) => [id, room]))
   }
 
   /** The submitter starts anew: it has no sessions. */
@@ -107,8 +109,7 @@ export class Checker {
     const peer = this.#peer(id)
     if (!peer.open) this.fail(`units for ${id}, which has no session`)
     if (units.length > LIMITS.FRAME_UNITS_MAX) this.fail(`a frame of ${units.length} units`)
-    if (this.#scenario.policy.require !== '' && this.#traits(id).room !== 'a')
-      this.fail(`${id} does not satisfy require`)
+    if (this.#scenario.policy.require !== '' && this.#rooms.get(id) !== 'a') this.fail(`${id} does not satisfy require`)
     for (const unit of units) {
       if (!(unit >= 0 && unit < this.#scenario.units)) this.fail(`unit ${unit} does not exist`)
       if (this.decided.has(unit)) this.fail(`unit ${unit} given to ${id} although it is decided`)
@@ -118,12 +119,6 @@ export class Checker {
     }
     if (peer.holds.size > LIMITS.PEER_WINDOW_UNITS_MAX) this.fail(`${id} holds ${peer.holds.size} units`)
     this.runs += units.length
-  }
-
-  #traits(id: string) {
-    const traits = this.#scenario.peers.find((peer) => peer.id === id)
-    if (traits === undefined) throw new RangeError(id)
-    return traits
   }
 
   #accepted({ unit, value, voices, attempts }: Extract<SchedulerEffect, { type: 'accepted' }>): void {

@@ -31,6 +31,8 @@ export type Scenario = {
   peers: PeerTraits[]
   /** Mean time between two faults of one peer, milliseconds. */
   faultEveryMs: number
+  /** When the job is submitted. */
+  startAt: number
   /** After this nothing goes wrong any more. */
   healedAt: number
   /** After this the job must have been decided. */
@@ -71,6 +73,7 @@ export function drawScenario(world: World, limits: ScenarioLimits): Scenario {
     policy,
     peers,
     faultEveryMs: world.logBetween(300, 30_000),
+    startAt: world.between(0, 1_000),
     healedAt,
     endAt: healedAt + 300_000 + (3 * units * unitMs) / slowest,
     submitterRestarts: world.chance(0.4) ? world.int(1, 2) : 0,

@@ -1,13 +1,17 @@
 /** Giving units out: who gets how many, of which job, and which ones. */
 
 import { LIMITS } from '../../../protocol/limits.ts'
+import type { Bag } from './bag.ts'
 import { type Core, freshCount, type Job, type Peer, type Seat, type Unit } from './state.ts'
 import { hand, openUnit } from './units.ts'
+import { weightOf } from './window.ts'
 
 /** Of the peers with room, this many are drawn at random and the best ranked of them is served first. */
 const RANK_SAMPLE = 16
 /** The weights of peers are summed again after this long, at the soonest. */
 const WEIGH_MS = 100
+/** Busy seats tried in vain in one step. */
+const BUSY_TRIES_MAX = 16
 
 /** Fills the peer's windows, a frame of each job in turn. */
 export function refill(core: Core, peer: Peer): void {
@@ -19,22 +23,40 @@ export function refill(core: Core, peer: Peer): void {
     const granted = seat === undefined ? 0 : grant(core, seat)
     idle = granted > 0 ? 0 : idle + 1
   }
-  for (const seat of seats) {
-    if (roomOf(core, seat) > 0) seat.job.hungry.add(seat)
-    else seat.job.hungry.delete(seat)
-  }
+  for (const seat of seats) enlist(core, seat)
 }
 
-/** Gives what the job has to those with room for it. */
+/** Remembers whether the seat could take more. */
+export function enlist(core: Core, seat: Seat): void {
+  const { idle, hungry } = seat.job
+  idle.delete(seat)
+  hungry.delete(seat)
+  if (roomOf(core, seat) > 0) (seat.inFlight.size < seat.peer.ad.cpus ? idle : hungry).add(seat)
+}
+
+/** Gives what the job has to those with room for it: first to whoever stands still. */
 export function serve(core: Core, job: Job): void {
+  serveFrom(core, job, job.idle, Number.POSITIVE_INFINITY)
+  // A busy peer that is passed over asks again with its next result.
+  serveFrom(core, job, job.hungry, BUSY_TRIES_MAX)
+}
+
+/**
+ * A seat with idle slots gets nothing only if every unit in the pool is barred to it, so that few tries are in vain;
+ * one with busy slots may have its fair share already, as may all the others.
+ */
+function serveFrom(core: Core, job: Job, bag: Bag<Seat>, triesMax: number): void {
   const aside: Seat[] = []
-  while (job.hungry.size > 0 && hasWork(job)) {
-    const seat = bestOf(core, job)
+  while (bag.size > 0 && hasWork(job) && aside.length < triesMax) {
+    const seat = bestOf(core, bag)
     const granted = grant(core, seat)
-    if (granted === 0) aside.push(seat)
-    if (granted === 0 || roomOf(core, seat) === 0) job.hungry.delete(seat)
+    if (granted > 0) enlist(core, seat)
+    else {
+      bag.delete(seat)
+      aside.push(seat)
+    }
   }
-  for (const seat of aside) if (roomOf(core, seat) > 0) job.hungry.add(seat)
+  for (const seat of aside) enlist(core, seat)
 }
 
 /** How many more units the seat may be given now. */
@@ -51,10 +73,6 @@ export function roomOf(core: Core, seat: Seat): number {
   return Math.max(0, room)
 }
 
-/** What the seat's peer can do, against the others: ends per millisecond, measured or guessed from its slots. */
-export const weightOf = (seat: Seat, perSlot: number): number =>
-  seat.window.rate > 0 ? seat.window.rate : seat.peer.ad.cpus * perSlot
-
 const hasWork = (job: Job): boolean => job.pool.copies > 0 || canOpen(job)
 
 /** Undecided units are bounded: what is begun is finished first. */
@@ -70,7 +88,7 @@ function grant(core: Core, seat: Seat): number {
   if (room === 0 || !hasWork(job)) return 0
   const slots = peer.ad.cpus
   // The first frame is small, so that first results come early.
-  const frame = window.rate === 0 ? Math.max(1, Math.min(slots, LIMITS.FRAME_UNITS_MAX)) : LIMITS.FRAME_UNITS_MAX
+  const frame = Math.min(window.turnaroundMs === 0 ? slots : LIMITS.FRAME_UNITS_MAX, LIMITS.FRAME_UNITS_MAX)
   const count = Math.min(room, frame, fairShare(core, seat) - seat.inFlight.size)
   if (count <= 0) return 0
   if (seat.inFlight.size === 0) {
@@ -125,17 +143,14 @@ function choose(core: Core, seat: Seat, count: number): number[] {
   return indices
 }
 
-function bestOf(core: Core, job: Job): Seat {
+/** The best ranked of a few drawn at random. */
+function bestOf(core: Core, bag: Bag<Seat>): Seat {
   let best: Seat | undefined
-  const { random } = core.components
-  const all = job.hungry.size <= RANK_SAMPLE
-  const sample = all ? [...job.hungry] : Array.from({ length: RANK_SAMPLE }, () => job.hungry.draw(random))
-  // From a random place, so that equals are chosen at random.
-  const start = (random.next() >>> 0) % sample.length
-  for (let i = 0; i < sample.length; i++) {
-    const seat = sample[(start + i) % sample.length]
-    if (seat === undefined) continue
+  for (let i = 0; i < RANK_SAMPLE; i++) {
+    const seat = bag.draw(core.components.random)
+    if (seat === undefined) break
     if (best === undefined || (seat.rank ?? seat.window.rate) > (best.rank ?? best.window.rate)) best = seat
+    if (bag.size === 1) break
   }
   if (best === undefined) throw new RangeError('no peer has room')
   return best

@@ -80,7 +80,7 @@ export function hearCompared(core: Core, job: Job, index: UnitIndex, pair: strin
 function hearEnd(core: Core, job: Job, unit: Unit, holder: Holder, end: AttemptEnd): void {
   const { seat } = holder
   const { holding } = holder
-  if (holding === 'voiced' || holding === 'failed') return
+  if (holding === 'voiced' || (holding === 'failed' && !end.ok)) return
   job.executions += 1
   unit.ended += 1
   if (seat.distrusted) {

@@ -3,7 +3,7 @@
 import { LIMITS } from '../../../protocol/limits.ts'
 import { Bag } from './bag.ts'
 import type { JobSpec } from './events.ts'
-import { roomOf } from './grants.ts'
+import { enlist } from './grants.ts'
 import { Pool } from './pool.ts'
 import { takeSeat } from './sessions.ts'
 import { endJob, fail } from './settle.ts'
@@ -24,6 +24,7 @@ export function addJob(core: Core, spec: JobSpec): void {
     open: new Map(),
     pool: new Pool(),
     seats: new Map(),
+    idle: new Bag(),
     hungry: new Bag(),
     scarred: new Set(),
     usable: 0,
@@ -45,8 +46,7 @@ export function addJob(core: Core, spec: JobSpec): void {
   core.jobs.set(spec.id, job)
   for (const peer of core.peers.values()) {
     if (!peer.up) continue
-    const seat = takeSeat(core, job, peer)
-    if (roomOf(core, seat) > 0) job.hungry.add(seat)
+    enlist(core, takeSeat(core, job, peer))
   }
   core.stirred.add(job)
   core.decided.add(job)

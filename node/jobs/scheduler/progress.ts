@@ -1,7 +1,7 @@
 /** How far a job is, and why what does not run does not run. */
 
 import type { JobProgress, WaitReason } from './events.ts'
-import { type Core, freshCount, type Job, settledCount } from './state.ts'
+import { type Core, type Job, settledCount } from './state.ts'
 
 export function progressOf(core: Core, job: Job): JobProgress {
   const { size } = job.spec
@@ -40,7 +40,7 @@ function reasonOf(core: Core, job: Job): WaitReason {
   if (up === 0) return 'no-peer'
   if (fitting === 0) return 'none-matches'
   if (willing === 0) return 'peers-refuse'
-  if (willing < job.verification.copies && freshCount(job) === 0) return 'quorum-short'
+  if (willing < job.verification.copies) return 'quorum-short'
   return rested === 0 ? 'backing-off' : 'peers-busy'
 }
 

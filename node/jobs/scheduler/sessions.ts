@@ -11,6 +11,9 @@ import { openWindow } from './window.ts'
 /** A unit may run for its whole timeout; a peer that ends nothing for this much longer has lost its units. */
 export const STALL_GRACE_MS = 10_000
 
+/** Leases are not looked at more often than this. */
+const CHECK_LEAST_MS = 100
+
 export function peerUp(core: Core, event: Extract<SchedulerEvent, { type: 'peer.up' }>): void {
   const known = core.peers.get(event.peer)
   if (known?.up) peerDown(core, known)
@@ -101,7 +104,7 @@ export function watchLeases(core: Core): void {
   let oldest = Number.POSITIVE_INFINITY
   for (const peer of core.peers.values()) if (peer.up) oldest = Math.min(oldest, peer.heardAt)
   if (oldest === Number.POSITIVE_INFINITY) return
-  const at = Math.max(oldest + core.components.lease.leaseMs, core.now + 1)
+  const at = Math.max(oldest + core.components.lease.leaseMs, core.now + CHECK_LEAST_MS)
   core.timers.set(at, { kind: 'lease' })
   core.leaseTimerSet = true
 }

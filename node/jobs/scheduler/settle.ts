@@ -7,7 +7,7 @@ import { type JudgedVoice, pairKey, type Verdict } from '../verification/verific
 import { progressOf } from './progress.ts'
 import { type Core, type Job, settledCount, type Unit, voicesOf } from './state.ts'
 import { noteAgreed, noteFaulty, noteOutvoted } from './trust.ts'
-import { othersFor, place, revoke, takeOut } from './units.ts'
+import { addStray, othersFor, place, revoke, takeOut } from './units.ts'
 
 type Failure = { code: string; message: string; blame: Blame }
 
@@ -70,6 +70,9 @@ export function endJob(core: Core, job: Job): void {
     seat.peer.seats.splice(seat.peer.seats.indexOf(seat), 1)
     core.refills.add(seat.peer)
   }
+  // Timers may still hold the job.
+  job.seats.clear()
+  job.open.clear()
   for (const jobs of [core.stirred, core.shrunk, core.decided]) jobs.delete(job)
 }
 
@@ -157,7 +160,7 @@ function close(core: Core, job: Job, unit: Unit): void {
     if (holder.said?.ok) job.valueBytes -= holder.said.value.length
     if (holder.holding !== 'running') continue
     takeOut(unit, holder, 'gone')
-    seat.strays.add(unit.index)
+    addStray(seat, unit.index)
     revoke(core, seat, unit.index)
     core.refills.add(seat.peer)
   }

@@ -116,7 +116,8 @@ export type Job = {
   /** Open units that need a further copy. */
   readonly pool: Pool
   readonly seats: Map<PeerId, Seat>
-  /** Seats that could take more than there was to give. */
+  /** Seats that could take more than there was to give: with slots idle, and with slots busy but room to queue. */
+  readonly idle: Bag<Seat>
   readonly hungry: Bag<Seat>
   /** Open units with failures: looked at again when peers go. */
   readonly scarred: Set<Unit>

@@ -10,27 +10,27 @@ const BEHIND_FACTOR = 2
 const SLACK_MS = 200
 /** Units moved or copied in one check. */
 const MOVES_MAX = 256
-/** Hungry seats looked at for one that may take a unit. */
+/** Idle seats looked at for one that may take a unit. */
 const TAKERS_SEEN_MAX = 32
 
 /** Sets the next check if there is anything to gain from it. */
 export function watchStragglers(core: Core, job: Job): void {
-  if (job.watching || job.hungry.size === 0 || job.running === 0 || freshCount(job) > 0) return
+  if (job.watching || job.idle.size === 0 || job.running === 0 || freshCount(job) > 0) return
   job.watching = true
   core.timers.set(core.now + CHECK_MS, { kind: 'stragglers', job })
 }
 
 export function checkStragglers(core: Core, job: Job): void {
   job.watching = false
-  if (job.hungry.size === 0 || job.running === 0 || freshCount(job) > 0) return
+  if (job.idle.size === 0 || job.running === 0 || freshCount(job) > 0) return
   let moves = 0
-  for (const seat of job.hungry) moves += Math.max(1, seat.peer.ad.cpus - seat.inFlight.size)
+  for (const seat of job.idle) moves += seat.peer.ad.cpus - seat.inFlight.size
   moves = Math.min(moves, MOVES_MAX)
   for (const seat of job.seats.values()) {
     if (moves <= 0) break
     if (seat.inFlight.size > 0) moves -= relieve(core, seat, moves)
   }
-  if (moves >= 0) core.stirred.add(job)
+  core.stirred.add(job)
 }
 
 /** Takes units the peer has not begun, last first, and has those it should have ended by now run elsewhere too. */
@@ -72,9 +72,8 @@ function copy(core: Core, job: Job, unit: Unit, limitMs: number): boolean {
 
 function hasTaker(job: Job, unit: Unit): boolean {
   let seen = 0
-  for (const seat of job.hungry) {
-    const holder = holderOf(unit, seat)
-    if (holder === undefined || holder.holding === 'gone') return true
+  for (const seat of job.idle) {
+    if ((holderOf(unit, seat)?.holding ?? 'gone') === 'gone') return true
     seen += 1
     if (seen === TAKERS_SEEN_MAX) return false
   }

@@ -4,7 +4,7 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { Core, Job, Seat } from './state.ts'
 import { giveBackAll } from './units.ts'
-import { shrinkWindow } from './window.ts'
+import { shrinkWindow, weightOf } from './window.ts'
 
 /** A fault weighs as much as this many good results, so that a peer failing fewer than one in five is not rested. */
 export const FAULT_WEIGHT = 4
@@ -24,8 +24,9 @@ export function updateUsable(core: Core, seat: Seat): void {
   if (usable === seat.usable) return
   seat.usable = usable
   job.usable += usable ? 1 : -1
-  job.weighAt = 0
+  job.weight += (usable ? 1 : -1) * weightOf(seat, job.perSlot)
   if (usable) return
+  job.idle.delete(seat)
   job.hungry.delete(seat)
   core.shrunk.add(job)
 }
@@ -36,6 +37,7 @@ export function rest(core: Core, seat: Seat, times: number, code: string, leastM
   const ms = Math.min(Math.max(doubled, leastMs), LIMITS.PEER_BACKOFF_MAX_MS)
   const until = core.now + ms + uniformInt(core.components.random, 0, Math.floor(ms / 4))
   shrinkWindow(seat.window, core.now)
+  seat.job.idle.delete(seat)
   seat.job.hungry.delete(seat)
   if (until <= seat.restUntil) return
   seat.restUntil = until

@@ -1,5 +1,6 @@
 /** One unit between hands: given out, taken back, waiting for a further copy. */
 
+import { LIMITS } from '../../../protocol/limits.ts'
 import type { Core, Holder, Job, Seat, Unit } from './state.ts'
 
 /** A unit is given out for the first time. */
@@ -78,6 +79,16 @@ export function giveBackAll(core: Core, seat: Seat): void {
 export function revoke(core: Core, seat: Seat, unit: number): void {
   seat.revokedNow.push(unit)
   core.touched.add(seat)
+}
+
+/** Remembers that the seat may still be running a decided unit, so that its end is counted once. */
+export function addStray(seat: Seat, unit: number): void {
+  seat.strays.add(unit)
+  if (seat.strays.size <= LIMITS.WORKER_QUEUE_UNITS_MAX) return
+  for (const oldest of seat.strays) {
+    seat.strays.delete(oldest)
+    return
+  }
 }
 
 /** Puts the unit in the pool for the copies it needs beyond those running. */
