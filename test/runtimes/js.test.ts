@@ -1,11 +1,21 @@
-/** The js runtime under each confinement this machine can give. */
+/** The js runtime under each confinement this machine can give, as each user it can be, and what it leaves behind. */
 
-import { mkdtemp, rm } from 'node:fs/promises'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, chown, copyFile, link, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll } from 'vitest'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createJsRuntime } from '../../node/runtimes/js/runtime.ts'
+import type { Confinement } from '../../node/runtimes/runtime.ts'
 import { describeRuntime } from './compliance.ts'
+
+const FIXTURE = fileURLToPath(new URL('./fixture-node.ts', import.meta.url))
+const NOBODY = { uid: 65534, gid: 65534 }
+const isRoot = process.getuid?.() === 0
+const confinements: Confinement[] = ['os', 'runtime']
 
 let scratchDir: string
 beforeAll(async () => {
@@ -15,3 +25,145 @@ afterAll(() => rm(scratchDir, { recursive: true }))
 
 describeRuntime('js in bubblewrap', (onLog) => createJsRuntime({ scratchDir, onLog }))
 describeRuntime('js in deno alone', (onLog) => createJsRuntime({ scratchDir, onLog, confinement: 'runtime' }))
+
+describe.each(confinements)('js, confinement %s', (confinement) => {
+  test('works for an ordinary user, with no HOME', async () => {
+    if (!isRoot) return console.warn('not run: another ordinary user: this is not root')
+    const own = join(scratchDir, `own-${confinement}`)
+    await mkdir(own, { mode: 0o700 })
+    await chown(own, NOBODY.uid, NOBODY.gid)
+    await chmod(scratchDir, 0o711)
+    const [probe, attempts] = await linesOf(startNode([own, confinement], NOBODY))
+    expect(probe).toMatchObject({ kind: 'js', confinement, uid: NOBODY.uid })
+    expect(attempts).toEqual([{ unit: 0, ok: true, value: '0.8414709848078965' }])
+    expect(await readdir(own)).toEqual([])
+  })
+
+  test('works for root where only root can read', async () => {
+    if (!isRoot) return console.warn('not run: folders of root: this is not root')
+    const hidden = await mkdtemp(join(tmpdir(), 'talkoot-test-'))
+    const denoPath = join(hidden, 'deno')
+    const original = fileURLToPath(import.meta.resolve(`@deno/linux-${process.arch}-glibc/package.json`))
+    await link(original.replace('package.json', 'deno'), denoPath).catch(() =>
+      copyFile(original.replace('package.json', 'deno'), denoPath),
+    )
+    await chmod(hidden, 0o700)
+    const runtime = createJsRuntime({ scratchDir: join(hidden, 'state'), confinement, denoPath })
+    const probe = await runtime.probe(AbortSignal.timeout(30_000))
+    expect(probe).toMatchObject({ confinement, uid: NOBODY.uid })
+    await runtime.stop()
+    await rm(hidden, { recursive: true })
+  })
+
+  test('leaves no file and no process when it stops', async () => {
+    const before = { folders: await sandboxFolders(), pids: await descendantsOf(process.pid) }
+    const runtime = createJsRuntime({ scratchDir, confinement })
+    await runtime.probe(AbortSignal.timeout(30_000))
+    const sandbox = runtime.open({ source: 'module.exports = () => 1', seed: 1, memoryMiB: 64, timeoutMs: 5_000 })
+    for await (const _ of sandbox.run([{ unit: 0, params: '0' }], AbortSignal.timeout(30_000)));
+    const children = (await descendantsOf(process.pid)).filter((pid) => !before.pids.includes(pid))
+    expect(children.length).toBeGreaterThan(0)
+    await runtime.stop()
+    await runtime.stop()
+    for (const pid of children) expect(await isAlive(pid)).toBe(false)
+    expect(await sandboxFolders()).toEqual(before.folders)
+    await expect(runtime.probe(AbortSignal.timeout(1_000))).rejects.toMatchObject({ code: 'E_RUNTIME_MISSING' })
+  })
+
+  test('its processes die with a node that is killed, and the next node removes its files', async () => {
+    const node = startNode([scratchDir, confinement, 'loop'])
+    const [probe] = await linesOf(node, 'looping')
+    expect(probe).toMatchObject({ confinement })
+    const children = await descendantsOf(node.pid)
+    expect(children.length).toBeGreaterThan(0)
+    node.kill('SIGKILL')
+    await once(node, 'exit')
+    const deadline = AbortSignal.timeout(5_000)
+    for (const pid of children) while (await isAlive(pid)) deadline.throwIfAborted()
+    const left = await sandboxFolders()
+    expect(left.filter((name) => name.includes(`-${node.pid}-`))).toHaveLength(1)
+    const next = createJsRuntime({ scratchDir, confinement })
+    await next.probe(AbortSignal.timeout(30_000))
+    await next.stop()
+    expect((await sandboxFolders()).filter((name) => name.includes(`-${node.pid}-`))).toEqual([])
+  })
+})
+
+test('a deno that is not there is a coded refusal', async () => {
+  const runtime = createJsRuntime({ scratchDir, denoPath: join(scratchDir, 'missing') })
+  await expect(runtime.probe(AbortSignal.timeout(30_000))).rejects.toMatchObject({ code: 'E_RUNTIME_MISSING' })
+  await runtime.stop()
+})
+
+test('a deno of another version is a coded refusal', async () => {
+  const denoPath = join(scratchDir, 'other-deno')
+  await writeFile(denoPath, '#!/bin/sh\nexit 0\n', { mode: 0o755 })
+  const runtime = createJsRuntime({ scratchDir, denoPath, confinement: 'runtime' })
+  await expect(runtime.probe(AbortSignal.timeout(30_000))).rejects.toMatchObject({ code: 'E_RUNTIME_MISSING' })
+  await runtime.stop()
+})
+
+test('where user namespaces are not allowed, deno does it alone and the probe says so', async () => {
+  if (!isRoot) return console.warn('not run: forbidding user namespaces: this is not root')
+  const own = join(scratchDir, 'forbidden')
+  await mkdir(own, { mode: 0o700 })
+  await chown(own, NOBODY.uid, NOBODY.gid)
+  await chmod(scratchDir, 0o711)
+  const forbid = 'echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --ambient-caps=-all --inh-caps=-all "$@"'
+  const node = startNode([own, 'os'], NOBODY, [
+    'unshare',
+    '-U',
+    '--map-current-user',
+    '--keep-caps',
+    'sh',
+    '-c',
+    forbid,
+    'sh',
+  ])
+  const [probe, attempts] = await linesOf(node)
+  expect(probe).toMatchObject({ confinement: 'runtime', warning: expect.stringContaining('bubblewrap does not work') })
+  expect(attempts).toEqual([{ unit: 0, ok: true, value: '0.8414709848078965' }])
+})
+
+test('a root that cannot become another user refuses', async () => {
+  if (!isRoot) return console.warn('not run: a root without other users: this is not root')
+  // Root of a user namespace where no other user exists.
+  const node = startNode([join(scratchDir, 'lonely'), 'os', 'refused'], {}, ['unshare', '-Ur'])
+  expect(await linesOf(node)).toEqual([{ code: 'E_ROOT' }])
+})
+
+/** @param inside a command that runs the one after it */
+function startNode(args: string[], user: { uid?: number; gid?: number } = {}, inside: string[] = []): ChildProcess {
+  const env = { PATH: process.env.PATH ?? '', TMPDIR: tmpdir() }
+  const [file = '', ...words] = [...inside, process.execPath, FIXTURE, ...args]
+  return spawn(file, words, { ...user, env, stdio: ['ignore', 'pipe', 'inherit'] })
+}
+
+/** Lines until the process ends, or up to the given one. */
+async function linesOf(node: ChildProcess, last?: unknown): Promise<unknown[]> {
+  const lines: unknown[] = []
+  if (node.stdout === null) return lines
+  for await (const line of createInterface(node.stdout)) {
+    lines.push(JSON.parse(line))
+    if (lines.at(-1) === last) break
+  }
+  return lines
+}
+
+async function sandboxFolders(): Promise<string[]> {
+  const names = await Promise.all([scratchDir, tmpdir()].map((folder) => readdir(folder)))
+  return names.flat().filter((name) => name.startsWith('talkoot-sandbox-'))
+}
+
+/** Whatever is a zombie is dead. */
+async function isAlive(pid: number): Promise<boolean> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => 'State:\tX')
+  return !/^State:\t[ZX]/m.test(status)
+}
+
+async function descendantsOf(pid: number | undefined): Promise<number[]> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
+  const pids = children.trim().split(' ').filter(Boolean).map(Number)
+  const deeper = await Promise.all(pids.map((child) => descendantsOf(child)))
+  return [...pids, ...deeper.flat()]
+}

@@ -144,10 +144,10 @@ export const without =
     return { ...plan, bwrap }
   }
 
-/** Puts arguments before the `--` that ends bubblewrap's. */
+/** Adds arguments to bubblewrap's, before the root becomes read-only. */
 export const withMore =
   (...more: string[]): Alter =>
-  (plan) => ({ ...plan, bwrap: [...plan.bwrap.slice(0, -1), ...more, '--'] })
+  (plan) => ({ ...plan, bwrap: plan.bwrap.toSpliced(plan.bwrap.lastIndexOf('--remount-ro'), 0, ...more) })
 
 /** Gives Deno all permissions: only what is around it still holds. */
 export const allowAll: Alter = (plan) => {

@@ -4,7 +4,7 @@ import { chmod, writeFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { buildSync } from 'esbuild'
 
 export type HarnessFiles = { harness: string; importMap: string }
 
@@ -12,7 +12,8 @@ export type HarnessFiles = { harness: string; importMap: string }
 export async function writeHarness(folder: string): Promise<HarnessFiles> {
   const files = { harness: join(folder, 'harness.js'), importMap: join(folder, 'imports.json') }
   const entry = fileURLToPath(new URL('./harness/main.ts', import.meta.url))
-  await build({
+  // Asynchronous builds would leave esbuild's service running; this one takes some 60 ms, once.
+  buildSync({
     entryPoints: [entry],
     outfile: files.harness,
     bundle: true,

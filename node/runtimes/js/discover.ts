@@ -45,7 +45,7 @@ export async function discover(scratchDir: string, confinement: Confinement, den
     }
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
-    throw error
+    throw TalkootError.from(error, 'E_RUNTIME_MISSING')
   }
 }
 
