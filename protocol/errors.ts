@@ -24,6 +24,7 @@ export const ERRORS = {
   E_UNAUTHORIZED: entry('user', 'use the token in api.json of the state folder of the node you mean'),
   E_REQUEST: entry('user', 'use the SDK and the command line of the version the node runs'),
   E_REQUEST_TOO_BIG: entry('user', 'send less: the limit is in docs/limits.md'),
+  E_WAITED: entry('user', 'give it more time with --timeout, or look at `talkoot status` and `talkoot doctor`'),
   E_USAGE: entry('user', 'see `talkoot help`'),
   E_NOT_FOUND: entry('user', 'list what there is: `talkoot jobs`, `talkoot peers`, `talkoot token list`'),
   E_INTERNAL: entry('bug', 'please report this with the node log'),

@@ -2,7 +2,7 @@
 
 import { errorBody } from '../../protocol/api.ts'
 import { type ErrorCode, type Mover, TalkootError } from '../../protocol/errors.ts'
-import { UnplaceableError } from '../jobs/unplaceable.ts'
+import { UnplaceableError } from '../../protocol/unplaceable.ts'
 
 const STATUS: Partial<Record<ErrorCode, number>> = {
   E_REQUEST: 400,

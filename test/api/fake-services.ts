@@ -1,11 +1,11 @@
 /** A node's services without a node: fixed answers that fit the schemas, and streams a test can steer. */
 
 import type { NodeServices } from '../../node/api/services.ts'
-import { UnplaceableError } from '../../node/jobs/unplaceable.ts'
 import type { JobInfo, PeerInfo, ResultRow, ResultsQuery, Status } from '../../protocol/api.ts'
 import { digestOf } from '../../protocol/canonical.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { policySchema } from '../../protocol/manifest.ts'
+import { UnplaceableError } from '../../protocol/unplaceable.ts'
 
 export const JOB_ID = digestOf('a job')
 
