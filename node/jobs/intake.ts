@@ -9,10 +9,10 @@ import { TalkootError } from '../../protocol/errors.ts'
 import { encodeManifest, type Manifest } from '../../protocol/manifest.ts'
 import type { Signer } from '../../protocol/signatures.ts'
 import { type CompiledSweep, compileSweep } from '../../protocol/sweep/generator.ts'
+import { UnplaceableError } from '../../protocol/unplaceable.ts'
 import type { BlobStore } from '../store/blobs.ts'
 import { explainMatch } from './matching/explain.ts'
 import type { Candidate } from './matching/expression.ts'
-import { UnplaceableError } from './unplaceable.ts'
 
 export type JobDescription = z.output<typeof jobRequestSchema>
 
