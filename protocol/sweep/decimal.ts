@@ -32,8 +32,7 @@ export function linspaceValue(from: number, to: number, count: number): (i: numb
   const last = count - 1
   const scaled = scaleUp([from, to])
   return (i) => {
-    if (i === 0 || count === 1) return from
-    if (i === last) return to
+    if (count === 1) return from
     if (scaled !== undefined) {
       const numerator = scaled.integers[0] * (last - i) + scaled.integers[1] * i
       const denominator = scaled.scale * last

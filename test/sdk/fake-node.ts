@@ -34,6 +34,8 @@ export class FakeNode {
   readonly requests: string[] = []
   /** Rows after which a results stream is cut, each used once. */
   cutAfter: number[] = []
+  /** The same, but they end as if they were whole. */
+  endAfter: number[] = []
   /** Units wait for `release`. */
   held = false
   /** Result streams say nothing more after their rows, and do not end. */
@@ -169,9 +171,10 @@ export class FakeNode {
     const cursor = (row: ResultRow): number => (order === 'input' ? row.unit : row.seq)
     const rows = job.rows.filter((row) => cursor(row) > after).sort((a, b) => cursor(a) - cursor(b))
     const cut = this.cutAfter.shift()
+    const rest = cut ?? this.endAfter.shift()
     response.write(
       rows
-        .slice(0, cut)
+        .slice(0, rest)
         .map((row) => `${JSON.stringify(row)}\n`)
         .join(''),
     )

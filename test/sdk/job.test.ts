@@ -95,6 +95,12 @@ describe('a stream that is cut', () => {
     expect(node.requests.filter((request) => request.endsWith('/results'))).toHaveLength(4)
   })
 
+  it('goes on when it ended before the last result', async () => {
+    const job = await mesh.map(square, grid({ n: range(10) }))
+    node.endAfter = [3, 0]
+    expect(await units(job)).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1, 0])
+  })
+
   it('goes on when the node was restarted at another address', async () => {
     node.held = true
     const job = await mesh.map(square, grid({ n: range(3) }))

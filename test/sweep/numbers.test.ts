@@ -76,22 +76,13 @@ describe('linspace and logspace', () => {
     expect(values({ kind: 'logspace', from: -1, to: -100, count: 3 })).toEqual([-1, -10, -100])
   })
 
-  it('have the bits of every other machine', () => {
-    const { at } = compileAxis({ kind: 'logspace', from: 2, to: 3, count: 7 }, 'axis')
-    const bits = Array.from({ length: 7 }, (_, i) =>
-      Buffer.from(new Float64Array([Number(at(i))]).buffer).toString('hex'),
-    )
-    expect(bits).toMatchInlineSnapshot(`
-      [
-        "0000000000000040",
-        "5610184c5d1e0140",
-        "f582b0e1bf500240",
-        "2e2109148e980340",
-        "8a349b4347f70440",
-        "9ffe779e856e0640",
-        "0000000000000840",
-      ]
-    `)
+  it('have the same bits on every machine', () => {
+    // Positions where the built-in functions of one machine or another gave other bits.
+    const { at } = compileAxis({ kind: 'logspace', from: 2, to: 3, count: 99 }, 'axis')
+    expect([38, 60, 73, 79, 82, 86].map(at)).toEqual([
+      2.3405088077169616, 2.5635451489083145, 2.705203964179332, 2.773199496380479, 2.8078355051787858,
+      2.854690696954566,
+    ])
   })
 })
 
