@@ -76,12 +76,18 @@ export class Connector {
     if (addresses.length > 0) this.#store.rememberPeer({ id, addresses })
   }
 
-  /** @param welcome false for a peer cut off on purpose: it is tried again as late as possible */
-  lost(id: string, welcome: boolean): void {
+  /** Tried again soon when it was merely lost, late when it was cut off on purpose, never when it was revoked. */
+  lost(id: string, code: ErrorCode): void {
     const candidate = this.#candidates.get(id)
     if (candidate === undefined) return
-    if (!welcome) candidate.failures = FAILURES_OF_THE_UNWELCOME
+    if (code === 'E_CERT_REVOKED') this.#forget(id)
+    if (code !== 'E_UNREACHABLE') candidate.failures = FAILURES_OF_THE_UNWELCOME
     candidate.dueAt = performance.now() + backoffMs(candidate.failures)
+  }
+
+  #forget(id: string): void {
+    this.#candidates.delete(id)
+    this.#store.forgetPeer(id)
   }
 
   #add(id: string, addresses: string[], admitted: boolean): void {
@@ -119,6 +125,7 @@ export class Connector {
       const lasting = refusal !== undefined && refusal.at >= startedAt && LASTING.has(refusal.code)
       candidate.failures = lasting ? FAILURES_OF_THE_UNWELCOME : candidate.failures + 1
       candidate.dueAt = performance.now() + backoffMs(candidate.failures)
+      if (lasting && refusal.code === 'E_CERT_REVOKED') this.#forget(id)
       if (!candidate.admitted && candidate.failures >= RUMOUR_FAILURES_MAX) this.#candidates.delete(id)
     } finally {
       this.#dialling.delete(id)

@@ -3,7 +3,9 @@ export class Pulse {
   readonly #periodMs: number
   readonly #beat: (lateMs: number) => void | Promise<void>
   #timer: NodeJS.Timeout | undefined
-  #running = false
+  #dueAt = Number.POSITIVE_INFINITY
+  #started = false
+  #beating = false
 
   /** @param beat told how late it comes: a large figure means this process was stalled or asleep */
   constructor(periodMs: number, beat: (lateMs: number) => void | Promise<void>) {
@@ -11,36 +13,47 @@ export class Pulse {
     this.#beat = beat
   }
 
-  start(firstMs = this.#jittered()): void {
-    if (this.#running) return
-    this.#running = true
-    this.#arm(firstMs)
+  start(): void {
+    if (this.#started) return
+    this.#started = true
+    this.#arm(this.#jittered())
   }
 
   stop(): void {
-    this.#running = false
+    this.#started = false
     clearTimeout(this.#timer)
   }
 
-  /** Beats after at most this long instead of its usual period. */
+  /** Beats at a random moment within this long, or after the beat that is under way; never later than it would have. */
   hurry(withinMs: number): void {
-    if (this.#running) this.#arm(Math.random() * withinMs)
+    if (this.#started) this.#arm(Math.random() * withinMs)
   }
 
   #arm(delayMs: number): void {
+    const dueAt = performance.now() + delayMs
+    if (dueAt >= this.#dueAt) return
+    this.#dueAt = dueAt
+    if (!this.#beating) this.#wait()
+  }
+
+  #wait(): void {
     clearTimeout(this.#timer)
-    const due = performance.now() + delayMs
-    this.#timer = setTimeout(() => void this.#fire(performance.now() - due), delayMs)
+    this.#timer = setTimeout(() => void this.#fire(), Math.max(0, this.#dueAt - performance.now()))
     this.#timer.unref()
   }
 
-  async #fire(lateMs: number): Promise<void> {
+  async #fire(): Promise<void> {
+    const lateMs = performance.now() - this.#dueAt
+    this.#dueAt = Number.POSITIVE_INFINITY
+    this.#beating = true
     try {
       await this.#beat(lateMs)
     } catch {
       // A beat that fails is a beat missed: the next one tries again.
     } finally {
-      if (this.#running) this.#arm(this.#jittered())
+      this.#beating = false
+      this.#arm(this.#jittered())
+      if (this.#started) this.#wait()
     }
   }
 

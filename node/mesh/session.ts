@@ -24,7 +24,7 @@ import { TokenDesk } from './tokens.ts'
 
 /** Changes of an ad within this time become one. */
 const AD_GATHER_MS = 250
-const GOODBYE_MS = 250
+const GOODBYE_MS = 1_000
 
 export type SessionComponents = {
   store: MeshStore
@@ -136,10 +136,10 @@ export class Session {
   cut(peer: string, code: ErrorCode): void {
     const connections = [...(this.peers.get(peer)?.connections ?? [])]
     if (connections.length === 0) return
-    const told = this.#sync.bye(peer, code)
+    this.#sync.bye(peer, code)
     this.peers.drop(peer, code)
     this.doors.endAll(peer, code)
-    void hangUp(connections, told, code)
+    void hangUp(connections, code).then(() => this.#sync.gone(peer))
   }
 
   addresses(): string[] {
@@ -158,6 +158,9 @@ export class Session {
       reach: this.#init.outboundOnly ? 'outbound' : 'dialable',
       addresses: this.addresses(),
     })
+    this.#ownAd.catch(() => {
+      this.#ownAd = undefined
+    })
     return this.#ownAd
   }
 
@@ -172,8 +175,13 @@ export class Session {
   }
 
   #opened(connection: Connection): void {
-    if (!this.peers.opened(connection)) connection.abort(new TalkootError('E_NOT_MEMBER', 'not admitted'))
-    else if (connection.direction === 'outbound') void this.#dialLifeline(connection)
+    if (!this.peers.opened(connection)) {
+      connection.abort(new TalkootError('E_NOT_MEMBER', 'not admitted'))
+      return
+    }
+    // A revocation may have come between the handshake and now.
+    this.#sync.recheck(connection.remotePeer.toString())
+    if (connection.direction === 'outbound') void this.#dialLifeline(connection)
   }
 
   async #dialLifeline(connection: Connection): Promise<void> {
@@ -202,17 +210,17 @@ export class Session {
       this.#connector.admitted(event.peer.id, event.peer.ad.addresses)
       this.discovery.peerJoined()
     }
-    if (event.type === 'peer.left') this.#connector.lost(event.id, event.code === 'E_UNREACHABLE')
+    if (event.type === 'peer.left') this.#connector.lost(event.id, event.code)
     this.#components.emit(event)
   }
 }
 
 /** The peer hangs up when it has read why; one that does not is hung up on after a moment. */
-async function hangUp(connections: Connection[], told: Promise<unknown>, code: ErrorCode): Promise<void> {
+async function hangUp(connections: Connection[], code: ErrorCode): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>()
   const timer = setTimeout(resolve, GOODBYE_MS)
   const closed = connections.map((connection) => new Promise((done) => connection.addEventListener('close', done)))
-  await Promise.race([late, told.then(() => Promise.all(closed))])
+  await Promise.race([late, Promise.all(closed)])
   clearTimeout(timer)
   for (const connection of connections) connection.abort(new TalkootError(code, 'disconnected'))
 }

@@ -52,6 +52,7 @@ type Link = { channel: Channel; adPending: boolean; adWanted: boolean }
 export class Sync {
   readonly #components: SyncComponents
   readonly #links = new Map<string, Set<Link>>()
+  readonly #byes = new Map<string, ErrorCode>()
   readonly #pulse: Pulse
 
   constructor(components: SyncComponents) {
@@ -73,6 +74,8 @@ export class Sync {
     const links = this.#links.get(channel.peer) ?? new Set()
     this.#links.set(channel.peer, links.add(link))
     try {
+      const bye = this.#byes.get(channel.peer)
+      if (bye !== undefined) post(channel, { t: 'bye', code: bye })
       this.#sendAd(link)
       this.#sendRevocations(link)
       const allowance = new Allowance()
@@ -97,21 +100,28 @@ export class Sync {
     }
   }
 
-  /** Tells the peer why before its connections are closed; resolves when that is on its way. */
-  async bye(peer: string, code: ErrorCode): Promise<void> {
-    const frame = canonicalBytes({ t: 'bye', code } satisfies Message)
-    await Promise.allSettled([...(this.#links.get(peer) ?? [])].map(({ channel }) => channel.send(frame)))
+  /** Tells the peer why it is being cut off, by a channel that only now opens too, until `gone`. */
+  bye(peer: string, code: ErrorCode): void {
+    this.#byes.set(peer, code)
+    for (const { channel } of this.#links.get(peer) ?? []) post(channel, { t: 'bye', code })
+  }
+
+  /** The connections that were cut are closed. */
+  gone(peer: string): void {
+    this.#byes.delete(peer)
   }
 
   /** Judges everyone connected again: a revocation may have arrived, a certificate run out. */
   recheckAll(): void {
+    for (const [peer] of this.#components.peers.entries()) this.recheck(peer)
+  }
+
+  recheck(peer: string): void {
     const { peers, membership, cut } = this.#components
-    for (const [peer, { admission }] of peers.entries()) {
-      try {
-        membership.recheck(admission.standing.links)
-      } catch (thrown) {
-        cut(peer, TalkootError.from(thrown).code)
-      }
+    try {
+      membership.recheck(peers.get(peer)?.admission.standing.links ?? [])
+    } catch (thrown) {
+      cut(peer, TalkootError.from(thrown).code)
     }
   }
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { AD, deadline, HOUR_MS, sees, startMember, startNode, until } from './nodes.ts'
+import { AD } from './ad.ts'
+import { deadline, HOUR_MS, sees, startMember, startNode, until } from './nodes.ts'
 
 test('a third node, told only of the second, finds the first through the DHT within three seconds', async () => {
   const first = await startNode()

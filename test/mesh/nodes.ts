@@ -1,7 +1,10 @@
 /** Real mesh nodes on loopback for tests: made small, stopped after each test, awaited by condition with a deadline. */
 
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { afterEach } from 'vitest'
-import type { AdContent } from '../../node/mesh/ads.ts'
 import { createMesh, type MeshInit, type MeshNode } from '../../node/mesh/create.ts'
 import type { HostInit } from '../../node/mesh/host.ts'
 import { loadIdentity } from '../../node/mesh/identity.ts'
@@ -10,27 +13,13 @@ import { Refusals } from '../../node/mesh/refusals.ts'
 import { Session } from '../../node/mesh/session.ts'
 import type { MeshStore } from '../../node/mesh/store.ts'
 import { signerOf } from '../../protocol/signatures.ts'
+import { AD } from './ad.ts'
 
 const running: { stop(): Promise<void> }[] = []
 
 afterEach(async () => {
   await Promise.all(running.splice(0).map((node) => node.stop()))
 })
-
-export const AD: AdContent = {
-  name: 'test',
-  version: '0.1.0',
-  os: 'linux',
-  arch: 'x64',
-  cpus: 2,
-  memory: 2 ** 30,
-  disk: 2 ** 30,
-  speed: 1,
-  freeSlots: 2,
-  runtimes: [{ kind: 'js', version: '1', confinement: 'os' }],
-  labels: {},
-  strangers: false,
-}
 
 const DHT = { kBucketSize: 8, alpha: 3, disjointPaths: 1, reach: 'lan' as const }
 const HOST: HostInit = { listen: ['/ip4/127.0.0.1/tcp/0'], announce: [], outboundOnly: false, mdns: false, dht: DHT }
@@ -49,6 +38,23 @@ export async function startNode(init: Partial<MeshInit> = {}, store: MeshStore =
   running.push(node)
   await node.start()
   return node
+}
+
+/** A member in a process of its own, killed after the test if it is still there. */
+export async function startProcess(token: string): Promise<{ child: ChildProcess; peerId: string }> {
+  const script = fileURLToPath(new URL('member-process.ts', import.meta.url))
+  const child = spawn(process.execPath, [script, token], { stdio: ['ignore', 'pipe', 'inherit'] })
+  running.push({
+    stop: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    },
+  })
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line.startsWith('ready ')) return { child, peerId: line.slice('ready '.length) }
+  }
+  throw new Error('the member process ended')
 }
 
 export const HOUR_MS = 3_600_000

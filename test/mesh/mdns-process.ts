@@ -1,0 +1,28 @@
+/**
+ * Two members that know only each other's former ports: they can meet again by mDNS alone. Says `met`. Run in a network
+ * namespace whose one link has a multicast route.
+ */
+
+import { createMesh, type MeshNode } from '../../node/mesh/create.ts'
+import { memoryMeshStore } from '../../node/mesh/memory-store.ts'
+import { AD } from './ad.ts'
+
+const node = (mdns: boolean) =>
+  createMesh({ store: memoryMeshStore() }, { describe: () => AD, listen: [process.argv[2] ?? ''], mdns })
+
+const met = async (a: MeshNode) => {
+  while (a.peers().length === 0) await new Promise((resolve) => setTimeout(resolve, 20))
+}
+
+const mdns = process.argv[3] === 'mdns'
+const [admin, member] = [await node(mdns), await node(mdns)]
+await admin.start()
+await member.start()
+await member.join(admin.createToken({ uses: 1, ttlMs: 60_000, role: 'member' }).text, AbortSignal.timeout(5_000))
+await met(admin)
+await Promise.all([admin.stop(), member.stop()])
+await admin.start()
+await member.start()
+await Promise.all([met(admin), met(member)])
+console.log('met')
+process.exit()
