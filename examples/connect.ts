@@ -3,14 +3,20 @@
 import { parseArgs } from 'node:util'
 import { Mesh, TalkootError } from 'talkoot'
 
-/** Runs the example and ends the process with what to do next when there is no node. */
-export async function withMesh(example: (mesh: Mesh) => Promise<void>): Promise<void> {
+/** Runs the example until it ends or is interrupted, and says what to do next when there is no node. */
+export async function withMesh(example: (mesh: Mesh, signal: AbortSignal) => Promise<void>): Promise<void> {
   const { values } = parseArgs({ options: { local: { type: 'string' } } })
+  const interrupt = new AbortController()
+  process.once('SIGINT', () => interrupt.abort())
   try {
-    await using mesh =
-      values.local === undefined ? await Mesh.connect() : await Mesh.local({ nodes: Number(values.local) })
-    await example(mesh)
+    const local = values.local === undefined ? undefined : { nodes: Number(values.local) }
+    await using mesh = local === undefined ? await Mesh.connect() : await Mesh.local(local)
+    await example(mesh, interrupt.signal)
   } catch (error) {
+    if (interrupt.signal.aborted) {
+      process.exitCode = 130
+      return
+    }
     if (!(error instanceof TalkootError)) throw error
     console.error(`${error.code}: ${error.message}\n${error.hint}`)
     if (error.code === 'E_NOT_RUNNING') console.error('or try it without one: add --local 2')

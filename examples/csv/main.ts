@@ -6,8 +6,11 @@ import { csv, toCsv } from 'talkoot'
 import { withMesh } from '../connect.ts'
 import flight from './throw.task.ts'
 
-await withMesh(async (mesh) => {
-  await using job = await mesh.map(flight, csv(new URL('./throws.csv', import.meta.url)), { name: 'throws' })
+await withMesh(async (mesh, signal) => {
+  await using job = await mesh.map(flight, csv(new URL('./throws.csv', import.meta.url)), {
+    name: 'throws',
+    signal,
+  })
   for (const { params, value } of await job.collect()) {
     const { range, vacuum } = value
     console.log(

@@ -4,9 +4,10 @@ import { withMesh } from '../connect.ts'
 import { runInfluenza } from './demo.ts'
 import { heatMap } from './heat-map.ts'
 
-await withMesh(async (mesh) => {
+await withMesh(async (mesh, signal) => {
   const outcome = await runInfluenza(mesh, {
     outDir: 'out/influenza',
+    signal,
     onProgress: ({ accepted, units }) => process.stderr.write(`\r${accepted} of ${units} points agreed`),
   })
   const { best, executions, disagreements, files, surface } = outcome

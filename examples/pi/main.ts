@@ -5,8 +5,8 @@ import { withMesh } from '../connect.ts'
 
 const pi = taskAt<typeof import('./pi.task.ts')>(new URL('./pi.task.ts', import.meta.url))
 
-await withMesh(async (mesh) => {
-  await using job = await mesh.map(pi, grid({ batch: range(200), n: [1_000_000] }), { name: 'pi', seed: 1978 })
+await withMesh(async (mesh, signal) => {
+  await using job = await mesh.map(pi, grid({ batch: range(200), n: [1_000_000] }), { name: 'pi', seed: 1978, signal })
   let points = 0
   let inside = 0
   for await (const result of job) {
