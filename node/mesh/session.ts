@@ -26,6 +26,8 @@ import { TokenDesk } from './tokens.ts'
 const AD_GATHER_MS = 250
 const GOODBYE_MS = 1_000
 
+const LOOPBACK = /^\/(ip4\/127\.|ip6\/::1\/)/
+
 export type SessionComponents = {
   store: MeshStore
   key: PrivateKey
@@ -142,8 +144,11 @@ export class Session {
     void hangUp(connections, code).then(() => this.#sync.gone(peer))
   }
 
+  /** What others are told to dial. Loopback comes last: it is worth a try only on the same machine. */
   addresses(): string[] {
-    return this.host.getMultiaddrs().map(String).slice(0, LIMITS.TOKEN_ADDRESSES_MAX)
+    const all = this.host.getMultiaddrs().map(String)
+    const loopback = all.filter((address) => LOOPBACK.test(address))
+    return [...all.filter((address) => !loopback.includes(address)), ...loopback].slice(0, LIMITS.TOKEN_ADDRESSES_MAX)
   }
 
   #admission(): AdmissionComponents {
