@@ -6,7 +6,7 @@ import type { Surface } from './surface.ts'
 export type HeatMapOptions = {
   /** Columns of the terminal. @default 80 */
   width?: number
-  /** Colours of the terminal in bits; 1 draws with characters. @default that of standard output, 1 with NO_COLOR */
+  /** Colours of the terminal in bits; fewer than 8 draws with characters. @default that of standard output, 1 with NO_COLOR */
   depth?: number
 }
 
@@ -27,11 +27,11 @@ export function heatMap(surface: Surface, options: HeatMapOptions = {}): string 
       const upper = cell(column, row * 2 + 1)
       const lower = cell(column, row * 2)
       const best = marked !== undefined && marked.column === column && marked.row === row
-      line += depth > 1 ? colouredPair(upper, lower, best, depth) : best ? 'X' : shade((upper + lower) / 2)
+      line += depth >= 8 ? colouredPair(upper, lower, best, depth) : best ? 'X' : shade((upper + lower) / 2)
     }
     const label = row === rows - 1 ? surface.gammas.at(-1) : row === 0 ? surface.gammas[0] : undefined
     const name = row === Math.floor(rows / 2) ? 'gamma' : (label?.toFixed(2) ?? '')
-    lines.push(`${name.padStart(MARGIN - 2)} │${line}${depth > 1 ? '\u001b[0m' : ''}`)
+    lines.push(`${name.padStart(MARGIN - 2)} │${line}${depth >= 8 ? '\u001b[0m' : ''}`)
   }
   const [first = 0, last = 0] = [surface.betas[0], surface.betas.at(-1)]
   const room = columns - 8
