@@ -41,7 +41,16 @@ describe('bubblewrap', () => {
 
   test('lets nothing be written', async () => {
     if (!lab.hasBubblewrap('no writing')) return
-    for (const path of ['/x', '/tmp/x', '/lib/x', '/harness.js', '/deno', '/proc/sys/kernel/hostname']) {
+    for (const path of [
+      '/x',
+      '/tmp/x',
+      '/lib/x',
+      '/harness.js',
+      '/deno',
+      '/proc/sys/kernel/hostname',
+      '/dev/shm/x',
+      '/dev/x',
+    ]) {
       expect(await reach(`Deno.writeTextFileSync('${path}', 'x')`), path).toBe('refused')
     }
     expect(await reach(`Deno.writeTextFileSync('/x', 'x')`, without(['--remount-ro', 1]))).toBe(null)

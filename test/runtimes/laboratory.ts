@@ -137,7 +137,7 @@ export const without =
   (plan) => {
     const bwrap = [...plan.bwrap]
     for (const [flag, words] of taken) {
-      const at = bwrap.indexOf(flag)
+      const at = bwrap.lastIndexOf(flag)
       if (at < 0) throw new Error(`no ${flag} in the plan`)
       bwrap.splice(at, words + 1)
     }
@@ -147,7 +147,7 @@ export const without =
 /** Adds arguments to bubblewrap's, before the root becomes read-only. */
 export const withMore =
   (...more: string[]): Alter =>
-  (plan) => ({ ...plan, bwrap: plan.bwrap.toSpliced(plan.bwrap.lastIndexOf('--remount-ro'), 0, ...more) })
+  (plan) => ({ ...plan, bwrap: plan.bwrap.toSpliced(plan.bwrap.indexOf('--remount-ro'), 0, ...more) })
 
 /** Gives Deno all permissions: only what is around it still holds. */
 export const allowAll: Alter = (plan) => {

@@ -16,5 +16,5 @@ export type RunFrame = { id: number; calls: readonly Call[] }
 /** The end of one call: `[null, value as canonical JSON, log]` or `[code, message, log]`. */
 export type End = [code: string | null, text: string, log: string]
 
-/** Bytes a process appends to its stderr: see `progress.ts`. No message of V8 or Deno holds them. */
-export const MARKS = { ended: 1, waiting: 2 } as const
+/** The byte a process appends to its stderr for each call that ended: see `progress.ts`. V8 and Deno never write it. */
+export const ENDED_MARK = 1

@@ -64,7 +64,8 @@ function bwrapArguments(facts: LaunchFacts): string[] {
     ...['--size', String(MIB), '--tmpfs', '/'],
     ...files.flatMap(([from = '', to = '']) => ['--ro-bind', from, to]),
     ...['--proc', '/proc', '--ro-bind', '/proc/sys', '/proc/sys', '--dev', '/dev'],
-    ...['--remount-ro', '/', '--chdir', '/', '--'],
+    // `--dev` has a place for shared memory that is not bounded.
+    ...['--remount-ro', '/dev', '--remount-ro', '/', '--chdir', '/', '--'],
   ]
 }
 

@@ -6,14 +6,10 @@
 
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { MARKS } from './frames.ts'
+import { ENDED_MARK } from './frames.ts'
 
-const ENDED = String.fromCharCode(MARKS.ended)
-const WAITING = String.fromCharCode(MARKS.waiting)
+const ENDED = String.fromCharCode(ENDED_MARK)
 const LAST_WORDS_MAX_BYTES = 64 * 1024
-
-/** `waiting`: for something other than promise jobs. */
-export type LastSeen = { callsEnded: number; waiting: boolean; lastWords: string }
 
 export class Progress {
   readonly fd: number
@@ -30,12 +26,10 @@ export class Progress {
     ftruncateSync(this.fd, 0)
   }
 
-  read(): LastSeen {
+  read(): { callsEnded: number; lastWords: string } {
     const bytes = Buffer.alloc(Math.min(fstatSync(this.fd).size, LAST_WORDS_MAX_BYTES))
     const text = bytes.subarray(0, readSync(this.fd, bytes, 0, bytes.length, 0)).toString('latin1')
-    const callsEnded = text.split(ENDED).length - 1
-    const waiting = text.lastIndexOf(WAITING) > text.lastIndexOf(ENDED)
-    return { callsEnded, waiting, lastWords: text.replaceAll(ENDED, '').replaceAll(WAITING, '') }
+    return { callsEnded: text.split(ENDED).length - 1, lastWords: text.replaceAll(ENDED, '') }
   }
 
   close(): void {

@@ -117,7 +117,7 @@ export class Session {
   }
 
   #explain(death: Death): { code: ErrorCode; message: string; callsEnded: number } {
-    const { callsEnded, waiting, lastWords } = this.#progress.read()
+    const { callsEnded, lastWords } = this.#progress.read()
     this.#progress.close()
     const said = lastWords.trim().slice(0, LIMITS.UNIT_ERROR_MAX_CHARS)
     if (this.#timedOut)
@@ -125,9 +125,6 @@ export class Session {
     if (death.brokeProtocol !== undefined) return { code: 'E_PROTOCOL', message: death.brokeProtocol, callsEnded }
     if (death.signal !== null && OUT_OF_MEMORY.test(lastWords)) {
       return { code: 'E_MEMORY', message: 'the memory limit was reached', callsEnded }
-    }
-    if (death.signal === null && waiting) {
-      return { code: 'E_NEVER_SETTLED', message: 'nothing is left that could settle the promise', callsEnded }
     }
     const how = death.signal === null ? `exit ${death.code}` : `signal ${death.signal}`
     return {

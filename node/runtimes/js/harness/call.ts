@@ -17,13 +17,12 @@ export type Context = {
 
 export type Outcome = { state: 'pending' | 'returned' | 'threw'; value: unknown }
 
-/** Starts a call and runs all promise jobs it makes. What is pending then waits for the host, or for ever. */
-export function startCall(call: Call, freshTask: () => Task, context: Context, onSettled: () => void): Outcome {
+/** Runs a call and all promise jobs it makes. What is pending then is so for ever: nothing else could settle it. */
+export function runCall(call: Call, freshTask: () => Task, context: Context): Outcome {
   const outcome: Outcome = { state: 'pending', value: undefined }
   const settle = (state: Outcome['state'], value: unknown): void => {
     outcome.state = state
     outcome.value = value
-    onSettled()
   }
   try {
     const value = enter(call, freshTask(), context)

@@ -1,6 +1,6 @@
 /** Frames between the harness and the node: u32 big-endian length, then JSON in UTF-8. */
 
-import { MARKS } from '../frames.ts'
+import { ENDED_MARK } from '../frames.ts'
 import { exitProcess, readStdin, writeStderr, writeStdout } from './host.ts'
 
 const encoder = new TextEncoder()
@@ -33,17 +33,10 @@ export function writeFrame(json: string): void {
 /** Bytes of a text in UTF-8. */
 export const byteLength = (text: string): number => encoder.encode(text).length
 
-const ENDED = new Uint8Array([MARKS.ended])
-const WAITING = new Uint8Array([MARKS.waiting])
-
+const ENDED = new Uint8Array([ENDED_MARK])
 /** Tells the node, without waking it, that one more call of this frame has ended. */
 export function markCallEnded(): void {
   writeStderr(ENDED)
-}
-
-/** Tells that the call waits for the host: should the process now run out of work, its promise never settles. */
-export function markWaiting(): void {
-  writeStderr(WAITING)
 }
 
 function fill(bytes: number): void {

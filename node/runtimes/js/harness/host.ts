@@ -46,24 +46,36 @@ export const drainPromiseJobs = (): void => core.runMicrotasks()
  */
 export const compileFunction = (body: string, names: string[]): unknown => vm.compileFunction(body, names)
 
+/** The error every dynamic import rejects with. */
+export function importRefusal(): unknown {
+  let refusal: unknown
+  const refused = (compileFunction('return import("")', []) as () => Promise<unknown>)()
+  refused.catch((error: unknown) => {
+    refusal = error
+  })
+  drainPromiseJobs()
+  return refusal
+}
+
 const { addEventListener, setTimeout } = host
 const performanceNow = host.performance.now.bind(host.performance)
 
 export const monotonicMs = (): number => performanceNow()
 
-/** Calls back once Deno has finished starting: deleting its globals earlier crashes it. */
-export const onceStarted = (start: () => void): void => addEventListener('load', () => inMacrotask(start))
-
-/** What it throws ends the process with its words: Deno's own way of saying so needs a global that is gone. */
-export const inMacrotask = (callback: () => void): void => {
-  setTimeout(() => {
+/**
+ * Calls back once Deno has finished starting: deleting its globals earlier crashes it. What `start` throws ends the
+ * process with its words, for Deno's own way of saying so needs a global that is gone.
+ */
+export function onceStarted(start: () => void): void {
+  const attempt = (): void => {
     try {
-      callback()
+      start()
     } catch (error) {
       stderr.writeSync(new TextEncoder().encode(error instanceof Error ? error.stack : String(error)))
       exit(1)
     }
-  }, 0)
+  }
+  addEventListener('load', () => setTimeout(attempt, 0))
 }
 
 /** A rejected promise nobody looks at is the task's own affair: it must not end the process. */

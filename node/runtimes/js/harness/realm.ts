@@ -3,10 +3,12 @@
  * Everything reachable is frozen, so a unit can neither change another's world nor the harness's.
  */
 
+import { importRefusal } from './host.ts'
+
 /** What task code keeps of the global object. Absent on purpose: whatever tells time, memory, threads or the host. */
 const KEPT = new Set(
   `Object Function Array Number parseFloat parseInt Infinity NaN undefined Boolean String Symbol Date Promise RegExp
-  Error AggregateError EvalError RangeError ReferenceError SyntaxError TypeError URIError globalThis JSON Math Intl
+  Error AggregateError EvalError RangeError ReferenceError SuppressedError SyntaxError TypeError URIError globalThis JSON Math Intl
   ArrayBuffer Uint8Array Int8Array Uint16Array Int16Array Uint32Array Int32Array Float16Array Float32Array Float64Array
   Uint8ClampedArray BigUint64Array BigInt64Array DataView Map BigInt Set Iterator WeakMap WeakSet Proxy Reflect
   decodeURI decodeURIComponent encodeURI encodeURIComponent escape unescape eval isFinite isNaN TextEncoder TextDecoder
@@ -14,14 +16,16 @@ const KEPT = new Set(
 )
 
 export function sealRealm(): void {
+  const hidden = hiddenIntrinsics()
   freezeClock()
+  settleWebAssemblyAtOnce()
   removeGlobals()
   addQuietGlobals()
   removeRegExpStatics()
   // Stacks hold paths of this machine, and how deep they go depends on the compiler.
   Error.stackTraceLimit = 0
   allowOverrides()
-  freezeEverything()
+  freezeEverything(hidden)
 }
 
 /** Time stands still at the Unix epoch: a result that depends on the hour cannot be verified. */
@@ -36,6 +40,8 @@ function freezeClock(): void {
   Object.defineProperty(FrozenDate, 'name', { value: 'Date' })
   Object.defineProperty(RealDate.prototype, 'constructor', { value: FrozenDate })
   globalThis.Date = FrozenDate
+  // Leads to Temporal, which is not ours.
+  Reflect.deleteProperty(RealDate.prototype, 'toTemporalInstant')
   freezeDateFormats()
 }
 
@@ -57,6 +63,24 @@ function freezeDateFormats(): void {
       return formatToParts.call(this, date)
     },
   })
+}
+
+/**
+ * Compiling aside and telling later is the one thing of the language that waits for the host. Done at once, a promise
+ * that is still pending when its promise jobs have run never settles.
+ */
+function settleWebAssemblyAtOnce(): void {
+  const host: { Module: new (bytes: unknown) => object; Instance: new (module: object, imports: unknown) => object } =
+    Reflect.get(globalThis, 'WebAssembly')
+  const { Module, Instance } = host
+  const compile = async (bytes: unknown) => new Module(bytes)
+  const instantiate = async (code: unknown, imports: unknown) => {
+    if (code instanceof Module) return new Instance(code, imports)
+    const module = new Module(code)
+    return { module, instance: new Instance(module, imports) }
+  }
+  Object.assign(host, { compile, instantiate })
+  for (const name of ['compileStreaming', 'instantiateStreaming']) Reflect.deleteProperty(host, name)
 }
 
 function removeGlobals(): void {
@@ -95,7 +119,17 @@ function removeRegExpStatics(): void {
  * what makes V8 slow: never the `constructor` of arrays, promises, regular expressions).
  */
 function allowOverrides(): void {
-  const errors = [Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError, AggregateError]
+  const errors = [
+    Error,
+    TypeError,
+    RangeError,
+    SyntaxError,
+    ReferenceError,
+    EvalError,
+    URIError,
+    AggregateError,
+    SuppressedError,
+  ]
   overridable(Object.prototype, Reflect.ownKeys(Object.prototype))
   overridable(Function.prototype, ['constructor', 'bind', 'toString', 'name', 'length'])
   for (const { prototype } of errors) overridable(prototype, ['constructor', 'message', 'name', 'toString'])
@@ -121,7 +155,7 @@ function overridable(prototype: object, keys: PropertyKey[]): void {
   }
 }
 
-function freezeEverything(): void {
+function freezeEverything(hidden: unknown[]): void {
   const seen = new Set<object>()
   for (const key of Reflect.ownKeys(globalThis)) {
     const value: unknown = Reflect.get(globalThis, key)
@@ -129,19 +163,13 @@ function freezeEverything(): void {
     const property = Object.getOwnPropertyDescriptor(globalThis, key)
     if (property?.configurable) Object.defineProperty(globalThis, key, { value, writable: false, configurable: false })
   }
-  for (const hidden of unnamedIntrinsics()) freezeReachable(hidden, seen)
+  for (const object of hidden) freezeReachable(object, seen)
   freezeReachable(Object.getPrototypeOf(globalThis), seen)
   Object.preventExtensions(globalThis)
 }
 
-/** Objects of the language that no global names. */
-function unnamedIntrinsics(): unknown[] {
-  const iterators = [[].values(), ''[Symbol.iterator](), new Map().values(), new Set().values(), 'a'.matchAll(/a/g)]
-  const helpers = [
-    [].values().map((x) => x),
-    Iterator.from({ next: () => ({ done: true, value: 0 }) }),
-    Iterator.from([]),
-  ]
+/** Objects that task code can get hold of although no global that it keeps leads to them. */
+function hiddenIntrinsics(): unknown[] {
   const functions = [
     function* () {
       yield
@@ -151,15 +179,21 @@ function unnamedIntrinsics(): unknown[] {
     },
     async () => undefined,
   ]
+  const iterators = [[].values(), ''[Symbol.iterator](), new Map().values(), new Set().values(), 'a'.matchAll(/a/g)]
+  const wrapped = Iterator.from({ next: () => ({ done: true, value: 0 }) })
   const segments = new Intl.Segmenter().segment('a')
   return [
-    ...iterators,
-    ...helpers,
     ...functions,
     functions[0]?.(),
     functions[1]?.(),
+    ...iterators,
+    [].values().map((x) => x),
+    wrapped,
     segments,
     segments[Symbol.iterator](),
+    // What `atob`, `structuredClone` and `import()` throw.
+    DOMException,
+    importRefusal(),
   ]
 }
 

@@ -2,11 +2,11 @@
 
 import { LIMITS } from '../../../../protocol/limits.ts'
 import type { Call, InitFrame, RunFrame } from '../frames.ts'
-import { type Context, Log, type Outcome, startCall } from './call.ts'
-import { markCallEnded, markWaiting, readFrame, writeFrame } from './channel.ts'
+import { type Context, Log, type Outcome, runCall } from './call.ts'
+import { markCallEnded, readFrame, writeFrame } from './channel.ts'
 import { encodeResult } from './encode.ts'
-import { failureOf } from './failure.ts'
-import { inMacrotask, monotonicMs } from './host.ts'
+import { Failure, failureOf } from './failure.ts'
+import { monotonicMs } from './host.ts'
 import { seededRandom, useRandom } from './random.ts'
 import type { Task } from './task.ts'
 
@@ -14,66 +14,38 @@ export class Server {
   readonly #init: InitFrame
   readonly #freshTask: () => Task
   #frame: RunFrame = { id: 0, calls: [] }
-  /** Index in the frame of the call that runs or is next. */
-  #next = 0
   #held: string[] = []
   #heldChars = 0
   #flushedAtMs = 0
-  /** Goes on after the call that waits for the host (a WebAssembly compilation), if one does. */
-  #resume: (() => void) | undefined
-
   constructor(init: InitFrame, freshTask: () => Task) {
     this.#init = init
     this.#freshTask = freshTask
   }
 
-  /** Runs until a call waits for the host, and is called again when it need not wait any more. */
-  serve(): void {
+  /** Serves until the node closes the pipe, which ends the process. */
+  serve(): never {
     for (;;) {
-      const call = this.#frame.calls[this.#next]
-      if (call === undefined) this.#nextFrame()
-      else if (!this.#run(call)) return
+      this.#frame = readFrame() as RunFrame
+      this.#flushedAtMs = monotonicMs()
+      for (const call of this.#frame.calls) this.#run(call)
+      this.#flush()
     }
   }
 
-  #nextFrame(): void {
-    this.#flush()
-    this.#frame = readFrame() as RunFrame
-    this.#next = 0
-    this.#flushedAtMs = monotonicMs()
-  }
-
-  /** Returns false when the call waits for the host. */
-  #run(call: Call): boolean {
-    const log = new Log()
-    const random = seededRandom(this.#init.seed, 'unit' in call ? call.unit : 0)
+  #run(call: Call): void {
+    const { seed } = this.#init
+    const unit = 'unit' in call ? call.unit : 0
+    const random = seededRandom(seed, unit)
     useRandom(random)
-    const context: Context = { unit: 'unit' in call ? call.unit : 0, seed: this.#init.seed, random, log: log.add }
-    const outcome = startCall(call, this.#freshTask, context, () => this.#wake())
-    if (outcome.state !== 'pending') {
-      this.#end(outcome, log)
-      return true
-    }
-    markWaiting()
-    this.#resume = () => {
-      this.#end(outcome, log)
-      this.serve()
-    }
-    return false
-  }
-
-  /** In a macrotask, for promise jobs cannot be drained from within one. */
-  #wake(): void {
-    const resume = this.#resume
-    this.#resume = undefined
-    if (resume !== undefined) inMacrotask(resume)
+    const log = new Log()
+    const context: Context = { unit, seed, random, log: log.add }
+    this.#end(runCall(call, this.#freshTask, context), log)
   }
 
   #end(outcome: Outcome, log: Log): void {
     const end = JSON.stringify([...endOf(outcome), log.text])
     this.#held.push(end)
     this.#heldChars += end.length
-    this.#next++
     markCallEnded()
     const late = monotonicMs() - this.#flushedAtMs >= LIMITS.SANDBOX_FLUSH_MS
     if (late || this.#heldChars >= LIMITS.UNIT_RESULT_MAX_BYTES) this.#flush()
@@ -91,6 +63,7 @@ export class Server {
 function endOf({ state, value }: Outcome): [code: string | null, text: string] {
   try {
     if (state === 'returned') return [null, encodeResult(value)]
+    if (state === 'pending') throw new Failure('E_NEVER_SETTLED', 'nothing is left that could settle the promise')
     throw value
   } catch (thrown) {
     const { code, message } = failureOf(thrown)
