@@ -1,5 +1,6 @@
 /** Giving units out: who gets how many, of which job, and which ones. */
 
+import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { Bag } from './bag.ts'
 import { type Core, freshCount, type Job, type Peer, type Seat, type Unit } from './state.ts'
@@ -10,6 +11,8 @@ import { weightOf } from './window.ts'
 const RANK_SAMPLE = 16
 /** The weights of peers are summed again after this long, at the soonest. */
 const WEIGH_MS = 100
+/** The pool holds grants of about this many peers before it is emptied first. */
+const MIXED_PEERS = 16
 /** Busy seats tried in vain in one step. */
 const BUSY_TRIES_MAX = 16
 
@@ -92,8 +95,8 @@ function grant(core: Core, seat: Seat): number {
   const count = Math.min(room, frame, fairShare(core, seat) - seat.inFlight.size)
   if (count <= 0) return 0
   if (seat.inFlight.size === 0) {
-    window.ends = 0
-    window.markedAt = core.now
+    // The time it had nothing to do does not count.
+    window.markedAt = Math.min(core.now, window.markedAt + core.now - seat.lastEndAt)
     seat.lastEndAt = core.now
   }
   const units = choose(core, seat, count)
@@ -126,7 +129,6 @@ function weigh(core: Core, job: Job): void {
   for (const seat of job.seats.values()) if (seat.usable) job.weight += weightOf(seat, job.perSlot)
 }
 
-/** What is begun comes before what is not. */
 function choose(core: Core, seat: Seat, count: number): number[] {
   const { job, peer } = seat
   const indices: number[] = []
@@ -134,13 +136,31 @@ function choose(core: Core, seat: Seat, count: number): number[] {
     hand(job, unit, seat, core.now)
     indices.push(unit.index)
   }
-  for (const unit of job.pool.draw(peer.slot, count, core.components.random)) give(unit)
+  const drawUpTo = (limit: number) => {
+    if (indices.length >= limit) return
+    for (const unit of job.pool.draw(peer.slot, limit - indices.length, core.components.random)) give(unit)
+  }
+  drawUpTo(begunShare(core, job, count))
   while (indices.length < count && canOpen(job)) {
     const index = job.cursor++
     if (job.restored && job.spec.isSettled(index)) continue
     give(openUnit(job, index))
   }
+  drawUpTo(count)
   return indices
+}
+
+/**
+ * How many units of a grant were begun by others. At (copies - 1) / copies of each grant the pool neither grows nor
+ * shrinks, and holds units of all peers: so nobody is always paired with whoever asked just before.
+ */
+function begunShare(core: Core, job: Job, count: number): number {
+  const { copies } = job.verification
+  // What came back is wanted soon.
+  if (copies === 1 || job.pool.copies > count * Math.min(job.usable, MIXED_PEERS)) return count
+  const share = (count * (copies - 1)) / copies
+  const chance = uniformFloat64(core.components.random) < share - Math.floor(share)
+  return Math.floor(share) + (chance ? 1 : 0)
 }
 
 /** The best ranked of a few drawn at random. */

@@ -24,7 +24,9 @@ export function checkStragglers(core: Core, job: Job): void {
   job.watching = false
   if (job.idle.size === 0 || job.running === 0 || freshCount(job) > 0) return
   let moves = 0
-  for (const seat of job.idle) moves += seat.peer.ad.cpus - seat.inFlight.size
+  for (const { peer, inFlight, window } of job.idle) {
+    moves += Math.max(peer.ad.cpus - inFlight.size, Math.ceil(2 * CHECK_MS * window.rate))
+  }
   moves = Math.min(moves, MOVES_MAX)
   for (const seat of job.seats.values()) {
     if (moves <= 0) break
@@ -46,7 +48,9 @@ function relieve(core: Core, seat: Seat, moves: number): number {
     if (unit === undefined || holder === undefined || !hasTaker(job, unit)) continue
     const age = core.now - holder.since
     if (position >= slots) {
-      const waitMs = window.rate > 0 ? (position + 1 - slots) / window.rate : age
+      // A peer that has ended nothing for a while is slower than it was.
+      const silentMs = core.now - Math.max(seat.lastEndAt, holder.since)
+      const waitMs = Math.max(silentMs, window.rate > 0 ? (position + 1 - slots) / window.rate : 0)
       if (waitMs <= SLACK_MS) continue
       revoke(core, seat, unit.index)
       giveBack(core, unit, holder)
