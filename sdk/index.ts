@@ -6,7 +6,7 @@
  * import pi from './pi.task.ts'
  *
  * await using mesh = await Mesh.connect()
- * await using job = await mesh.map(pi, grid({ seed: range(200), n: [1e7] }), { verify: { agree: 2, of: 3 } })
+ * await using job = await mesh.map(pi, grid({ seed: range(200), n: [1e7] }), { verify: { quorum: 2, of: 3 } })
  * for await (const result of job) console.log(result.params.seed, result.value)
  */
 

@@ -11,8 +11,11 @@ type Plain = z.input<typeof policySchema>
 export type MapOptions = Omit<Plain, 'verify' | 'agree'> & {
   /** Shown in lists. */
   name?: string
-  /** `none`: the first result is taken. Else `agree` results that agree, of at most `of` on different peers. */
-  verify?: 'none' | { agree: number; of: number }
+  /**
+   * `none`: the first result is taken. Else `quorum` results that agree, of at most `of` on different peers (by default as
+   * many as still give a majority: 2 quorum - 1).
+   */
+  verify?: 'none' | { quorum: number; of?: number }
   /** Instead of what the task says. `function` is the one the task module exports. */
   agree?: 'exact' | 'function' | Tolerance
   /** Accept the job even if no peer known now could ever run it. */
@@ -26,7 +29,7 @@ export function policyOf(options: MapOptions, ofTask: Task<never, unknown>['agre
   const { name: _name, queue: _queue, signal: _signal, verify = 'none', agree = ofTask, ...plain } = options
   const parsed = policySchema.safeParse({
     ...plain,
-    verify: verify === 'none' ? { kind: 'none' } : { kind: 'quorum', ...verify },
+    verify: verify === 'none' ? { kind: 'none' } : quorumOf(verify),
     agree: agreeOf(agree),
   })
   if (!parsed.success) throw new TalkootError('E_JOB_INVALID', z.prettifyError(parsed.error))
@@ -37,3 +40,9 @@ const agreeOf = (
   agree: 'exact' | 'function' | Tolerance,
 ): z.input<typeof policySchema>['agree'] & { kind: Agree['kind'] } =>
   typeof agree === 'string' ? { kind: agree } : { kind: 'tolerance', ...agree }
+
+const quorumOf = ({ quorum, of = 2 * quorum - 1 }: { quorum: number; of?: number }): Plain['verify'] => ({
+  kind: 'quorum',
+  agree: quorum,
+  of,
+})

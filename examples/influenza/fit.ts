@@ -36,7 +36,7 @@ export async function fitInfluenza(mesh: Mesh, options: FitOptions): Promise<Fit
     beta: linspace(BETA.from, BETA.to, BETA.count),
     gamma: linspace(GAMMA.from, GAMMA.to, GAMMA.count),
   })
-  const submission = { name: 'influenza', verify: { agree: 2, of: 3 }, ...signalOf(options) }
+  const submission = { name: 'influenza', verify: { quorum: 2, of: 3 }, ...signalOf(options) }
   await using job = await mesh.map(sir, sweep, submission)
   const watching = (async () => {
     for await (const progress of job.watch()) options.onProgress?.(progress)

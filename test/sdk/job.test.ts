@@ -35,7 +35,7 @@ describe('map', () => {
   })
 
   it('sends the policy, and how results agree as the task says it', async () => {
-    const job = await mesh.map(square, grid({ n: [1] }), { name: 'squares', verify: { agree: 2, of: 3 }, retries: 0 })
+    const job = await mesh.map(square, grid({ n: [1] }), { name: 'squares', verify: { quorum: 2 }, retries: 0 })
     const { name, policy } = await job.progress()
     expect(name).toBe('squares')
     expect(policy).toMatchObject({

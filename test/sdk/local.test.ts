@@ -52,7 +52,7 @@ describe('three real nodes', () => {
   })
 
   it('draw the same random numbers on every peer', async () => {
-    const job = await mesh.map(pi, grid({ batch: range(20), n: [20_000] }), { verify: { agree: 2, of: 2 }, seed: 1 })
+    const job = await mesh.map(pi, grid({ batch: range(20), n: [20_000] }), { verify: { quorum: 2, of: 2 }, seed: 1 })
     const inside = (await job.collect()).reduce((sum, { value }) => sum + value.inside, 0)
     expect((4 * inside) / 400_000).toBeCloseTo(Math.PI, 1)
   })
