@@ -73,17 +73,17 @@ describe('other units', () => {
       if (object === null || (typeof object !== 'object' && typeof object !== 'function') || seen.has(object)) continue
       seen.add(object)
       for (const key of Reflect.ownKeys(object)) {
-        if (key === 'evil') found.push(1)
+        if (key === 'evil') found.push(Reflect.ownKeys(object).map(String).join().slice(0, 120))
         const property = Object.getOwnPropertyDescriptor(object, key)
         if (property) open.push(property.value, property.get, property.set)
       }
       open.push(Object.getPrototypeOf(object))
       if (mark) {
         Reflect.defineProperty(object, 'evil', { value: 1 })
-        for (const key of Reflect.ownKeys(object)) if (key !== 'prototype') Reflect.set(object, key, 1)
+        for (const key of Reflect.ownKeys(object)) if (key !== 'prototype') try { Reflect.set(object, key, 1) } catch {}
       }
     }
-    return [seen.size > 500, found.length]
+    return mark ? seen.size > 500 : found
   }`
   const SOURCE = `const walk = ${WALK}
   const thrown = (f) => { try { return f() } catch (e) { return [e, e.constructor] } }
@@ -97,7 +97,7 @@ describe('other units', () => {
       await new Function('return import("x")')().catch((e) => [e, e.constructor]),
       await new (async () => 1).constructor('return import("./x.js")')().catch((e) => [e, e.constructor]),
       await WebAssembly.instantiate(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])), await WebAssembly.compile(new Uint8Array(3)).catch((e) => e),
-      new Intl.Segmenter().segment('a')[Symbol.iterator](), Iterator.from({ next() {} }), Iterator.from([1]).map(() => 1), new Date().toTemporalInstant?.(),
+      new Intl.Segmenter().segment('a'), new Intl.Segmenter().segment('a')[Symbol.iterator](), Iterator.from({ next() {} }), Iterator.from([1]).map(() => 1), new Date().toTemporalInstant?.(),
       Promise.withResolvers(), new Intl.DateTimeFormat().format, new Intl.NumberFormat().format, new Intl.Collator().compare]
     for (const f of shared) if (unit === 0) try { f.evil = 1; f.prototype.evil = 1 } catch {}
     const own = unit === 0 ? [] : [context, module, exports]
@@ -105,8 +105,7 @@ describe('other units', () => {
   }`
 
   test('nothing one unit marks is seen by the next', async () => {
-    const [, second] = (await lab.attack(SOURCE, {}, [0, 1])).map(endOf)
-    expect(second).toEqual([true, 0])
+    expect((await lab.attack(SOURCE, {}, [0, 1])).map(endOf)).toEqual([true, []])
   })
 
   test('without freezing, the next unit sees hundreds of marks', async () => {

@@ -46,17 +46,6 @@ export const drainPromiseJobs = (): void => core.runMicrotasks()
  */
 export const compileFunction = (body: string, names: string[]): unknown => vm.compileFunction(body, names)
 
-/** The error every dynamic import rejects with. */
-export function importRefusal(): unknown {
-  let refusal: unknown
-  const refused = (compileFunction('return import("")', []) as () => Promise<unknown>)()
-  refused.catch((error: unknown) => {
-    refusal = error
-  })
-  drainPromiseJobs()
-  return refusal
-}
-
 const { addEventListener, setTimeout } = host
 const performanceNow = host.performance.now.bind(host.performance)
 

@@ -3,8 +3,6 @@
  * Everything reachable is frozen, so a unit can neither change another's world nor the harness's.
  */
 
-import { importRefusal } from './host.ts'
-
 /** What task code keeps of the global object. Absent on purpose: whatever tells time, memory, threads or the host. */
 const KEPT = new Set(
   `Object Function Array Number parseFloat parseInt Infinity NaN undefined Boolean String Symbol Date Promise RegExp
@@ -191,9 +189,10 @@ function hiddenIntrinsics(): unknown[] {
     wrapped,
     segments,
     segments[Symbol.iterator](),
-    // What `atob`, `structuredClone` and `import()` throw.
+    // The accessors of its own `stack`.
+    new Error(),
+    // What `atob` and `structuredClone` throw.
     DOMException,
-    importRefusal(),
   ]
 }
 
