@@ -194,6 +194,35 @@ test('undecided units are bounded: a fast peer does not run ahead of the quorum 
   expect(desk.progress().accepted).toBeGreaterThan(0)
 })
 
+test('the values of undecided units are bounded', () => {
+  const desk = new Desk()
+  desk.up('fast')
+  desk.job(100_000, { ...QUORUM, agree: { kind: 'tolerance' } })
+  const value = JSON.stringify('x'.repeat(LIMITS.UNIT_RESULT_MAX_BYTES - 2))
+  for (let i = 0; i < 10_000 && desk.holds('fast').length > 0; i++) {
+    desk.now += 100
+    desk.endsAll('fast', value)
+  }
+  const { undecidedUnits } = desk.scheduler.load()
+  const most = LIMITS.UNDECIDED_VALUES_MAX_BYTES / LIMITS.UNIT_RESULT_MAX_BYTES
+  expect(undecidedUnits).toBeGreaterThanOrEqual(most)
+  expect(undecidedUnits).toBeLessThan(2 * most)
+})
+
+test('a unit that hangs everywhere is copied SPARE_COPIES_MAX times, not to every idle peer', () => {
+  const desk = new Desk()
+  const peers = Array.from({ length: 20 }, (_, i) => `p${i}`)
+  desk.up(...peers)
+  desk.job(2)
+  const [stuck, ended] = [0, 1]
+  const holders = () => peers.filter((peer) => desk.holds(peer).includes(stuck))
+  const quick = peers.find((peer) => desk.holds(peer).includes(ended)) ?? ''
+  desk.now += 10
+  desk.ends(quick, [ended], '1')
+  for (let i = 0; i < 50; i++) desk.pass(500, peers)
+  expect(holders()).toHaveLength(1 + LIMITS.SPARE_COPIES_MAX)
+})
+
 test('what is decided before a restart is not run again', () => {
   const desk = new Desk()
   desk.up('a')

@@ -1,6 +1,6 @@
 /** What a job asks of the peers it runs on: its `require`, and what every job of its kind needs. */
 
-import type { ASTNode } from '@marcbachmann/cel-js'
+import { type ASTNode, serialize } from '@marcbachmann/cel-js'
 import type { Policy } from '../../../protocol/manifest.ts'
 import { type Candidate, compileExpression } from './expression.ts'
 
@@ -42,7 +42,7 @@ export function clausesOf({ require, memoryMiB }: Pick<Needs, 'require' | 'memor
   if (require.trim() === '') return own
   const whole = compileExpression(require, 'bool', 'require')
   const asked = conjuncts(whole.ast).map((part) => {
-    const text = require.slice(part.range.start, part.range.end)
+    const text = serialize(part)
     const compiled = compileExpression(text, 'bool', 'require')
     return { text, holds: (candidate: Candidate) => compiled.evaluate(candidate) === true }
   })

@@ -7,6 +7,7 @@
  */
 
 import type { Json } from '../../../protocol/canonical.ts'
+import { LIMITS } from '../../../protocol/limits.ts'
 import type { Agree } from '../../../protocol/manifest.ts'
 import type { JudgedVoice, SaidValue } from './verification.ts'
 import { pairKey } from './verification.ts'
@@ -19,7 +20,19 @@ export type Leading = { digest: string; size: number } | null
 export function relationOf(agree: Agree): Relation {
   if (agree.kind === 'exact') return () => false
   if (agree.kind === 'function') return (a, b, answers) => answers.get(pairKey(a.digest, b.digest)) ?? null
-  return (a, b) => within(JSON.parse(a.value), JSON.parse(b.value), agree)
+  return (a, b) => {
+    const [left, right] = [parsed(a.value), parsed(b.value)]
+    return left !== undefined && right !== undefined && within(left, right, agree)
+  }
+}
+
+/** The values are a peer's words: what is no JSON agrees with nothing. */
+function parsed(text: string): Json | undefined {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 /** The leading group among the values said, and the pairs that must be compared before it is known. */
@@ -52,21 +65,27 @@ export function leadingGroup(
   return { leading, unknown }
 }
 
-/** Numbers within `absolute + relative * max(|a|, |b|)`; records and arrays part by part; everything else exactly. */
-export function within(a: Json, b: Json, tolerance: { absolute: number; relative: number }): boolean {
+/**
+ * Numbers within `absolute + relative * max(|a|, |b|)`; records and arrays part by part; everything else exactly.
+ * What is nested deeper than UNIT_VALUE_DEPTH_MAX agrees with nothing.
+ */
+export function within(a: Json, b: Json, tolerance: { absolute: number; relative: number }, depth = 0): boolean {
+  if (depth > LIMITS.UNIT_VALUE_DEPTH_MAX) return false
   if (typeof a === 'number' && typeof b === 'number') {
     const allowed = tolerance.absolute + tolerance.relative * Math.max(Math.abs(a), Math.abs(b))
     return a === b || Math.abs(a - b) <= allowed
   }
   if (Array.isArray(a) && Array.isArray(b)) {
-    return a.length === b.length && a.every((item, i) => within(item, b[i] ?? null, tolerance))
+    return a.length === b.length && a.every((item, i) => within(item, b[i] ?? null, tolerance, depth + 1))
   }
   if (isRecord(a) && isRecord(b)) {
     const keys = Object.keys(a)
     if (keys.length !== Object.keys(b).length) return false
     return keys.every((key) => {
       const [left, right] = [a[key], b[key]]
-      return left !== undefined && right !== undefined && Object.hasOwn(b, key) && within(left, right, tolerance)
+      return (
+        left !== undefined && right !== undefined && Object.hasOwn(b, key) && within(left, right, tolerance, depth + 1)
+      )
     })
   }
   return a === b
