@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+// Starts talkoot under a Node.js that can run it, whatever `node` is on the path: plain JavaScript for Node.js >= 18.
+
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { constants } from 'node:os'
+import { dirname, join } from 'node:path'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const built = join(root, 'dist', 'node', 'cli', 'main.js')
+const source = join(root, 'node', 'cli', 'main.ts')
+// Node.js does not strip types below node_modules; a checkout runs what it has, built or not.
+const installed = root.split(/[\\/]/).includes('node_modules')
+const main = installed || !existsSync(source) ? built : source
+const major = Number(process.versions.node.split('.')[0])
+
+if (major >= 24) await runHere()
+else runUnder(newerNode())
+
+async function runHere() {
+  const { emitWarning } = process
+  process.emitWarning = (warning, ...rest) => {
+    const type = typeof rest[0] === 'object' ? rest[0]?.type : rest[0]
+    if (type !== 'ExperimentalWarning') emitWarning.call(process, warning, ...rest)
+  }
+  await import(main)
+}
+
+function newerNode() {
+  try {
+    const manifest = createRequire(import.meta.url).resolve('node/package.json')
+    return join(dirname(manifest), 'bin', process.platform === 'win32' ? 'node.exe' : 'node')
+  } catch {
+    process.stderr.write(`✖ talkoot needs Node.js 24 or newer, this is ${process.versions.node}\n`)
+    process.stderr.write('  your move → install it from https://nodejs.org, or run `npm install` in the checkout\n')
+    process.exit(1)
+  }
+}
+
+function runUnder(node) {
+  const args = ['--disable-warning=ExperimentalWarning', main, ...process.argv.slice(2)]
+  // The channel tells the child when this process is gone, even if it was killed.
+  const child = spawn(node, args, {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    env: { ...process.env, TALKOOT_LAUNCHED: '1' },
+  })
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
+  // A terminal sends SIGINT to the whole group: the child has it already, and a second one would force its end.
+  for (const signal of signals)
+    process.on(signal, () => (signal === 'SIGINT' && process.stdin.isTTY) || child.kill(signal))
+  child.on('error', (error) => {
+    process.stderr.write(`✖ ${node} does not start: ${error.message}\n`)
+    process.exit(1)
+  })
+  child.on('exit', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)))
+}

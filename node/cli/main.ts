@@ -1,0 +1,21 @@
+/** Where `talkoot` begins. */
+
+import { processIo } from './io.ts'
+import { runCli } from './program.ts'
+import { dieWithLauncher } from './supervision.ts'
+
+const interruption = new AbortController()
+let signals = 0
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    signals += 1
+    // Whoever asks twice does not want to wait for a clean end.
+    if (signals > 1) process.exit(130)
+    interruption.abort(signal)
+  })
+}
+// `talkoot jobs | head`: a reader who has enough is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+dieWithLauncher()
+
+process.exitCode = await runCli(process.argv.slice(2), processIo(interruption.signal))

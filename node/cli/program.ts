@@ -1,0 +1,81 @@
+/** The command tree, and what every verb has in common: options, errors, exit codes. */
+
+import { Command, CommanderError } from 'commander'
+import { TalkootError } from '../../protocol/errors.ts'
+import { type Act, type Context, createContext, type GlobalOptions, type Register } from './context.ts'
+import { EXIT, exitCodeOf } from './exit-codes.ts'
+import type { Io } from './io.ts'
+import { coloursFor } from './render/colours.ts'
+import { errorJson, errorText } from './render/errors.ts'
+import { FORMATS } from './render/output.ts'
+import { completion } from './verbs/completion.ts'
+import { demo } from './verbs/demo.ts'
+import { doctor } from './verbs/doctor.ts'
+import { down } from './verbs/down.ts'
+import { job } from './verbs/job.ts'
+import { jobs } from './verbs/jobs.ts'
+import { peers } from './verbs/peers.ts'
+import { run } from './verbs/run.ts'
+import { status } from './verbs/status.ts'
+import { token } from './verbs/token.ts'
+import { up } from './verbs/up.ts'
+import { version } from './verbs/version.ts'
+
+/** In the order of `talkoot help`. */
+const VERBS: readonly Register[] = [up, down, status, doctor, peers, token, run, jobs, job, demo, completion, version]
+
+/** Runs one command line; answers with its exit code. */
+export async function runCli(argv: readonly string[], io: Io): Promise<number> {
+  let exitCode: number = EXIT.ok
+  let context: Context | null = null
+  const act: Act =
+    (verb) =>
+    async (...args) => {
+      const command = args.pop() as Command
+      context = createContext(argv, io, command.optsWithGlobals<GlobalOptions>())
+      exitCode = (await verb(context, ...(args as never))) ?? EXIT.ok
+    }
+  const program = createProgram(io, act)
+  try {
+    await program.parseAsync(argv.length === 0 ? ['help'] : [...argv], { from: 'user' })
+    return exitCode
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage
+    return await fail(thrown, io, context, program.opts<GlobalOptions>())
+  }
+}
+
+export function createProgram(io: Pick<Io, 'stdout' | 'stderr'>, act: Act): Command {
+  const program = new Command('talkoot')
+    .description('A compute mesh of peers without a head: share work, verify it, keep it.')
+    .option('-o, --output <format>', `${FORMATS.join(', ')} (default: table)`)
+    .option('--json', 'the same as --output json')
+    .option('--no-color', 'no colours (also: NO_COLOR)')
+    .option('--timeout <duration>', 'give up after this long: 30s, 5m')
+    .helpCommand('help [verb]', 'explain a verb')
+    .configureHelp({ showGlobalOptions: true })
+    .showSuggestionAfterError()
+  for (const register of VERBS) register(program, act)
+  for (const command of everyCommand(program)) {
+    command.exitOverride().configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, '✖ E_USAGE ')),
+      getOutHelpWidth: () => io.stdout.columns,
+      getErrHelpWidth: () => io.stderr.columns,
+    })
+  }
+  return program
+}
+
+const everyCommand = (command: Command): Command[] => [command, ...command.commands.flatMap(everyCommand)]
+
+async function fail(thrown: unknown, io: Io, context: Context | null, options: GlobalOptions): Promise<number> {
+  if (io.interrupted.aborted) return EXIT.interrupted
+  const reason: unknown = context?.signal.aborted ? context.signal.reason : thrown
+  const error = TalkootError.from(reason)
+  const machine = context?.output.machine ?? options.json === true
+  const colours = context?.output.colours ?? coloursFor(io.stderr, options.color !== false, io.env)
+  await io.stderr.write(`${machine ? errorJson(error) : errorText(error, colours)}\n`)
+  return exitCodeOf(error)
+}

@@ -1,0 +1,36 @@
+/** An error as it is shown: its code, whose move it is, what to do next. Never a stack. */
+
+import { errorBody } from '../../../protocol/api.ts'
+import type { Mover, TalkootError } from '../../../protocol/errors.ts'
+import { UnplaceableError } from '../../../protocol/unplaceable.ts'
+import type { Colours } from './colours.ts'
+import { grid } from './grid.ts'
+
+const MOVE: Record<Mover, string> = {
+  user: 'your move',
+  owner: "the machine owner's move",
+  peer: "the other machine's move",
+  platform: "the platform's move",
+  bug: 'our mistake',
+}
+
+export function errorText(error: TalkootError, colours: Colours): string {
+  const lines = [`${colours.red('✖')} ${colours.bold(error.code)} ${error.message}`]
+  if (error instanceof UnplaceableError && error.clauses.length > 0) {
+    const table = grid(
+      error.clauses,
+      [
+        { title: 'CLAUSE', cell: ({ clause }) => clause },
+        { title: 'EXCLUDES', align: 'right', cell: ({ excludes }) => String(excludes) },
+        { title: 'LEFT', align: 'right', cell: ({ remaining }) => String(remaining) },
+      ],
+      colours,
+    )
+    lines.push(...table.split('\n').map((line) => `  ${line}`))
+  }
+  lines.push(`  ${MOVE[error.mover]} → ${error.hint}`)
+  return lines.join('\n')
+}
+
+export const errorJson = (error: TalkootError): string =>
+  JSON.stringify(errorBody(error, error instanceof UnplaceableError ? [...error.clauses] : undefined))

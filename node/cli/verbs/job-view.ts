@@ -1,0 +1,75 @@
+/** Jobs as a person reads them. */
+
+import type { JobSummary, Jobs } from '../../../protocol/api.ts'
+import type { Colours } from '../render/colours.ts'
+import { count, duration, plural, shortIds } from '../render/figures.ts'
+import { facts, grid } from '../render/grid.ts'
+import type { View } from '../render/output.ts'
+import { waitText } from '../render/progress.ts'
+
+export const jobsView: View<Jobs> = {
+  ids: ({ jobs }) => jobs.map(({ id }) => id),
+  items: ({ jobs }) => jobs,
+  text({ jobs }, { wide, colours }) {
+    if (jobs.length === 0) return 'no jobs: begin with `talkoot run FILE --param name=values`'
+    const short = shortIds(jobs.map(({ id }) => id))
+    return grid(
+      jobs,
+      [
+        { title: 'JOB', cell: ({ id }) => (wide ? id : short(id)) },
+        { title: 'NAME', cell: ({ name }) => name },
+        { title: 'STATE', cell: (job) => stateText(job, colours) },
+        { title: 'DONE/UNITS', align: 'right', cell: ({ accepted, units }) => `${count(accepted)}/${count(units)}` },
+        { title: 'FAILED', align: 'right', cell: ({ failed }) => count(failed) },
+        { title: 'AGE', align: 'right', cell: ({ createdAgoMs }) => duration(createdAgoMs) },
+        { title: '', cell: ({ state, waiting }) => (state === 'running' ? waiting.map(waitText).join('; ') : '') },
+      ],
+      colours,
+    )
+  },
+}
+
+export const jobView: View<JobSummary> = {
+  ids: ({ id }) => [id],
+  text(job, { wide, colours }) {
+    const { verify, agree, require, rank } = job.policy
+    const pairs: [string, string][] = [
+      ['job', job.id],
+      ...(job.name === '' ? [] : [['name', job.name] as [string, string]]),
+      ['state', stateText(job, colours)],
+      [
+        'units',
+        `${count(job.units)}: ${count(job.accepted)} accepted, ${count(job.failed)} failed, ${count(job.running)} running`,
+      ],
+      ['executions', `${count(job.executions)}, ${plural(job.disagreements, 'disagreement')}`],
+      [
+        'agreement',
+        verify.kind === 'none'
+          ? 'none: the first result is taken'
+          : `${verify.agree} of at most ${verify.of}, ${agree.kind}`,
+      ],
+      ...(require === '' ? [] : [['require', require] as [string, string]]),
+      ...(rank === '' ? [] : [['rank', rank] as [string, string]]),
+      ['age', duration(job.createdAgoMs)],
+      ...job.waiting.map((wait) => ['waiting', waitText(wait)] as [string, string]),
+    ]
+    if (wide) pairs.push(['task', job.task.digest], ['policy', JSON.stringify(job.policy)])
+    const text = facts(pairs, colours)
+    if (job.peers.length === 0) return text
+    const peers = grid(
+      job.peers,
+      [
+        { title: 'PEER', cell: ({ peer, name }) => name || peer },
+        { title: 'ACCEPTED', align: 'right', cell: ({ accepted }) => count(accepted) },
+      ],
+      colours,
+    )
+    return `${text}\n\n${peers}`
+  },
+}
+
+function stateText({ state, failed }: JobSummary, colours: Colours): string {
+  if (state === 'running') return colours.cyan(state)
+  if (state === 'cancelled') return colours.yellow(state)
+  return failed > 0 ? colours.red('done, units failed') : colours.green(state)
+}

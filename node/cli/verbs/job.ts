@@ -1,0 +1,102 @@
+/** `talkoot job show|watch|results|cancel`: one job, by its id or the beginning of it. */
+
+import { type Command, Option } from 'commander'
+import { API, type JobSummary, jobInfoSchema, resultRowSchema } from '../../../protocol/api.ts'
+import { TalkootError } from '../../../protocol/errors.ts'
+import { type Result, resultOf } from '../../../sdk/result.ts'
+import type { Act, Context } from '../context.ts'
+import { EXIT } from '../exit-codes.ts'
+import { count, plural } from '../render/figures.ts'
+import { jobView } from './job-view.ts'
+import { csvToStdout, fileSink, rowsToStdout } from './results-out.ts'
+import { showProgress } from './run.ts'
+
+type ResultsOptions = {
+  follow?: boolean
+  failed?: boolean
+  order: 'completion' | 'input'
+  format?: 'csv'
+  out?: string
+}
+
+export function job(program: Command, act: Act): void {
+  const group = program.command('job').description('one job')
+  group
+    .command('show <job>')
+    .description('how far it is, what it waits for, who worked on it')
+    .action(
+      act(async ({ client, output, signal }, id: string) => {
+        await output.show(await client.request(API.job(id), jobInfoSchema, { signal }), jobView)
+        return undefined
+      }),
+    )
+  group.command('watch <job>').description('its progress until it ends').action(act(watch))
+  group
+    .command('results <job>')
+    .description('the results there are')
+    .option('-f, --follow', 'wait for those still to come')
+    .option('--failed', 'only failed units')
+    .addOption(new Option('--order <order>').choices(['completion', 'input']).default('completion'))
+    .addOption(new Option('--format <format>', 'csv; other formats by --output').choices(['csv']))
+    .option('--out <file>', 'write them to a .csv or .jsonl file')
+    .action(act(results))
+  group
+    .command('cancel <job>')
+    .description('give up what is not decided; results are kept')
+    .action(
+      act(async ({ client, output, signal }, id: string) => {
+        await output.show(await client.request(API.job(id), jobInfoSchema, { method: 'DELETE', signal }), jobView)
+        return undefined
+      }),
+    )
+}
+
+/** Goes on when the node is restarted. */
+async function watch(context: Context, id: string): Promise<number> {
+  const { mesh, output, signal } = context
+  const job = await mesh.attach(id)
+  let last: JobSummary | null = null
+  if (output.format === 'jsonl') {
+    for await (const summary of job.watch({ signal })) {
+      last = summary
+      await output.show(summary, jobView)
+    }
+  } else {
+    last = await showProgress(context, job)
+    if (last !== null && output.machine) await output.show(last, jobView)
+  }
+  if (last?.state === 'cancelled') throw new TalkootError('E_JOB_CANCELLED', `job ${job.id.slice(0, 8)} was cancelled`)
+  if (last !== null && last.failed > 0) {
+    const failed = `${count(last.failed)} of ${plural(last.units, 'unit')} of job ${job.id.slice(0, 8)} failed`
+    throw new TalkootError('E_UNITS_FAILED', failed)
+  }
+  return EXIT.ok
+}
+
+async function results(context: Context, id: string, options: ResultsOptions): Promise<undefined> {
+  const sink = fileSink(options.out, context.io.cwd)
+  const rows = await rowsOf(context, id, options)
+  if (sink !== null) await sink(rows)
+  else if (options.format === 'csv') await csvToStdout(rows, context)
+  else await rowsToStdout(rows, context)
+}
+
+async function rowsOf(
+  { mesh, client, signal }: Context,
+  id: string,
+  options: ResultsOptions,
+): Promise<AsyncIterable<Result>> {
+  const { follow, order, failed = false } = options
+  const job = await mesh.attach(id)
+  if (follow) return failed ? onlyFailed(job.results({ order, signal })) : job.results({ order, signal })
+  const query = { order, failed: String(failed) }
+  return parsed(client.lines(API.jobResults(job.id), { query, signal }))
+}
+
+async function* parsed(lines: AsyncIterable<string>): AsyncGenerator<Result> {
+  for await (const line of lines) if (line !== '') yield resultOf(resultRowSchema.parse(JSON.parse(line)))
+}
+
+async function* onlyFailed(rows: AsyncIterable<Result>): AsyncGenerator<Result> {
+  for await (const row of rows) if (row.status === 'failed') yield row
+}

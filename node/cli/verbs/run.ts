@@ -1,0 +1,162 @@
+/** `talkoot run` and `talkoot submit`: a task on every point of a sweep. */
+
+import { resolve } from 'node:path'
+import { type Command, Option } from 'commander'
+import { API, type JobSummary, jobInfoSchema } from '../../../protocol/api.ts'
+import type { Json } from '../../../protocol/canonical.ts'
+import { TalkootError } from '../../../protocol/errors.ts'
+import type { Job } from '../../../sdk/job.ts'
+import type { Result } from '../../../sdk/result.ts'
+import type { Act, Context } from '../context.ts'
+import { EXIT } from '../exit-codes.ts'
+import { type PolicyFlags, parsePolicy } from '../policy-flags.ts'
+import { count, plural } from '../render/figures.ts'
+import { ProgressLine } from '../render/progress.ts'
+import { parseSweep, type SweepFlags } from '../sweep-flags.ts'
+import { jobView } from './job-view.ts'
+import { fileSink, rowsToStdout } from './results-out.ts'
+
+type AnyJob = Job<Record<string, Json>, Json>
+type Options = SweepFlags & PolicyFlags & { out?: string }
+
+/** Results shown at a terminal after the bar; the rest is a command away. */
+const PREVIEW_ROWS = 20
+
+export function run(program: Command, act: Act): void {
+  taskCommand(program, 'run')
+    .description('run a task on every point of a sweep, and wait for the results')
+    .option('--out <file>', 'write the results to a .csv or .jsonl file')
+    .action(act((context, file: string, options: Options) => runJob(context, file, options)))
+  taskCommand(program, 'submit')
+    .description('the same without waiting: the job is safe on disk when this returns')
+    .action(
+      act(async (context, file: string, options: Options) => {
+        const { client, output, signal } = context
+        const { id } = await start(context, file, options)
+        await output.show(await client.request(API.job(id), jobInfoSchema, { signal }), jobView)
+        await output.note(`\nfollow it: talkoot job watch ${id.slice(0, 8)}`)
+        return undefined
+      }),
+    )
+}
+
+function taskCommand(program: Command, name: string): Command {
+  const repeat = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value]
+  return program
+    .command(`${name} <file>`)
+    .addOption(
+      new Option(
+        '-p, --param <name=values>',
+        '1,2,3 | from:to:step (without to) | linspace(a,b,n) | logspace(a,b,n) | [json]',
+      ).argParser(repeat),
+    )
+    .option('--sweep <json|file>', 'axes by name: {"x": [1, 2], "y": "0:1:0.1"}')
+    .option('--rows <file>', 'one point a row of a .csv or .jsonl file')
+    .option('--zip', 'take the first values together, then the second, ...')
+    .option('--random <n>', 'draw n points: --param x=uniform(0,1), loguniform, integer, or values to choose from')
+    .option('--latin <n>', 'draw n points as a Latin hypercube')
+    .option('--seed <n>', 'seed of what is drawn, and of Math.random in the task')
+    .option('--quorum <n>', 'accept a result when n peers agree on it')
+    .option('--of <n>', 'executions of one unit at most (default: 2 × quorum - 1)')
+    .option('--tolerance <t>', 'when numbers agree: 1e-9 (relative), abs=1e-6')
+    .option('--require <cel>', 'which peers: \'peer.cpus >= 2 && peer.labels.room == "b12"\'')
+    .option('--rank <cel>', "which peers first: 'peer.speed'")
+    .option('--retries <n>', 'further attempts of a unit after failures that may not happen again')
+    .option('--timeout-unit <duration>', 'the longest one unit may run')
+    .option('--memory <size>', 'memory one unit may use: 512MiB')
+    .option('--deadline <duration>', 'units not decided by then fail')
+    .option('--name <name>', 'what the job is called')
+    .option('--queue', 'take the job even if no peer can run it now')
+}
+
+/** Everything that can be wrong with the command line is found before the task is bundled. */
+async function start({ mesh, io }: Context, file: string, options: Options): Promise<AnyJob> {
+  const sweep = parseSweep(options, io.cwd)
+  return mesh.map(resolve(io.cwd, file), sweep, parsePolicy(options))
+}
+
+async function runJob(context: Context, file: string, options: Options): Promise<number> {
+  const { io, output, signal } = context
+  const sink = fileSink(options.out, io.cwd)
+  const job = await start(context, file, options)
+  try {
+    await announce(context, job)
+    // At a terminal rows would run into the bar: there it is the bar first, then a look at the results.
+    const preview = sink === null && output.format === 'table' && io.stdout.isTerminal
+    const bar = output.format === 'quiet' || (io.stdout.isTerminal && sink === null && !preview)
+    const shown = bar ? Promise.resolve() : showProgress(context, job)
+    if (preview) await shown
+    else
+      await Promise.all([
+        shown,
+        (sink ?? ((rows) => rowsToStdout(rows as AsyncIterable<Result>, context)))(job.results({ signal })),
+      ])
+    if (preview) await showFirst(context, job)
+  } catch (error) {
+    if (signal.aborted) await abandon(context, job)
+    throw error
+  }
+  return conclude(context, job, options.out)
+}
+
+async function announce({ mesh, output, signal }: Context, job: AnyJob): Promise<void> {
+  signal.throwIfAborted()
+  const [{ units, policy }, { peers }] = await Promise.all([job.progress(), mesh.peers()])
+  const working = peers.filter(({ ad, connected }) => connected && (ad?.cpus ?? 0) > 0)
+  const cores = working.reduce((sum, { ad }) => sum + (ad?.cpus ?? 0), 0)
+  const { verify } = policy
+  const agreement = verify.kind === 'none' ? 'unverified' : `${verify.agree} of ${verify.of} agree`
+  await output.note(
+    `job ${job.id.slice(0, 8)} · ${plural(units, 'unit')} · ${plural(working.length, 'peer')} · ${plural(cores, 'core')} · ${agreement}`,
+  )
+}
+
+export async function showProgress({ io, output, signal }: Context, job: AnyJob): Promise<JobSummary | null> {
+  const line = new ProgressLine(io.stderr, { colours: output.colours })
+  let last: JobSummary | null = null
+  try {
+    for await (const summary of job.watch({ signal })) {
+      last = summary
+      await line.update(summary)
+    }
+  } finally {
+    await line.end()
+  }
+  return last
+}
+
+async function showFirst(context: Context, job: AnyJob): Promise<void> {
+  const { output, signal } = context
+  const { units } = await job.progress()
+  await rowsToStdout(first(job.results({ order: 'input', signal }), PREVIEW_ROWS), context)
+  if (units > PREVIEW_ROWS) {
+    await output.note(`… ${count(units - PREVIEW_ROWS)} more: talkoot job results ${job.id.slice(0, 8)}`)
+  }
+}
+
+async function* first<T>(source: AsyncIterable<T>, rows: number): AsyncGenerator<T> {
+  let left = rows
+  for await (const item of source) {
+    yield item
+    left -= 1
+    if (left === 0) return
+  }
+}
+
+async function abandon({ output }: Context, job: AnyJob): Promise<void> {
+  await job.cancel().catch(() => undefined)
+  const id = job.id.slice(0, 8)
+  await output.note(`\njob ${id} was cancelled; what it has: talkoot job results ${id}`)
+}
+
+async function conclude({ output }: Context, job: AnyJob, out: string | undefined): Promise<number> {
+  const { units, accepted, failed, executions, disagreements } = await job.progress()
+  const end = `${count(accepted)} of ${plural(units, 'unit')} accepted · ${plural(executions, 'execution')} · ${plural(disagreements, 'disagreement')}`
+  await output.note(out === undefined ? end : `${end} · ${out}`)
+  if (failed > 0)
+    throw new TalkootError(
+      'E_UNITS_FAILED',
+      `${count(failed)} of ${plural(units, 'unit')} of job ${job.id.slice(0, 8)} failed`,
+    )
+  return EXIT.ok
+}

@@ -1,0 +1,41 @@
+/** `talkoot status`: this machine at a glance. */
+
+import type { Command } from 'commander'
+import { API, type Status, statusSchema } from '../../../protocol/api.ts'
+import type { Act } from '../context.ts'
+import { bytes, count, duration, plural } from '../render/figures.ts'
+import { facts } from '../render/grid.ts'
+import type { View } from '../render/output.ts'
+
+export function status(program: Command, act: Act): void {
+  program
+    .command('status')
+    .description('this machine at a glance')
+    .action(
+      act(async ({ client, output, signal }) => {
+        await output.show(await client.request(API.status, statusSchema, { signal }), statusView)
+        return undefined
+      }),
+    )
+}
+
+const statusView: View<Status> = {
+  ids: ({ peer }) => [peer],
+  text(status, { wide, colours }) {
+    const { mesh, offering, working, jobs } = status
+    const confinement = { os: 'deno in bubblewrap', runtime: 'deno alone: weaker', none: 'none works' }
+    const pairs: [string, string][] = [
+      ['name', status.name],
+      ['peer', status.peer],
+      ['mesh', `${mesh.kind}, fingerprint ${mesh.fingerprint}, ${mesh.role} of it`],
+      ['peers', `${count(status.peers)} connected`],
+      ['offering', `${plural(offering.slots, 'core')}, ${bytes(offering.memory)}, ${bytes(offering.disk)} disk`],
+      ['sandbox', confinement[status.confinement ?? 'none']],
+      ['working', `${count(working.running)} running, ${count(working.queued)} queued, ${count(working.total)} done`],
+      ['jobs', `${count(jobs.running)} running, ${count(jobs.done)} done, ${count(jobs.cancelled)} cancelled`],
+      ['up', `${duration(status.uptimeMs)}, process ${status.pid}, talkoot ${status.version}`],
+    ]
+    if (wide) pairs.push(['mesh id', mesh.id], ['listen', status.listen.join(' ')], ['api', status.url])
+    return [facts(pairs, colours), ...status.warnings.map((text) => `${colours.yellow('!')} ${text}`)].join('\n')
+  },
+}
