@@ -14,8 +14,17 @@ import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { afterEach, expect, test } from 'vitest'
-import { HELLO_PROTOCOL, HelloTalk, meshTag } from '../../node/mesh/hello.ts'
+import {
+  credentialSchema,
+  HELLO_PROTOCOL,
+  HelloTalk,
+  helloSchema,
+  meshTag,
+  RefusedByPeer,
+} from '../../node/mesh/hello.ts'
+import { memoryMeshStore } from '../../node/mesh/memory-store.ts'
 import { LIMITS } from '../../protocol/limits.ts'
+import { decodeToken, encodeToken } from '../../protocol/membership/index.ts'
 import { codeOf, startMember, startNode, until } from './nodes.ts'
 
 type NoiseComponents = Parameters<ReturnType<typeof noise>>[0]
@@ -27,14 +36,18 @@ afterEach(async () => {
 })
 
 /** A raw libp2p node with every ordinary service; `opening` is what it says where the mesh's handshake belongs. */
-async function startIntruder(opening: Opening | null) {
+async function startIntruder(opening: Opening | null, answer?: (talk: HelloTalk) => Promise<void>) {
   const privateKey = await generateKeyPair('Ed25519')
   const self = peerIdFromPrivateKey(privateKey).toString()
   const encrypter = (components: NoiseComponents): ConnectionEncrypter => {
     const inner = noise()(components)
     return {
       protocol: HELLO_PROTOCOL,
-      secureInbound: (connection, options) => inner.secureInbound(connection, options),
+      secureInbound: async (connection, options) => {
+        const secured = await inner.secureInbound(connection, options)
+        await answer?.(new HelloTalk(secured.connection, AbortSignal.timeout(5_000)))
+        return secured
+      },
       secureOutbound: async (connection, options) => {
         const secured = await inner.secureOutbound(connection, options)
         const talk = new HelloTalk(secured.connection, AbortSignal.timeout(5_000))
@@ -46,6 +59,7 @@ async function startIntruder(opening: Opening | null) {
   }
   const node = await createLibp2p({
     privateKey,
+    addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
     connectionEncrypters: opening === null ? [noise()] : [encrypter],
     streamMuxers: [yamux()],
@@ -137,4 +151,30 @@ test('a connection that says nothing is closed within the handshake timeout, and
   await Promise.all(closed)
   expect(performance.now() - started).toBeLessThan(LIMITS.HANDSHAKE_TIMEOUT_MS + 3_000)
   expect(admin.peers()).toHaveLength(2)
+})
+
+test('an impostor that claims the mesh of a token never hears the secret', async () => {
+  const store = memoryMeshStore()
+  const admin = await startNode({}, store)
+  const token = decodeToken(admin.createToken({ uses: 1, ttlMs: 60_000, role: 'member' }).text)
+  const own = memoryMeshStore()
+  await startNode({}, own)
+  // Its own mesh's chain, the real issuer's chain, and none at all.
+  for (const chain of [own.mesh()?.chain, store.mesh()?.chain, []]) {
+    const heard: unknown[] = []
+    const impostor = await startIntruder(
+      async () => undefined,
+      async (talk) => {
+        await talk.hear(helloSchema)
+        await talk.say({ t: 'proof', chain: chain ?? [] })
+        heard.push(await talk.hear(credentialSchema).catch((error) => error))
+      },
+    )
+    const addresses = impostor.getMultiaddrs().map(String)
+    const misled = encodeToken({ ...token, issuer: impostor.peerId.toString(), addresses })
+    const joiner = await startNode()
+    expect(await codeOf(joiner.join(misled, AbortSignal.timeout(10_000)))).toMatch(/^E_(MESH_MISMATCH|CERT_INVALID)$/)
+    await until(() => heard.length === 1)
+    expect(heard[0]).toBeInstanceOf(RefusedByPeer)
+  }
 })
