@@ -111,11 +111,12 @@ export class MeshNode implements Mesh {
     return await this.#running().doors.open(peer, protocol, signal)
   }
 
+  /** Survives stop, start and join. @throws E_INTERNAL when the protocol is served already */
   serve(protocol: string, handler: Handler): void {
+    if (this.#handlers.has(protocol)) throw new TalkootError('E_INTERNAL', `${protocol} is served twice`)
     this.#handlers.set(protocol, handler)
-    this.#session?.doors.serve(protocol, handler).catch((cause) => {
-      throw new TalkootError('E_INTERNAL', `${protocol} is served twice`, { cause })
-    })
+    // It can only fail while stopping; the next start serves it again.
+    this.#session?.doors.serve(protocol, handler).catch(() => undefined)
   }
 
   wantWork(wanted: boolean): void {
@@ -186,7 +187,7 @@ export class MeshNode implements Mesh {
 
   /**
    * Leaves the mesh this node founded, if nobody ever joined it, for the token's; or renews its place in the same mesh.
-   * @throws E_TOKEN_*, E_MESH_MISMATCH, E_MESH_UNREACHABLE, E_ALREADY_MEMBER, E_HANDSHAKE
+   * @throws E_TOKEN_*, E_MESH_MISMATCH, E_MESH_UNREACHABLE, E_ALREADY_MEMBER, E_TOO_MANY_TRIES, E_HANDSHAKE, E_USAGE
    */
   join(text: string, signal: AbortSignal): Promise<void> {
     return this.#inTurn(() => this.#join(decodeToken(text), signal))
@@ -195,6 +196,9 @@ export class MeshNode implements Mesh {
   async #join(token: Token, signal: AbortSignal): Promise<void> {
     if (token.mesh !== this.#facts.id && !this.#isAlone()) {
       throw new TalkootError('E_ALREADY_MEMBER', `this node belongs to the mesh ${this.#facts.name || this.#facts.id}`)
+    }
+    if (token.mesh === this.#facts.id && this.#facts.key !== null) {
+      throw new TalkootError('E_USAGE', 'this node founded that mesh and holds its key: there is nothing to join')
     }
     const chain = token.grant === null ? [] : await redeemToken(token, this.#key, signal)
     const running = this.#session !== undefined

@@ -103,6 +103,7 @@ test('a node of a mesh with other members does not leave it for another', async 
   const { text } = other.createToken(ONE_USE)
   expect(await codeOf(member.join(text, deadline()))).toBe('E_ALREADY_MEMBER')
   expect(await codeOf(admin.join(text, deadline()))).toBe('E_ALREADY_MEMBER')
+  expect(await codeOf(admin.join(admin.createToken(ONE_USE).text, deadline()))).toBe('E_USAGE')
 })
 
 test('guessing at secrets is stopped, by host, well before it could succeed', async () => {
