@@ -55,6 +55,7 @@ function nodeRoutes(app: Hono<Env>, services: NodeServices): void {
   app.post(API.down, (c) => {
     // Once the answer is out: whoever asked must hear that it was heard.
     c.env.outgoing.once('close', () => services.requestStop())
+    c.header('connection', 'close')
     return c.json({ schema: 'talkoot.stopping/1', pid: process.pid } satisfies Stopping)
   })
 }

@@ -1,5 +1,6 @@
 /** A mesh of three nodes, each a process of its own, on loopback, in a temporary folder. */
 
+import type { ChildProcess } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -32,6 +33,8 @@ export async function startLocalMesh({ env, signal }: Init): Promise<LocalMesh> 
   const folder = mkdtempSync(join(tmpdir(), 'talkoot-demo-'))
   started.defer(() => rmSync(folder, { recursive: true, force: true }))
   const clients: Client[] = []
+  const children: ChildProcess[] = []
+  started.defer(() => Promise.all(children.map(endProcess)).then(() => undefined))
   let token: string | null = null
   for (const name of NAMES) {
     const home = join(folder, name)
@@ -41,7 +44,7 @@ export async function startLocalMesh({ env, signal }: Init): Promise<LocalMesh> 
     if (token !== null) argv.push('--join', token)
     const bound = { env: { ...env, TALKOOT_HOME: home }, bond: 'for-life', log, signal } as const
     const { child } = await spawnNode({ argv, ...bound })
-    started.defer(() => endProcess(child))
+    children.push(child)
     const client = new Client({ home })
     clients.push(client)
     // Of role admin: each node admits the next one.

@@ -18,4 +18,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
 dieWithLauncher()
 
-process.exitCode = await runCli(process.argv.slice(2), processIo(interruption.signal))
+const exitCode = await runCli(process.argv.slice(2), processIo(interruption.signal))
+// All that was ours has ended; timers within libp2p may still have seconds to run.
+for (const stream of [process.stdout, process.stderr]) await new Promise<void>((done) => stream.write('', () => done()))
+process.exit(exitCode)

@@ -80,6 +80,8 @@ export function parentOf(env: Readonly<Record<string, string | undefined>>): Par
   if (send === undefined || (bond !== 'until-up' && bond !== 'for-life')) return null
   const gone = new AbortController()
   if (bond === 'for-life') process.once('disconnect', () => gone.abort())
+  // Listening alone must not keep a process that has nothing more to do.
+  process.channel?.unref()
   return {
     bond,
     gone: gone.signal,
@@ -92,5 +94,5 @@ export function dieWithLauncher(): void {
   if (process.env[LAUNCHED] === undefined || process.channel === undefined) return
   delete process.env[LAUNCHED]
   process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
-  process.channel?.unref()
+  process.channel.unref()
 }
