@@ -2,12 +2,13 @@
 
 import { randomInt } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { join as joinPath } from 'node:path'
 import type { Logger } from 'pino'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { Ad } from '../protocol/ad.ts'
 import type { StatePaths } from '../protocol/home.ts'
 import { LIMITS } from '../protocol/limits.ts'
+import { decodeToken } from '../protocol/membership/index.ts'
 import { WORK_PROTOCOL } from '../protocol/work.ts'
 import { ApiServer } from './api/server.ts'
 import type { NodeServices } from './api/services.ts'
@@ -18,7 +19,7 @@ import { createScheduler } from './jobs/scheduler/scheduler.ts'
 import { fetchBlob, serveBlobs } from './mesh/blob-exchange.ts'
 import { createMesh, type MeshNode } from './mesh/create.ts'
 import { type Offer, probeOffer } from './offer.ts'
-import { createJsRuntime } from './runtimes/js/runtime.ts'
+import { createJsRuntime, type JsRuntimeInit } from './runtimes/js/runtime.ts'
 import type { Runtime } from './runtimes/runtime.ts'
 import { nodeServices } from './services.ts'
 import { BlobStore } from './store/blobs.ts'
@@ -36,6 +37,8 @@ export type NodeInit = {
   /** A join token; the node joins that mesh before anything else. */
   join?: string | undefined
   log: Logger
+  /** What runs units. @default createJsRuntime */
+  openRuntime?(init: JsRuntimeInit): Runtime
   /** Told what has been done, for a person who waits. */
   onProgress?(step: 'sandbox' | 'mesh' | 'api'): void
 }
@@ -66,7 +69,7 @@ export async function startNode(init: NodeInit): Promise<RunningNode> {
 async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
   const { paths, settings, log } = init
   const stores = openStores(paths, cleanup)
-  const runtime = openRuntime(paths, cleanup)
+  const runtime = startRuntime(init, cleanup)
   const offer = await probeOffer(runtime, settings, paths.state)
   init.onProgress?.('sandbox')
 
@@ -84,7 +87,7 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
   const worker = buildWorker({ runtime, mesh, blobs: stores.blobs, offer }, init)
   mesh.serve(WORK_PROTOCOL, (channel, peer) => worker.serve(channel, peer))
   serveBlobs(mesh, stores.blobs)
-  if (init.join !== undefined) await mesh.join(init.join, AbortSignal.timeout(LIMITS.JOIN_TIMEOUT_MS))
+  if (init.join !== undefined) await join(mesh, init.join)
   cleanup.add(() => mesh.stop())
   await mesh.start()
   cleanup.add(() => worker.stop())
@@ -132,6 +135,15 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
   return { services, api, stopped: stopped.promise, stop }
 }
 
+/** A machine whose start script always names its token is a member already when it starts again. */
+async function join(mesh: MeshNode, token: string): Promise<void> {
+  try {
+    await mesh.join(token, AbortSignal.timeout(LIMITS.JOIN_TIMEOUT_MS))
+  } catch (error) {
+    if (decodeToken(token).mesh !== mesh.meshId) throw error
+  }
+}
+
 function openStores(paths: StatePaths, cleanup: Cleanup) {
   const folder = takeStateFolder(paths.state)
   cleanup.add(() => folder.release())
@@ -147,10 +159,10 @@ function openStores(paths: StatePaths, cleanup: Cleanup) {
   }
 }
 
-function openRuntime(paths: StatePaths, cleanup: Cleanup): Runtime {
-  const scratchDir = join(paths.state, 'sandbox')
+function startRuntime({ paths, openRuntime = createJsRuntime }: NodeInit, cleanup: Cleanup): Runtime {
+  const scratchDir = joinPath(paths.state, 'sandbox')
   mkdirSync(scratchDir, { recursive: true, mode: 0o700 })
-  const runtime = createJsRuntime({ scratchDir })
+  const runtime = openRuntime({ scratchDir })
   cleanup.add(() => runtime.stop())
   return runtime
 }

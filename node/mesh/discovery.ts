@@ -9,8 +9,9 @@ import type { PeerTable } from './peers.ts'
 import { Pulse } from './pulse.ts'
 import { type Capability, Rendezvous } from './rendezvous.ts'
 
-const LOOK_FOR_PEERS_MS = 30_000
-const LOOK_FOR_WORK_MS = 60_000
+/** Also what a worker behind a firewall it does not know of needs to find a submitter that cannot reach it. */
+const LOOK_FOR_PEERS_MS = 10_000
+const LOOK_FOR_WORK_MS = 30_000
 /** Who can only dial out is given work only by those it found. */
 const LOOK_FOR_WORK_OUTBOUND_MS = 10_000
 const SWEEP_MS = 5 * 60_000

@@ -1,0 +1,149 @@
+/** Real nodes as processes: started through the program itself, watched, and always ended. */
+
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createWriteStream, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { addressFileSchema, type Peers, peersSchema } from '../../protocol/api.ts'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+const PROGRAM = join(ROOT, 'bin/talkoot.js')
+const START_DEADLINE_MS = 20_000
+
+export type Output = { code: number | null; stdout: string; stderr: string }
+
+/** A folder for state folders and logs, and the processes that use it; `dispose` ends and removes all. */
+export class Lab implements AsyncDisposable {
+  readonly folder = mkdtempSync(join(tmpdir(), 'talkoot-e2e-'))
+  readonly #nodes: NodeProcess[] = []
+
+  /** Starts a node and waits until it answers. `program` replaces the program, for altered nodes. */
+  async node(
+    name: string,
+    args: string[] = [],
+    options: { netns?: string; program?: string[] } = {},
+  ): Promise<NodeProcess> {
+    const listen = options.netns === undefined ? ['--listen', '/ip4/127.0.0.1/tcp/0'] : []
+    const up = ['up', '--name', name, '--no-mdns', ...listen, ...args]
+    const node = new NodeProcess(join(this.folder, name), { up, ...options })
+    this.#nodes.push(node)
+    await node.start()
+    return node
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#nodes.map((node) => node.kill('SIGKILL')))
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+export class NodeProcess {
+  readonly home: string
+  readonly #up: string[]
+  readonly #netns: string | undefined
+  readonly #program: string[]
+  readonly #moreEnv: NodeJS.ProcessEnv
+  #process: ChildProcess | null = null
+
+  constructor(home: string, init: { up: string[]; netns?: string; program?: string[]; env?: NodeJS.ProcessEnv }) {
+    this.home = home
+    this.#up = init.up
+    this.#netns = init.netns
+    this.#program = init.program ?? [PROGRAM]
+    this.#moreEnv = init.env ?? {}
+  }
+
+  get pid(): number {
+    return this.#process?.pid ?? 0
+  }
+
+  get log(): string {
+    return existsSync(`${this.home}.log`) ? readFileSync(`${this.home}.log`, 'utf8') : ''
+  }
+
+  /** Also starts it again after a kill. */
+  async start(): Promise<void> {
+    const [command, ...args] = this.#commandLine([...this.#program, ...this.#up])
+    const child = spawn(command ?? '', args, { env: this.#env(), stdio: ['ignore', 'pipe', 'pipe'] })
+    const log = createWriteStream(`${this.home}.log`, { flags: 'a' })
+    child.stdout.pipe(log, { end: false })
+    child.stderr.pipe(log, { end: false })
+    child.once('exit', () => log.end())
+    this.#process = child
+    await until(`${this.#up.join(' ')} to answer:\n${this.log}`, START_DEADLINE_MS, async () => {
+      if (child.exitCode !== null) throw new Error(`the node ended with ${child.exitCode}:\n${this.log}`)
+      return this.#address()?.pid === child.pid && (await this.run(['status', '--json'])).code === 0
+    })
+  }
+
+  /** Runs the program on this node's state folder. */
+  run(args: string[], options: { timeoutMs?: number } = {}): Promise<Output> {
+    const [command, ...rest] = this.#commandLine([PROGRAM, ...args])
+    return new Promise((resolve) => {
+      execFile(
+        command ?? '',
+        rest,
+        { env: this.#env(), timeout: options.timeoutMs ?? 60_000, maxBuffer: 64 * 2 ** 20 },
+        (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr }),
+      )
+    })
+  }
+
+  /** Runs it and reads what it printed as JSON. */
+  async json<T = Record<string, unknown>>(args: string[]): Promise<T> {
+    const { code, stdout, stderr } = await this.run([...args, '--json'])
+    if (code !== 0) throw new Error(`talkoot ${args.join(' ')} ended with ${code}: ${stderr}${stdout}`)
+    return JSON.parse(stdout)
+  }
+
+  async peers(): Promise<Peers> {
+    return peersSchema.parse(await this.json(['peers']))
+  }
+
+  /** Waits until this node sees so many peers, itself included. */
+  async sees(count: number): Promise<void> {
+    await until(`${this.home} to see ${count} peers`, 20_000, async () => (await this.peers()).peers.length === count)
+  }
+
+  async token(...args: string[]): Promise<string> {
+    const { token } = await this.json<{ token: string }>(['token', 'create', ...args])
+    return token
+  }
+
+  async kill(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#process
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return
+    const ended = once(child, 'exit')
+    child.kill(signal)
+    await ended
+  }
+
+  #commandLine(args: string[]): string[] {
+    const inside = this.#netns === undefined ? [] : ['ip', 'netns', 'exec', this.#netns]
+    return [...inside, process.execPath, '--disable-warning=ExperimentalWarning', ...args]
+  }
+
+  #env(): NodeJS.ProcessEnv {
+    return { ...process.env, TALKOOT_HOME: this.home, NO_COLOR: '1', ...this.#moreEnv }
+  }
+
+  #address() {
+    try {
+      return addressFileSchema.parse(JSON.parse(readFileSync(join(this.home, 'api.json'), 'utf8')))
+    } catch {
+      return null
+    }
+  }
+}
+
+const POLL_MS = 50
+
+/** Asks again and again until the answer is yes; says what it waited for when the deadline passes. */
+export async function until(what: string, deadlineMs: number, ask: () => boolean | Promise<boolean>): Promise<void> {
+  const end = performance.now() + deadlineMs
+  while (!(await ask())) {
+    if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms for ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+  }
+}
