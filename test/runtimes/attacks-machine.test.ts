@@ -110,8 +110,24 @@ describe('bubblewrap', () => {
     if (!lab.hasBubblewrap('no user namespaces')) return
     const tools = withMore('--ro-bind', '/usr', '/usr')
     const unshare = `new Deno.Command('/usr/bin/unshare', { args: ['-Ur', '/usr/bin/true'] }).outputSync().success`
+    const noFilter = without(['--seccomp', 1])
     expect(await reach(unshare, tools)).toBe(false)
-    expect(await reach(unshare, both(tools, without(['--disable-userns', 0])))).toBe(true)
+    expect(await reach(unshare, both(tools, noFilter))).toBe(false)
+    expect(await reach(unshare, both(tools, without(['--disable-userns', 0])))).toBe(false)
+    expect(await reach(unshare, both(tools, noFilter, without(['--disable-userns', 0])))).toBe(true)
+  })
+
+  test('refuses system calls that kernels were broken through', async () => {
+    if (!lab.hasBubblewrap('the system call filter')) return
+    if (process.arch !== 'x64') return console.warn(`not run: the system call filter: numbers of ${process.arch}`)
+    // keyctl(KEYCTL_GET_KEYRING_ID, the session keyring, create), getpid() to show that others go on
+    const call = `(() => {
+      const libc = [...Deno.readDirSync('/lib/x86_64-linux-gnu')].find((entry) => entry.name.startsWith('libc.so')).name
+      const { symbols } = Deno.dlopen('/lib/x86_64-linux-gnu/' + libc, { syscall: { parameters: ['i64', 'i64', 'i64', 'i64'], result: 'i64' } })
+      return [Number(symbols.syscall(250n, 0n, -3n, 1n)) > 0, Number(symbols.syscall(39n, 0n, 0n, 0n)) > 0]
+    })()`
+    expect(await reach(call)).toEqual([false, true])
+    expect(await reach(call, without(['--seccomp', 1]))).toEqual([true, true])
   })
 
   test('has no graphics card', async () => {

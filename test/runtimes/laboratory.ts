@@ -1,13 +1,13 @@
 /** Sandboxes to attack: whole ones, and ones from which a test takes exactly one measure away. */
 
-import { spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
-import { commandOf, type LaunchPlan, planLaunch } from '../../node/runtimes/js/launch.ts'
+import { type LaunchPlan, planLaunch } from '../../node/runtimes/js/launch.ts'
 import { type Prepared, prepare } from '../../node/runtimes/js/prepare.ts'
+import { spawnPlan } from '../../node/runtimes/js/process.ts'
 import { JsSandbox } from '../../node/runtimes/js/sandbox.ts'
 import { Session } from '../../node/runtimes/js/session.ts'
 import type { Confinement, SandboxInit } from '../../node/runtimes/runtime.ts'
@@ -77,16 +77,10 @@ export class Laboratory {
   async intrude(script: string, alter?: Alter): Promise<string> {
     const harness = await this.file(script)
     const plan = this.plan({ harness, ...(alter === undefined ? {} : { alter }) })
-    const { file, args } = commandOf(plan)
-    const child = spawn(file, args, {
-      cwd: '/',
-      env: plan.env,
-      stdio: ['ignore', 'pipe', 'ignore'],
-      ...(plan.user ?? {}),
-    })
+    const child = spawnPlan(plan, ['ignore', 'pipe', 'ignore'])
     const timer = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS)
     let said = ''
-    child.stdout.on('data', (chunk: Buffer) => {
+    child.stdout?.on('data', (chunk: Buffer) => {
       said += chunk
     })
     await new Promise((resolve) => child.once('close', resolve))

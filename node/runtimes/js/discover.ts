@@ -1,7 +1,7 @@
 /** What this machine has for a sandbox, found by running it: paths are never believed. */
 
 import { execFile } from 'node:child_process'
-import { chmod, copyFile, link, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { chmod, copyFile, link, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -10,6 +10,7 @@ import { TalkootError } from '../../../protocol/errors.ts'
 import type { Confinement } from '../runtime.ts'
 import { writeHarness } from './bundle.ts'
 import type { LaunchFacts } from './launch.ts'
+import { seccompFilter } from './seccomp.ts'
 
 const run = promisify(execFile)
 /** Followed by the node's process id. */
@@ -39,7 +40,16 @@ export async function discover(scratchDir: string, confinement: Confinement, den
     if (prlimit === undefined) warnings.push('prlimit is missing: memory outside the V8 heap has no bound')
     if (confinement === 'os' && bwrap === undefined) warnings.push('bubblewrap is missing')
     return {
-      facts: { ...(await writeHarness(folder)), deno, bwrap, prlimit, setpriv, libraries, user },
+      facts: {
+        ...(await writeHarness(folder)),
+        deno,
+        bwrap,
+        prlimit,
+        setpriv,
+        seccomp: await writeFilter(folder),
+        libraries,
+        user,
+      },
       warnings,
       folder,
     }
@@ -47,6 +57,14 @@ export async function discover(scratchDir: string, confinement: Confinement, den
     await rm(folder, { recursive: true, force: true })
     throw TalkootError.from(error, 'E_RUNTIME_MISSING')
   }
+}
+
+async function writeFilter(folder: string): Promise<string | undefined> {
+  const filter = seccompFilter(process.arch)
+  if (filter === undefined) return undefined
+  const path = join(folder, 'seccomp.bpf')
+  await writeFile(path, filter)
+  return path
 }
 
 /** Folders of nodes that were killed before they could remove them. */

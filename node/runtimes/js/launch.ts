@@ -9,6 +9,8 @@ export type LaunchFacts = HarnessFiles & {
   bwrap: string | undefined
   prlimit: string | undefined
   setpriv: string | undefined
+  /** The file with the system call filter, where one is known for this machine. */
+  seccomp: string | undefined
   /** Shared libraries of deno and prlimit, the loader included. Needed with bwrap only. */
   libraries: readonly string[]
   /** The user units run as, when it is not the node's own. */
@@ -22,6 +24,8 @@ export type LaunchPlan = {
   prlimit: string[]
   deno: string[]
   env: Record<string, string>
+  /** Files opened for reading and handed over as descriptors from 3 on. */
+  handed: string[]
   user: LaunchFacts['user']
 }
 
@@ -39,6 +43,7 @@ export function planLaunch(facts: LaunchFacts, memoryMiB: number): LaunchPlan {
     prlimit: facts.prlimit === undefined ? [] : [inside ? '/prlimit' : facts.prlimit, ...limits(memoryMiB, inside)],
     deno: [inside ? '/deno' : facts.deno, 'run', ...denoArguments(memoryMiB), `--import-map=${importMap}`, harness],
     env: ENV,
+    handed: inside && facts.seccomp !== undefined ? [facts.seccomp] : [],
     user: facts.user,
   }
 }
@@ -49,7 +54,7 @@ export function commandOf(plan: LaunchPlan): { file: string; args: string[] } {
 }
 
 function bwrapArguments(facts: LaunchFacts): string[] {
-  const { deno, harness, importMap, prlimit, libraries } = facts
+  const { deno, harness, importMap, prlimit, seccomp, libraries } = facts
   const files = [
     ...libraries.map((path) => [path, path]),
     [deno, '/deno'],
@@ -61,6 +66,7 @@ function bwrapArguments(facts: LaunchFacts): string[] {
     ...['--unshare-all', '--unshare-user', '--disable-userns', '--die-with-parent', '--new-session', '--as-pid-1'],
     ...['--clearenv', ...Object.entries(ENV).flatMap(([name, value]) => ['--setenv', name, value])],
     ...['--uid', '65534', '--gid', '65534', '--hostname', 'unit', '--cap-drop', 'ALL'],
+    ...(seccomp === undefined ? [] : ['--seccomp', '3']),
     ...['--size', String(MIB), '--tmpfs', '/'],
     ...files.flatMap(([from = '', to = '']) => ['--ro-bind', from, to]),
     ...['--proc', '/proc', '--ro-bind', '/proc/sys', '/proc/sys', '--dev', '/dev'],

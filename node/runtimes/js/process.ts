@@ -1,6 +1,7 @@
 /** One sandbox process, from spawn to death: frames in and out, nothing of what they mean. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
 import { constants } from 'node:os'
 import { LIMITS } from '../../../protocol/limits.ts'
 import { commandOf, type LaunchPlan } from './launch.ts'
@@ -15,6 +16,16 @@ const FRAMES_AHEAD_MAX = 4
 /** A program that passes on the death of another by a signal exits with this plus the signal's number. */
 const SIGNAL_EXIT_BASE = 128
 
+export function spawnPlan(plan: LaunchPlan, stdio: ('pipe' | 'ignore' | number)[]): ChildProcess {
+  const { file, args } = commandOf(plan)
+  const handed = plan.handed.map((path) => openSync(path, 'r'))
+  try {
+    return spawn(file, args, { cwd: '/', env: plan.env, stdio: [...stdio, ...handed], ...(plan.user ?? {}) })
+  } finally {
+    for (const fd of handed) closeSync(fd)
+  }
+}
+
 export class SandboxProcess {
   readonly died: Promise<Death>
   readonly #child: ChildProcess
@@ -23,15 +34,10 @@ export class SandboxProcess {
   #wake: (() => void) | undefined
   #death: Death | undefined
   #brokeProtocol: string | undefined
+  #killed = false
 
   constructor(plan: LaunchPlan, progress: Progress) {
-    const { file, args } = commandOf(plan)
-    this.#child = spawn(file, args, {
-      cwd: '/',
-      env: plan.env,
-      stdio: ['pipe', 'pipe', progress.fd],
-      ...(plan.user ?? {}),
-    })
+    this.#child = spawnPlan(plan, ['pipe', 'pipe', progress.fd])
     this.died = new Promise((resolve) => {
       const settle = (death: Death): void => {
         this.#death ??= death
@@ -51,7 +57,7 @@ export class SandboxProcess {
   }
 
   get alive(): boolean {
-    return this.#death === undefined && !this.#child.killed
+    return this.#death === undefined && !this.#killed
   }
 
   get pid(): number | undefined {
@@ -83,14 +89,18 @@ export class SandboxProcess {
   /** Ends it at once. Idempotent. */
   kill(brokeProtocol?: string): void {
     this.#brokeProtocol ??= brokeProtocol
+    this.#killed = true
     this.#child.kill('SIGKILL')
+    // Its death is told only once its output has been read to the end.
+    this.#child.stdout?.resume()
   }
 
   #take(chunk: Buffer): void {
+    if (this.#killed) return
     this.#buffer = this.#buffer.length === 0 ? chunk : Buffer.concat([this.#buffer, chunk])
     const violation = this.#takeFrames()
     if (violation !== undefined) this.kill(violation)
-    if (this.#received.length > FRAMES_AHEAD_MAX) this.#child.stdout?.pause()
+    else if (this.#received.length > FRAMES_AHEAD_MAX) this.#child.stdout?.pause()
     this.#wake?.()
   }
 

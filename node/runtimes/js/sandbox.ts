@@ -100,10 +100,18 @@ export class JsSandbox implements Sandbox {
     return failed({ unit }, isErrorCode(code) ? code : 'E_PROTOCOL', text)
   }
 
+  async #open(): Promise<Session> {
+    try {
+      return await this.#components.openSession(this.#init)
+    } catch (error) {
+      throw TalkootError.from(error, 'E_RUNTIME_MISSING')
+    }
+  }
+
   async #start(signal: AbortSignal): Promise<Session> {
     signal.throwIfAborted()
     if (this.#session?.alive) return this.#session
-    const session = await this.#components.openSession(this.#init)
+    const session = await this.#open()
     this.#session = session
     await session.start(signal)
     return session

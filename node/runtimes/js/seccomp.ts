@@ -1,0 +1,133 @@
+/**
+ * A system call filter for bubblewrap: what a computation never needs and kernels were broken through. It is a list of
+ * refusals, not of permissions, for V8 and Deno use many calls and every release others. Compiled to classic BPF by hand:
+ * libseccomp has no well-kept binding without a native build.
+ */
+
+/** Numbers of each refused call: x86-64 and arm64 (include/uapi/asm-generic/unistd.h); null where there is none. */
+const REFUSED: Record<string, readonly [x64: number, arm64: number | null]> = {
+  acct: [163, 89],
+  add_key: [248, 217],
+  adjtimex: [159, 171],
+  bpf: [321, 280],
+  chroot: [161, 51],
+  clock_adjtime: [305, 266],
+  clock_settime: [227, 112],
+  delete_module: [176, 106],
+  finit_module: [313, 273],
+  fsconfig: [431, 431],
+  fsmount: [432, 432],
+  fsopen: [430, 430],
+  fspick: [433, 433],
+  init_module: [175, 105],
+  io_uring_enter: [426, 426],
+  io_uring_register: [427, 427],
+  io_uring_setup: [425, 425],
+  ioperm: [173, null],
+  iopl: [172, null],
+  kcmp: [312, 272],
+  kexec_file_load: [320, 294],
+  kexec_load: [246, 104],
+  keyctl: [250, 219],
+  mbind: [237, 235],
+  migrate_pages: [256, 238],
+  mount: [165, 40],
+  mount_setattr: [442, 442],
+  move_mount: [429, 429],
+  move_pages: [279, 239],
+  name_to_handle_at: [303, 264],
+  open_by_handle_at: [304, 265],
+  open_tree: [428, 428],
+  perf_event_open: [298, 241],
+  personality: [135, 92],
+  pivot_root: [155, 41],
+  process_vm_readv: [310, 270],
+  process_vm_writev: [311, 271],
+  ptrace: [101, 117],
+  quotactl: [179, 60],
+  reboot: [169, 142],
+  request_key: [249, 218],
+  set_mempolicy: [238, 237],
+  setdomainname: [171, 162],
+  sethostname: [170, 161],
+  setns: [308, 268],
+  settimeofday: [164, 170],
+  swapoff: [168, 225],
+  swapon: [167, 224],
+  syslog: [103, 116],
+  umount2: [166, 39],
+  unshare: [272, 97],
+  userfaultfd: [323, 282],
+  vhangup: [153, 58],
+  vmsplice: [278, 75],
+}
+
+const MACHINES = {
+  x64: { audit: 0xc000003e, column: 0, clone: 56, clone3: 435, ioctl: 16 },
+  arm64: { audit: 0xc00000b7, column: 1, clone: 220, clone3: 435, ioctl: 29 },
+} as const
+
+/** Offsets in `struct seccomp_data`; of an argument, its lower half. */
+const NUMBER = 0
+const ARCHITECTURE = 4
+const argument = (index: number): number => 16 + 8 * index
+
+const LOAD = 0x20
+const JUMP_EQUAL = 0x15
+const JUMP_AT_LEAST = 0x35
+const JUMP_ANY_BIT = 0x45
+const RETURN = 0x06
+
+const ALLOW = 0x7fff0000
+const EPERM = 0x00050001
+/** Makes the C library fall back to `clone`, whose flags a filter can read. */
+const ENOSYS = 0x00050026
+/** Calls of the x32 mode of x86-64, which would go by other numbers. */
+const X32_BIT = 0x40000000
+const CLONE_NEWUSER = 0x10000000
+const TIOCSTI = 0x5412
+
+type Instruction = [code: number, ifTrue: number, ifFalse: number, k: number]
+
+/** The filter for this machine as `--seccomp` wants it, or undefined where its numbers are not known. */
+export function seccompFilter(arch: string): Buffer | undefined {
+  if (arch !== 'x64' && arch !== 'arm64') return undefined
+  const { audit, column, clone, clone3, ioctl } = MACHINES[arch]
+  const numbers = Object.values(REFUSED).flatMap((row) => row[column] ?? [])
+  const program: Instruction[] = [
+    [LOAD, 0, 0, ARCHITECTURE],
+    [JUMP_EQUAL, 1, 0, audit],
+    [RETURN, 0, 0, EPERM],
+    [LOAD, 0, 0, NUMBER],
+    ...refuseIf(JUMP_AT_LEAST, X32_BIT, EPERM),
+    ...numbers.flatMap((number) => refuseIf(JUMP_EQUAL, number, EPERM)),
+    ...refuseIf(JUMP_EQUAL, clone3, ENOSYS),
+    ...refuseArgument(ioctl, argument(1), JUMP_EQUAL, TIOCSTI),
+    ...refuseArgument(clone, argument(0), JUMP_ANY_BIT, CLONE_NEWUSER),
+    [RETURN, 0, 0, ALLOW],
+  ]
+  return Buffer.concat(program.map(encode))
+}
+
+const refuseIf = (jump: number, k: number, refusal: number): Instruction[] => [
+  [jump, 0, 1, k],
+  [RETURN, 0, 0, refusal],
+]
+
+/** Refuses one call by one of its arguments; what is not refused of it is allowed. */
+const refuseArgument = (call: number, offset: number, jump: number, k: number): Instruction[] => [
+  [JUMP_EQUAL, 0, 4, call],
+  [LOAD, 0, 0, offset],
+  ...refuseIf(jump, k, EPERM),
+  [RETURN, 0, 0, ALLOW],
+]
+
+/** `struct sock_filter`, little-endian as both machines are. */
+function encode([code, ifTrue, ifFalse, k]: Instruction): Buffer {
+  const bytes = Buffer.alloc(8)
+  bytes.writeUInt16LE(code, 0)
+  bytes.writeUInt8(ifTrue, 2)
+  bytes.writeUInt8(ifFalse, 3)
+  bytes.writeUInt32LE(k, 4)
+  return bytes
+}
