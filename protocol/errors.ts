@@ -85,7 +85,7 @@ export const ERRORS = {
   // a worker refuses
   E_ROOT: entry(
     'owner',
-    'units never run as root: start the node as an ordinary user, or as root with setpriv installed',
+    'units never run as root: start the node as an ordinary user, or as a root that may become user 65534',
   ),
   E_NO_OS_SANDBOX: entry(
     'owner',

@@ -36,7 +36,12 @@ export class Laboratory {
 
   static async open(confinement: Confinement): Promise<Laboratory> {
     const scratchDir = await mkdtemp(join(tmpdir(), 'talkoot-test-'))
-    return new Laboratory(await prepare({ scratchDir, confinement }, AbortSignal.timeout(DEADLINE_MS)), scratchDir)
+    try {
+      return new Laboratory(await prepare({ scratchDir, confinement }, AbortSignal.timeout(DEADLINE_MS)), scratchDir)
+    } catch (error) {
+      await rm(scratchDir, { recursive: true, force: true })
+      throw error
+    }
   }
 
   async close(): Promise<void> {
