@@ -1,7 +1,7 @@
 /** What this machine has for a sandbox, found by running it: paths are never believed. */
 
 import { execFile } from 'node:child_process'
-import { chmod, copyFile, link, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, link, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -26,7 +26,7 @@ export async function discover(scratchDir: string, confinement: Confinement, den
   const user = process.getuid?.() === 0 ? UNPRIVILEGED : undefined
   // A state folder is private, and root's is closed to the user units run as.
   await mkdir(scratchDir, { recursive: true, mode: 0o700 })
-  const parent = user === undefined ? scratchDir : tmpdir()
+  const parent = user === undefined ? scratchDir : await openFolder()
   await removeAbandoned(parent)
   const folder = await mkdtemp(join(parent, `${FOLDER}${process.pid}-`))
   try {
@@ -65,6 +65,18 @@ async function writeFilter(folder: string): Promise<string | undefined> {
   const path = join(folder, 'seccomp.bpf')
   await writeFile(path, filter)
   return path
+}
+
+/** A folder for temporary files that any user can reach into. @throws E_ROOT */
+async function openFolder(): Promise<string> {
+  for (const folder of [tmpdir(), '/tmp', '/var/tmp']) if (await isOpenToAll(folder)) return folder
+  throw new TalkootError('E_ROOT', 'no temporary folder can be entered by the user units run as')
+}
+
+async function isOpenToAll(folder: string): Promise<boolean> {
+  const facts = await stat(folder).catch(() => undefined)
+  if (facts === undefined || (facts.mode & 0o001) === 0) return false
+  return folder === dirname(folder) || (await isOpenToAll(dirname(folder)))
 }
 
 /** Folders of nodes that were killed before they could remove them. */
