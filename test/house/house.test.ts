@@ -47,6 +47,9 @@ const ENTRIES = [
   /^node\/cli\/main\.ts$/,
 ]
 
+/** An attacker inside the sandbox sleeps there; this file names what it looks for. */
+const MAY_SLEEP = new Set(['test/runtimes/attacks-machine.test.ts', 'test/house/house.test.ts'])
+
 const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
   cwd: ROOT,
   encoding: 'utf8',
@@ -103,7 +106,7 @@ describe('the house', () => {
   it('has no test that is skipped, alone or sleeping', () => {
     const pattern = /\b(it|test|describe)\.(only|skip|todo|fails)\b|\bsetTimeout\(\s*(r|resolve|done)\s*,/
     const found = sources
-      .filter((file) => file.endsWith('.test.ts') && !file.startsWith('test/house/'))
+      .filter((file) => file.endsWith('.test.ts') && !MAY_SLEEP.has(file))
       .filter((file) => pattern.test(textOf(file)))
     expect(found).toEqual([])
   })
