@@ -145,21 +145,22 @@ describe('disagreement', () => {
     const desk = new Desk()
     desk.up('liar', 'b', 'c')
     desk.job(100, { verify: { kind: 'quorum', agree: 2, of: 5 } })
-    const last = () => desk.holds('liar').at(-1)
     // The liar's word on one unit stays open while it is caught on others.
-    const kept = last() ?? 0
+    const kept = desk.holds('liar').at(-1) ?? 0
     desk.ends('liar', [kept], 'lie')
-    for (let i = 0; i < 200 && !desk.seat('liar').distrusted; i++) {
+    const round = () => {
       desk.now += 10
       desk.ends('liar', desk.holds('liar'), 'lie')
-      for (const peer of ['b', 'c'])
-        desk.ends(
-          peer,
-          desk.holds(peer).filter((unit) => unit !== kept),
-          '1',
-        )
+      for (const peer of ['b', 'c']) {
+        const others = desk.holds(peer).filter((unit) => unit !== kept)
+        desk.ends(peer, others, '1')
+      }
     }
+    for (let i = 0; i < 200 && !desk.seat('liar').distrusted; i++) round()
     expect(desk.seat('liar').distrusted).toBe(true)
+    // Two others are asked at once in its stead.
+    for (let i = 0; i < 20 && holdersOf(desk, kept).length < 2; i++) round()
+    expect(holdersOf(desk, kept)).toEqual(['b', 'c'])
     const accomplice = holdersOf(desk, kept)[0] ?? ''
     desk.ends(accomplice, [kept], 'lie')
     expect(desk.seen('accepted').filter(({ unit }) => unit === kept)).toEqual([])

@@ -123,6 +123,21 @@ test('few units are spread over the peers, however fast the first one came', () 
   expect([desk.holds('a').length, desk.holds('b').length]).toEqual([8, 8])
 })
 
+test('windows shrink before the last unit is given out, so that nobody waits long for the last peer', () => {
+  const desk = new Desk()
+  const peers = Array.from({ length: 10 }, (_, i) => `p${i}`)
+  desk.up(...peers)
+  desk.job(8_000)
+  let widest = 0
+  while (desk.progress().waiting.length > 0) {
+    desk.now += 10
+    for (const peer of peers) desk.ends(peer, desk.holds(peer).slice(0, 1), '1')
+    widest = Math.max(widest, ...peers.map((peer) => desk.holds(peer).length))
+  }
+  expect(widest).toBeGreaterThan(100)
+  for (const peer of peers) expect(desk.holds(peer).length).toBeLessThan(10)
+})
+
 test('the best ranked peer is served first', () => {
   const desk = new Desk()
   for (const [peer, disk] of [
