@@ -7,7 +7,6 @@ import type { Command } from 'commander'
 import { API, peersSchema, type Status, statusSchema } from '../../../protocol/api.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
-import { createJsRuntime } from '../../runtimes/js/runtime.ts'
 import type { Act, Context } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import { bytes, plural } from '../render/figures.ts'
@@ -83,6 +82,7 @@ function disk({ paths }: Context): Check {
 /** Runs a unit, as the node would. */
 async function sandbox(): Promise<Check> {
   const scratchDir = mkdtempSync(join(tmpdir(), 'talkoot-doctor-'))
+  const { createJsRuntime } = await import('../../runtimes/js/runtime.ts')
   const runtime = createJsRuntime({ scratchDir })
   try {
     const {

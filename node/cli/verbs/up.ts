@@ -7,7 +7,7 @@ import { tokenRequestSchema } from '../../../protocol/api.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
 import type { StatePaths } from '../../../protocol/home.ts'
 import { loadSettings, type SettingsInput } from '../../config.ts'
-import { type RunningNode, startNode } from '../../daemon.ts'
+import type { RunningNode } from '../../daemon.ts'
 import type { Act, Context } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import { parseCount, parseMebibytes } from '../quantities.ts'
@@ -70,6 +70,8 @@ async function foreground(context: Context, { join }: Options, flags: SettingsIn
   try {
     const founds = join === undefined && !existsSync(paths.ledger)
     const settings = loadSettings(paths.config, flags)
+    // Only here: every other verb does without the code of a node.
+    const { startNode } = await import('../../daemon.ts')
     const starting = startNode({ paths, settings, join, log: pino({ level: 'info' }, pino.destination(log)) })
     const node = await unlessAborted(starting, context.signal)
     const facts = await factsOf(node, { founds, joins: join !== undefined, log: paths.log })
