@@ -77,6 +77,27 @@ test('a machine that fails a unit is avoided by it, and noted when another runs 
   expect(desk.seen('evidence')).toMatchObject([{ peer: faulty, unit: 0, kind: 'faulty' }])
 })
 
+test('a machine that failed a unit gets it again only if nobody else comes, later each time', () => {
+  const desk = new Desk()
+  desk.up('a')
+  desk.job(1, { retries: 2 })
+  for (const ms of [1_000, 2_000]) {
+    desk.ends('a', [0], crashed)
+    desk.pass(ms - 1, ['a'])
+    expect(desk.holds('a')).toEqual([])
+    expect(desk.progress().waiting).toEqual([{ reason: 'backing-off', units: 1 }])
+    desk.pass(1, ['a'])
+    expect(desk.holds('a')).toEqual([0])
+  }
+  desk.ends('a', [0], crashed)
+  expect(desk.seen('failed')).toMatchObject([{ code: 'E_UNIT_CRASHED', attempts: 3 }])
+
+  desk.job(1, {}, 'other')
+  desk.ends('a', [0], crashed, 'other')
+  desk.up('b')
+  expect(desk.holds('b')).toEqual([0])
+})
+
 test('retries are further attempts, then the unit fails with its own code', () => {
   const desk = new Desk()
   desk.up('a')

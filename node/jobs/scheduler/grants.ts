@@ -133,7 +133,7 @@ function choose(core: Core, seat: Seat, count: number): number[] {
   const { job, peer } = seat
   const indices: number[] = []
   const give = (unit: Unit) => {
-    hand(job, unit, seat, core.now)
+    hand(core, job, unit, seat)
     indices.push(unit.index)
   }
   const drawUpTo = (limit: number) => {

@@ -117,7 +117,7 @@ function hearEnd(core: Core, job: Job, unit: Unit, holder: Holder, end: AttemptE
     fail(core, job, unit, end)
     return
   }
-  place(job, unit)
+  place(core, job, unit)
   core.stirred.add(job)
 }
 

@@ -16,9 +16,12 @@ export function progressOf(core: Core, job: Job): JobProgress {
   left -= comparing
   const general = reasonOf(core, job)
   if (general === 'peers-busy') {
-    const short = Math.min(quorumShort(job), left)
-    add('quorum-short', short)
-    left -= short
+    const barred = barredUnits(job)
+    for (const reason of ['backing-off', 'quorum-short'] as const) {
+      const units = Math.min(barred[reason], left)
+      add(reason, units)
+      left -= units
+    }
   }
   add(general, left)
   const waiting = [...counts].map(([reason, units]) => ({ reason, units }))
@@ -44,16 +47,19 @@ function reasonOf(core: Core, job: Job): WaitReason {
   return rested === 0 ? 'backing-off' : 'peers-busy'
 }
 
-/** Units nobody runs and none of the usable peers may run: they did, and their word alone is not enough. */
-function quorumShort(job: Job): number {
+/**
+ * Units nobody runs and none of the usable peers may run now: they failed it a moment ago, or they have spoken and
+ * their word alone is not enough.
+ */
+function barredUnits(job: Job): { 'backing-off': number; 'quorum-short': number } {
   const usable = new Set<number>()
   for (const seat of job.seats.values()) if (seat.usable) usable.add(seat.peer.slot)
-  let units = 0
+  const units = { 'backing-off': 0, 'quorum-short': 0 }
   for (const bucket of job.pool.buckets) {
     let barred = 0
     for (const slot of bucket.barred) if (usable.has(slot)) barred += 1
     if (barred < usable.size) continue
-    for (const unit of bucket.units) if (unit.running === 0) units += 1
+    for (const unit of bucket.units) if (unit.running === 0) units[unit.waits ? 'backing-off' : 'quorum-short'] += 1
   }
   return units
 }

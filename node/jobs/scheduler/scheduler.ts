@@ -24,6 +24,7 @@ import type { Core, Peer, SchedulerComponents, Seat } from './state.ts'
 import { checkStragglers, watchStragglers } from './stragglers.ts'
 import { Timers } from './timers.ts'
 import { flush } from './trust.ts'
+import { retryWhereItFailed } from './units.ts'
 
 export interface Scheduler {
   /** Takes one event in at `now` (milliseconds, never falling) and says what is to be done, in this order. @throws E_EXPRESSION on `job.added` */
@@ -92,6 +93,7 @@ function step(core: Core, event: SchedulerEvent, now: number): SchedulerEffect[]
     else if (due.kind === 'rested') core.refills.add(due.seat.peer)
     else if (core.jobs.get(due.job.spec.id) !== due.job) continue
     else if (due.kind === 'stragglers') checkStragglers(core, due.job)
+    else if (due.kind === 'retry') retryWhereItFailed(core, due.job, due.unit)
     else if (passDeadline(core, due.job)) break
   }
   settleAndServe(core)

@@ -38,7 +38,7 @@ export function judge(core: Core, job: Job, unit: Unit, heard: { digest: string;
 /** The unit stays open for that many further voices. */
 function keepOpen(core: Core, job: Job, unit: Unit, copies: number): void {
   unit.needs = copies
-  place(job, unit)
+  place(core, job, unit)
   if (unit.missing > 0) core.stirred.add(job)
 }
 

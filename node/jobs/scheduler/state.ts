@@ -28,6 +28,7 @@ export type Due =
   | { kind: 'lease' }
   | { kind: 'rested'; seat: Seat }
   | { kind: 'stragglers'; job: Job }
+  | { kind: 'retry'; job: Job; unit: Unit }
   | { kind: 'deadline'; job: Job }
 
 export type Core = {
@@ -169,6 +170,8 @@ export type Unit = {
   failures: number
   /** Copies to give out, when it is in the pool. */
   missing: number
+  /** Waits for a peer that has not failed it. */
+  waits: boolean
   bucket: Bucket | null
   place: number
   /** Answers to compare effects, and the pairs asked for and not answered yet. */

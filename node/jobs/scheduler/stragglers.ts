@@ -70,7 +70,7 @@ function copy(core: Core, job: Job, unit: Unit, limitMs: number): boolean {
   }
   unit.spare += 1
   unit.spared += 1
-  place(job, unit)
+  place(core, job, unit)
   return true
 }
 

@@ -3,6 +3,9 @@
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { Core, Holder, Job, Seat, Unit } from './state.ts'
 
+/** Before a machine is given a unit it failed again; doubled with each failure of the unit. */
+const RETRY_MS = 1_000
+
 /** A unit is given out for the first time. */
 export function openUnit(job: Job, index: number): Unit {
   const unit: Unit = {
@@ -17,6 +20,7 @@ export function openUnit(job: Job, index: number): Unit {
     missing: 0,
     bucket: null,
     place: 0,
+    waits: false,
     answers: null,
     asked: null,
   }
@@ -30,20 +34,20 @@ export function holderOf(unit: Unit, seat: Seat): Holder | undefined {
 }
 
 /** The unit goes into the seat's hands. */
-export function hand(job: Job, unit: Unit, seat: Seat, now: number): void {
+export function hand(core: Core, job: Job, unit: Unit, seat: Seat): void {
   const known = holderOf(unit, seat)
   if (known === undefined) {
-    unit.holders.push({ seat, holding: 'running', since: now, said: null, faulty: false })
+    unit.holders.push({ seat, holding: 'running', since: core.now, said: null, faulty: false })
     seat.named += 1
   } else {
     known.holding = 'running'
-    known.since = now
+    known.since = core.now
   }
   if (unit.running === 0) job.running += 1
   unit.running += 1
   seat.inFlight.set(unit.index, unit)
   seat.peer.inFlight += 1
-  place(job, unit)
+  place(core, job, unit)
 }
 
 /** The unit is in the holder's hands no more, for whatever reason. */
@@ -63,7 +67,7 @@ export function giveBack(core: Core, unit: Unit, holder: Holder): void {
   const { job } = holder.seat
   takeOut(unit, holder, 'gone')
   if (unit.spare > 0) unit.spare -= 1
-  place(job, unit)
+  place(core, job, unit)
   core.stirred.add(job)
 }
 
@@ -92,17 +96,40 @@ export function addStray(seat: Seat, unit: number): void {
 }
 
 /** Puts the unit in the pool for the copies it needs beyond those running. */
-export function place(job: Job, unit: Unit): void {
+export function place(core: Core, job: Job, unit: Unit): void {
   const missing = Math.max(0, unit.needs + unit.spare - unit.running)
-  if (missing > 0 && unit.failures > 0) liftBars(job, unit)
+  if (missing > 0 && unit.failures > 0 && onlyBarredLeft(job, unit)) {
+    if (unit.holders.some(({ holding, faulty }) => holding === 'failed' && faulty)) waitForOthers(core, job, unit)
+    else liftBars(unit)
+  }
   job.pool.place(unit, missing)
 }
 
+/** Nobody else came in time: the peers that failed the unit may try again. */
+export function retryWhereItFailed(core: Core, job: Job, unit: Unit): void {
+  unit.waits = false
+  if (job.open.get(unit.index) !== unit || !onlyBarredLeft(job, unit)) return
+  liftBars(unit)
+  place(core, job, unit)
+  core.stirred.add(job)
+}
+
+/** A machine that failed a unit is not given it again at once: it would use up the retries before another peer comes. */
+function waitForOthers(core: Core, job: Job, unit: Unit): void {
+  if (unit.waits) return
+  unit.waits = true
+  const ms = Math.min(RETRY_MS * 2 ** (unit.failures - 1), LIMITS.PEER_BACKOFF_MAX_MS)
+  core.timers.set(core.now + ms, { kind: 'retry', job, unit })
+}
+
 /** A unit avoids the peers that failed it, unless there are no others. */
-function liftBars(job: Job, unit: Unit): void {
+function onlyBarredLeft(job: Job, unit: Unit): boolean {
   let barred = 0
   for (const { seat, holding } of unit.holders) if (seat.usable && holding !== 'gone') barred += 1
-  if (barred < job.usable) return
+  return barred >= job.usable
+}
+
+function liftBars(unit: Unit): void {
   for (const holder of unit.holders) if (holder.holding === 'failed') holder.holding = 'gone'
 }
 
