@@ -2,19 +2,13 @@
 // Starts talkoot under a Node.js that can run it, whatever `node` is on the path: plain JavaScript for Node.js >= 18.
 
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const built = join(root, 'dist', 'node', 'cli', 'main.js')
-const source = join(root, 'node', 'cli', 'main.ts')
-// Node.js does not strip types below node_modules; a checkout runs what it has, built or not.
-const installed = root.split(/[\\/]/).includes('node_modules')
-const main = installed || !existsSync(source) ? built : source
+const main = join(dirname(dirname(fileURLToPath(import.meta.url))), 'node', 'cli', 'main.ts')
 const major = Number(process.versions.node.split('.')[0])
 
 if (major >= 24) await runHere()
