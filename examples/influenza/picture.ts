@@ -117,19 +117,20 @@ function cells(surface: Surface, x: Scale, y: Scale): string {
     const [from, to] = of.domain
     return of(Math.min(to, Math.max(from, from + ((to - from) * (i - 0.5)) / (size - 1))))
   }
+  // Edges are rounded, and sizes taken between them: rounded sizes would leave hairlines between the cells.
+  const round = (pixels: number): number => Math.round(pixels * 100) / 100
   const paths = new Map<string, string>()
   for (let j = 0; j < gammas.length; j += 1) {
-    const upper = edge(j + 1, y, gammas.length)
-    const height = edge(j, y, gammas.length) - upper
+    const upper = round(edge(j + 1, y, gammas.length))
+    const height = round(round(edge(j, y, gammas.length)) - upper)
     for (let i = 0; i < betas.length; ) {
       const start = i
       const own = band(i, j)
       while (i < betas.length && Object.is(band(i, j), own)) i += 1
-      const left = edge(start, x, betas.length)
-      const width = edge(i, x, betas.length) - left
+      const left = round(edge(start, x, betas.length))
+      const width = round(round(edge(i, x, betas.length)) - left)
       const fill = Number.isNaN(own) ? '#999' : hex(viridis((own + 0.5) / BANDS))
-      const corners = [left, upper, width, height, -width].map((pixels) => Math.round(pixels * 100) / 100)
-      paths.set(fill, `${paths.get(fill) ?? ''}M${corners[0]} ${corners[1]}h${corners[2]}v${corners[3]}h${corners[4]}z`)
+      paths.set(fill, `${paths.get(fill) ?? ''}M${left} ${upper}h${width}v${height}h${-width}z`)
     }
   }
   const drawn = [...paths].map(([fill, d]) => element('path', { d, fill }))
