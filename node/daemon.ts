@@ -177,9 +177,7 @@ function buildWorker({ runtime, mesh, blobs, offer }: WorkerParts, { settings, l
       fetchTask: async (from, digest, length, signal) => {
         if (blobs.has(digest)) return blobs.get(digest)
         const bounded = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.REQUEST_TIMEOUT_MS)])
-        const bytes = await fetchBlob(mesh, from, { digest, length }, bounded)
-        blobs.put(bytes, digest)
-        return bytes
+        return await fetchBlob(mesh, from, { digest, length }, bounded)
       },
       now: () => performance.now(),
       random: Math.random,

@@ -5,6 +5,9 @@ import { z } from 'zod'
 import { TalkootError } from './errors.ts'
 import { LIMITS } from './limits.ts'
 
+/** A frame can be wrong in hundreds of places; whoever reads the log needs the first. */
+const FAULTS_SHOWN_CHARS = 300
+
 const packr = new Packr({ useRecords: false, moreTypes: false })
 
 /** @throws E_FRAME_TOO_BIG when the message does not fit a frame: the caller must split it */
@@ -28,6 +31,9 @@ export function decodeFrame<T>(schema: z.ZodType<T>, frame: Uint8Array): T {
     throw new TalkootError('E_FRAME', 'a frame that is not msgpack', { cause })
   }
   const parsed = schema.safeParse(raw)
-  if (!parsed.success) throw new TalkootError('E_FRAME', `a frame of the wrong shape: ${z.prettifyError(parsed.error)}`)
+  if (!parsed.success) {
+    const faults = z.prettifyError(parsed.error).slice(0, FAULTS_SHOWN_CHARS)
+    throw new TalkootError('E_FRAME', `a frame of the wrong shape: ${faults}`)
+  }
   return parsed.data
 }

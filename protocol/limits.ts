@@ -98,6 +98,8 @@ export const LIMITS = {
   SETTLED_PER_STEP_MAX: 4_096,
   SPARE_COPIES_MAX: 3,
   SESSIONS_PER_WORKER_MAX: 64,
+  /** What a submitter has said and a worker has not taken. */
+  SESSION_UNSENT_MAX_BYTES: 32 * MiB,
   SESSION_RETRY_MIN_MS: 500,
   SESSION_RETRY_MAX_MS: 15_000,
   /** Decisions wait this long for company before they are written, or until there are this many. */
@@ -105,7 +107,13 @@ export const LIMITS = {
   LEDGER_BATCH_ROWS: 2_000,
   LEDGER_RETRY_MS: 5_000,
   PROGRESS_INTERVAL_MS: 200,
+  /** What waits at a worker for one submitter: units, and bytes of their parameters. */
   WORKER_QUEUE_UNITS_MAX: 8_192,
+  WORKER_QUEUE_MAX_BYTES: 16 * MiB,
+  /** Tasks a worker holds in memory for all its submitters. */
+  WORKER_TASKS_MAX_BYTES: 256 * MiB,
+  /** A worker that stops waits so long for its last results to be taken. */
+  WORKER_STOP_GRACE_MS: 1_000,
   JOBS_PER_DESK_MAX: 256,
   BUSY_RETRY_MS: 2_000,
   /** A worker keeps results of a submitter that is away: this much, this long. */

@@ -1,11 +1,14 @@
-/** Values of units: JSON text that is bounded in length and depth. */
+/** Values of units: canonical JSON (RFC 8785) that is bounded in length and depth. */
 
+import { canonicalJson, type Json } from './canonical.ts'
 import { LIMITS } from './limits.ts'
 
-/** Whether a text is JSON of at most the depth allowed. Its length is bounded by the frame's schema. */
+/** Whether a text is canonical JSON of at most the depth allowed. Its length is bounded by the frame's schema. */
 export function isPlainValue(text: string): boolean {
   try {
-    return isShallow(JSON.parse(text), LIMITS.UNIT_VALUE_DEPTH_MAX)
+    const value: Json = JSON.parse(text)
+    // The depth comes first: what is canonical is found by recursion.
+    return isShallow(value, LIMITS.UNIT_VALUE_DEPTH_MAX) && canonicalJson(value) === text
   } catch {
     return false
   }

@@ -1,5 +1,10 @@
-/** Asks a task's own `agree` whether two results are the same, in a sandbox of this machine, one question at a time. */
+/**
+ * Asks a task's own `agree` whether two results are the same: one question at a time, in one sandbox of this machine,
+ * the jobs in turn.
+ */
 
+import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
+import { LIMITS } from '../../protocol/limits.ts'
 import type { JobId, Manifest } from '../../protocol/manifest.ts'
 import type { Runtime, Sandbox } from '../runtimes/runtime.ts'
 import type { BlobStore } from '../store/blobs.ts'
@@ -10,15 +15,24 @@ type Question = Extract<SchedulerEffect, { type: 'compare' }>
 type Components = {
   runtime: Runtime
   blobs: BlobStore
+  /** Milliseconds, monotonic. */
+  now(): number
   onEvent(event: SchedulerEvent): void
   onError(error: unknown): void
 }
 
+/** What this machine does wrong, not the task: asked once more before honest peers are called liars for it. */
+const OWN_FAULTS: ReadonlySet<ErrorCode> = new Set(['E_UNIT_CRASHED', 'E_RUNTIME_MISSING'])
+
+/** The questions of one job; `forgotten` aborts when nobody waits for the answers. */
+type Asked = { manifest: Manifest; questions: Question[]; forgotten: AbortController }
+
 export class Comparer {
   readonly #components: Components
-  readonly #sandboxes = new Map<JobId, Sandbox>()
-  readonly #stopping = new AbortController()
-  #queue: Promise<void> = Promise.resolve()
+  /** In the order of their turn. */
+  readonly #jobs = new Map<JobId, Asked>()
+  #working: Promise<void> | null = null
+  #stopped = false
 
   constructor(components: Components) {
     this.#components = components
@@ -26,38 +40,82 @@ export class Comparer {
 
   /** The answer comes as a `compared` event. A comparison that fails counts as "not the same". */
   compare(manifest: Manifest, question: Question): void {
-    this.#queue = this.#queue.then(() => this.#ask(manifest, question)).catch(this.#components.onError)
+    if (this.#stopped) return
+    const asked = this.#jobs.get(question.job) ?? { manifest, questions: [], forgotten: new AbortController() }
+    this.#jobs.set(question.job, asked)
+    asked.questions.push(question)
+    this.#working ??= this.#work()
   }
 
   forget(job: JobId): void {
-    this.#sandboxes.get(job)?.close().catch(this.#components.onError)
-    this.#sandboxes.delete(job)
+    this.#jobs.get(job)?.forgotten.abort()
+    this.#jobs.delete(job)
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort()
-    await this.#queue
-    for (const job of [...this.#sandboxes.keys()]) this.forget(job)
+    this.#stopped = true
+    for (const job of [...this.#jobs.keys()]) this.forget(job)
+    await this.#working
   }
 
-  async #ask(manifest: Manifest, { job, unit, a, b }: Question): Promise<void> {
-    if (this.#stopping.signal.aborted) return
-    let same = false
-    try {
-      same = await this.#sandboxFor(job, manifest).agree(a.value, b.value, this.#stopping.signal)
-    } catch (error) {
-      this.#components.onError(error)
+  async #work(): Promise<void> {
+    for (let next = this.#nextJob(); next !== null; next = this.#nextJob()) {
+      await this.#serve(...next).catch(this.#components.onError)
     }
-    this.#components.onEvent({ type: 'compared', job, unit, a: a.digest, b: b.digest, same })
+    this.#working = null
   }
 
-  #sandboxFor(job: JobId, { task, policy }: Manifest): Sandbox {
-    const known = this.#sandboxes.get(job)
-    if (known !== undefined) return known
-    const source = new TextDecoder().decode(this.#components.blobs.get(task.digest))
-    const { seed, memoryMiB, timeoutMs } = policy
-    const sandbox = this.#components.runtime.open({ source, seed, memoryMiB, timeoutMs })
-    this.#sandboxes.set(job, sandbox)
-    return sandbox
+  /** Takes the job whose turn it is to the end of the line. */
+  #nextJob(): [JobId, Asked] | null {
+    const [next] = this.#jobs
+    if (next === undefined) return null
+    this.#jobs.delete(next[0])
+    if (next[1].questions.length === 0) return this.#nextJob()
+    this.#jobs.set(...next)
+    return next
+  }
+
+  /** Answers the questions of one job until there are none, or for a quantum if others wait. */
+  async #serve(job: JobId, { manifest, questions, forgotten }: Asked): Promise<void> {
+    const { now, onEvent } = this.#components
+    const leaveAt = now() + LIMITS.SLOT_QUANTUM_MS
+    const sandbox = this.#open(manifest)
+    try {
+      while (!forgotten.signal.aborted && (now() < leaveAt || this.#jobs.size === 1)) {
+        const question = questions.shift()
+        if (question === undefined) return
+        const { unit, a, b } = question
+        const same = await this.#ask(sandbox, question, forgotten.signal)
+        if (!forgotten.signal.aborted) onEvent({ type: 'compared', job, unit, a: a.digest, b: b.digest, same })
+      }
+    } finally {
+      await sandbox?.close()
+    }
+  }
+
+  async #ask(sandbox: Sandbox | null, { a, b }: Question, signal: AbortSignal): Promise<boolean> {
+    for (let triesLeft = 1; sandbox !== null; triesLeft -= 1) {
+      try {
+        return await sandbox.agree(a.value, b.value, signal)
+      } catch (thrown) {
+        if (signal.aborted) return false
+        this.#components.onError(thrown)
+        if (triesLeft === 0 || !OWN_FAULTS.has(TalkootError.from(thrown).code)) return false
+      }
+    }
+    return false
+  }
+
+  /** Null when the task is gone from this machine. */
+  #open({ task, policy }: Manifest): Sandbox | null {
+    const { runtime, blobs, onError } = this.#components
+    try {
+      const source = new TextDecoder().decode(blobs.get(task.digest))
+      const { seed, memoryMiB, timeoutMs } = policy
+      return runtime.open({ source, seed, memoryMiB, timeoutMs })
+    } catch (error) {
+      onError(error)
+      return null
+    }
   }
 }

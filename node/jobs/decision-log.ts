@@ -82,7 +82,7 @@ export class DecisionLog {
     for (const entry of entries) {
       switch (entry.kind) {
         case 'result':
-          jobs.keepResult(entry.job, entry.result)
+          if (!jobs.keepResult(entry.job, entry.result)) break
           creditLoneVoice(jobs, entry)
           of(entry.job)[entry.result.ok ? 'accepted' : 'failed'] += 1
           of(entry.job).disagreements += entry.result.disagreed ? 1 : 0

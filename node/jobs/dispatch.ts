@@ -18,13 +18,13 @@ type Components = {
   /** What this node offers, as others see it. */
   ownAd(): Ad
   signedManifest(job: JobId): { manifest: Uint8Array; signature: Uint8Array } | null
-  onEvent(event: SchedulerEvent): void
-  onReceipt(peer: PeerId, job: JobId, receipt: SignedReceipt): void
+  /** `receipt` comes with results. */
+  onEvent(event: SchedulerEvent, receipt?: SignedReceipt): void
   random(): number
   onError(error: unknown): void
 }
 
-/** Absent sessions wait here for their next try. */
+/** How often sessions with a peer broke without a result; the timer runs while the next try is waited for. */
 type Retry = { failures: number; timer: NodeJS.Timeout | null }
 
 export class Dispatch {
@@ -41,22 +41,21 @@ export class Dispatch {
 
   start(): void {
     this.#components.mesh.watch((event) => {
-      if (event.type === 'peer.joined') this.#open(event.peer)
-      if (event.type === 'peer.ad' && this.#sessions.has(event.peer.id)) {
-        this.#components.onEvent({ type: 'peer.ad', peer: event.peer.id, ad: event.peer.ad })
-      }
       if (event.type === 'peer.left') this.drop(event.id, event.code)
+      else if (event.type === 'peer.ad' && this.#sessions.has(event.peer.id)) {
+        this.#components.onEvent({ type: 'peer.ad', peer: event.peer.id, ad: event.peer.ad })
+      } else this.#open(event.peer)
     }, this.#stopping.signal)
   }
 
   stop(): void {
-    this.#stopping.abort()
     this.want(false)
+    this.#stopping.abort()
   }
 
   /** Whether there is work to give: sessions are opened, or ended. */
   want(wanted: boolean): void {
-    if (this.#wanted === wanted) return
+    if (this.#wanted === wanted || this.#stopping.signal.aborted) return
     this.#wanted = wanted
     this.#components.mesh.wantWork(wanted)
     if (wanted) {
@@ -66,7 +65,7 @@ export class Dispatch {
     }
     for (const { timer } of this.#retries.values()) if (timer !== null) clearTimeout(timer)
     this.#retries.clear()
-    for (const session of this.#sessions.values()) session.end(new TalkootError('E_UNREACHABLE', 'no work is left'))
+    for (const peer of [...this.#sessions.keys()]) this.#lose(peer, 'E_UNREACHABLE')
   }
 
   run(peer: PeerId, job: JobId, units: [number, string][]): void {
@@ -77,49 +76,66 @@ export class Dispatch {
     this.#sessions.get(peer)?.revoke(job, units)
   }
 
+  /** The job has ended: workers that were told of it need not keep it. */
+  forget(job: JobId): void {
+    for (const session of this.#sessions.values()) session.forget(job)
+  }
+
   /** Ends a session; it is opened again while the peer stays admitted. */
   drop(peer: PeerId, code: ErrorCode): void {
-    this.#sessions.get(peer)?.end(new TalkootError(code, 'the session was ended'))
+    if (!this.#sessions.has(peer)) return
+    this.#lose(peer, code)
+    this.#retryLater(peer)
+  }
+
+  /** From here on nothing is given to the session, whatever its channel still does. */
+  #lose(peer: PeerId, code: ErrorCode): void {
+    const session = this.#sessions.get(peer)
+    if (session === undefined) return
+    this.#sessions.delete(peer)
+    session.end(new TalkootError(code, 'the session was ended'))
+    this.#components.onEvent({ type: 'peer.down', peer, code })
   }
 
   #openOwn(): void {
     const { mesh, worker, ownAd, onError } = this.#components
-    if (this.#sessions.has(mesh.peerId)) return
+    if (!this.#wanted || this.#sessions.has(mesh.peerId)) return
     const [mine, theirs] = memoryChannels(mesh.peerId)
     worker.serve(theirs, { id: mesh.peerId, role: 'self' }).catch(onError)
     this.#hold(mesh.peerId, mine, 'self', ownAd())
   }
 
-  #open(peer: AdmittedPeer): void {
-    const idle = !this.#wanted || this.#sessions.has(peer.id) || this.#opening.has(peer.id)
-    if (idle || peer.ad.cpus === 0) return
-    this.#opening.add(peer.id)
+  #open({ id, ad }: AdmittedPeer): void {
+    const waits = (this.#retries.get(id)?.timer ?? null) !== null
+    const idle = !this.#wanted || waits || this.#sessions.has(id) || this.#opening.has(id)
+    if (idle || ad.cpus === 0) return
+    this.#opening.add(id)
     const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(LIMITS.REQUEST_TIMEOUT_MS)])
     this.#components.mesh
-      .open(peer.id, WORK_PROTOCOL, signal)
+      .open(id, WORK_PROTOCOL, signal)
+      .finally(() => this.#opening.delete(id))
       .then((channel) => {
-        this.#opening.delete(peer.id)
-        if (this.#wanted) this.#hold(peer.id, channel, peer.role, peer.ad)
+        // What was true of the peer when it was asked may have changed.
+        const peer = this.#admitted(id)
+        if (this.#wanted && peer !== undefined) this.#hold(id, channel, peer.role, peer.ad)
         else channel.abort('E_UNREACHABLE', 'no work is left')
       })
       .catch((error) => {
-        this.#opening.delete(peer.id)
         this.#components.onError(error)
-        this.#retryLater(peer.id)
+        this.#retryLater(id)
       })
   }
 
   #hold(peer: PeerId, channel: Channel, role: Role | 'self', ad: Ad): void {
-    const { onEvent, onReceipt, onError, signedManifest } = this.#components
+    const { onEvent, onError, signedManifest } = this.#components
     const session = new WorkerSession(
       {
         channel,
         signedManifest,
-        onEvent: (event) => {
-          this.#retries.delete(peer)
-          onEvent(event)
+        onEvent: (event, receipt) => {
+          if (event.type === 'results') this.#retries.delete(peer)
+          onEvent(event, receipt)
         },
-        onReceipt: (job, receipt) => onReceipt(peer, job, receipt),
         onError,
       },
       { peer },
@@ -127,20 +143,27 @@ export class Dispatch {
     this.#sessions.set(peer, session)
     onEvent({ type: 'peer.up', peer, trust: trustOf(role), ad, role })
     session.serve().then((error) => {
-      this.#sessions.delete(peer)
-      onEvent({ type: 'peer.down', peer, code: error.code })
+      if (this.#sessions.get(peer) !== session) return
+      this.#lose(peer, error.code)
       this.#retryLater(peer)
     }, onError)
   }
 
+  /** A peer that breaks sessions without ever giving a result is asked less and less often. */
   #retryLater(peer: PeerId): void {
-    if (!this.#wanted || this.#stopping.signal.aborted) return
+    if (!this.#wanted) return
     const retry = this.#retries.get(peer) ?? { failures: 0, timer: null }
+    this.#retries.set(peer, retry)
     if (retry.timer !== null) clearTimeout(retry.timer)
     const longest = Math.min(LIMITS.SESSION_RETRY_MAX_MS, LIMITS.SESSION_RETRY_MIN_MS * 2 ** retry.failures)
     retry.failures += 1
-    retry.timer = setTimeout(() => this.#retry(peer), longest * (0.5 + 0.5 * this.#components.random()))
-    this.#retries.set(peer, retry)
+    retry.timer = setTimeout(
+      () => {
+        retry.timer = null
+        this.#retry(peer)
+      },
+      longest * (0.5 + 0.5 * this.#components.random()),
+    )
   }
 
   #retry(peer: PeerId): void {
@@ -148,9 +171,13 @@ export class Dispatch {
       this.#openOwn()
       return
     }
-    const admitted = this.#components.mesh.peers().find(({ id }) => id === peer)
+    const admitted = this.#admitted(peer)
     if (admitted === undefined) this.#retries.delete(peer)
     else this.#open(admitted)
+  }
+
+  #admitted(peer: PeerId): AdmittedPeer | undefined {
+    return this.#components.mesh.peers().find(({ id }) => id === peer)
   }
 }
 

@@ -13,6 +13,7 @@ import { UnplaceableError } from '../../protocol/unplaceable.ts'
 import type { BlobStore } from '../store/blobs.ts'
 import { explainMatch } from './matching/explain.ts'
 import type { Candidate } from './matching/expression.ts'
+import { compilePolicy } from './matching/policy.ts'
 
 export type JobDescription = z.output<typeof jobRequestSchema>
 
@@ -39,6 +40,7 @@ export class Intake {
     if (!blobs.has(description.task.digest)) {
       throw new TalkootError('E_JOB_INVALID', 'the task is not stored here: send its bytes first')
     }
+    compilePolicy(description.policy)
     const sweep = this.compile(description.sweep)
     if (sweep.size === 0) throw new TalkootError('E_SWEEP_INVALID', 'the sweep has no points')
     const manifest: Manifest = {

@@ -5,6 +5,7 @@ import type { JobInfo, JobSummary, ResultRow, ResultsQuery } from '../../protoco
 import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { decodeManifest, type JobId } from '../../protocol/manifest.ts'
+import type { SignedReceipt } from '../../protocol/receipt.ts'
 import type { Signer } from '../../protocol/signatures.ts'
 import type { Mesh } from '../mesh/mesh.ts'
 import type { Runtime } from '../runtimes/runtime.ts'
@@ -18,6 +19,7 @@ import { Comparer } from './comparer.ts'
 import { DecisionLog } from './decision-log.ts'
 import { Dispatch } from './dispatch.ts'
 import { checkPlaceable, Intake, type JobDescription } from './intake.ts'
+import { JobViews } from './job-views.ts'
 import { LiveJob } from './live-job.ts'
 import type { Candidate } from './matching/expression.ts'
 import { ResultReader } from './result-reader.ts'
@@ -43,6 +45,9 @@ type Components = {
   onError(error: unknown): void
 }
 
+/** The longest a timer can wait; past it Node would fire at once. */
+const TIMER_MAX_MS = 2 ** 31 - 1
+
 export class JobService {
   readonly #components: Components
   readonly #intake: Intake
@@ -50,19 +55,36 @@ export class JobService {
   readonly #log: DecisionLog
   readonly #comparer: Comparer
   readonly #reader: ResultReader
+  readonly #views: JobViews
+  /** Of what the ledger keeps, by job; and of what the scheduler is at, all jobs together. */
   readonly #changes = new Changes<JobId>()
+  readonly #moves = new Changes<'any'>()
   readonly #live = new Map<JobId, LiveJob>()
   readonly #idsByNumber = new Map<number, JobId>()
+  /** Events that came while another was worked through. */
+  readonly #events: { event: SchedulerEvent; receipt: SignedReceipt | undefined }[] = []
+  #stepping = false
   #wake: NodeJS.Timeout | null = null
   #halted: TalkootError | null = null
   #running = false
 
   constructor(components: Components) {
     this.#components = components
-    const { signer, blobs, mesh, worker, ledger, jobs, evidence, runtime, ownAd, random, onError } = components
+    const { signer, blobs, mesh, worker, ledger, jobs, evidence, scheduler } = components
+    const { runtime, ownAd, now, wallClock, random, onError } = components
     this.#intake = new Intake({ signer, blobs }, { mesh: mesh.meshId })
-    this.#reader = new ResultReader({ jobs, changes: this.#changes, compile: (sweep) => this.#intake.compile(sweep) })
-    this.#comparer = new Comparer({ runtime, blobs, onEvent: (event) => this.#step(event), onError })
+    this.#views = new JobViews({
+      jobs,
+      progress: (job) => (this.#live.has(job) ? scheduler.progress(job) : null),
+      peerNames: () => new Map(this.#knownPeers().map(({ id, ad }) => [id, ad.name])),
+      wallClock,
+    })
+    this.#reader = new ResultReader({
+      jobs,
+      changes: this.#changes,
+      sweepOf: (id) => this.#live.get(id)?.sweep ?? this.#intake.compile(this.#views.manifestOf(id).sweep),
+    })
+    this.#comparer = new Comparer({ runtime, blobs, now, onEvent: (event) => this.#step(event), onError })
     this.#log = new DecisionLog({
       ledger,
       jobs,
@@ -77,11 +99,7 @@ export class JobService {
       random,
       onError,
       signedManifest: (job) => this.#signedManifest(job),
-      onEvent: (event) => this.#step(event),
-      onReceipt: (peer, job, signed) => {
-        const live = this.#live.get(job)
-        if (live !== undefined) this.#log.add({ kind: 'receipt', job: live.stored.n, peer, signed })
-      },
+      onEvent: (event, receipt) => this.#step(event, receipt),
     })
   }
 
@@ -90,7 +108,7 @@ export class JobService {
     if (this.#running) return
     this.#running = true
     this.#dispatch.start()
-    for (const stored of this.#components.jobs.list()) if (stored.state === 'running') this.#resume(stored)
+    for (const stored of this.#components.jobs.running()) this.#resume(stored)
   }
 
   async stop(): Promise<void> {
@@ -113,31 +131,28 @@ export class JobService {
    */
   async submit(description: JobDescription, options: { queue: boolean }): Promise<JobInfo> {
     const { jobs, wallClock } = this.#components
+    const { id, manifest, bytes, signature, sweep } = await this.#intake.sign(description)
     if (this.#live.size >= LIMITS.JOBS_ACTIVE_MAX) {
       throw new TalkootError('E_JOB_INVALID', `${LIMITS.JOBS_ACTIVE_MAX} jobs are running already`)
     }
-    const { id, manifest, bytes, signature, sweep } = await this.#intake.sign(description)
     if (!options.queue) checkPlaceable(manifest, this.#knownPeers())
     const stored = jobs.add({ id, units: sweep.size, manifest: bytes, signature, createdMs: wallClock() })
-    this.#begin(new LiveJob(stored, manifest, sweep))
+    if (this.#running) this.#begin(new LiveJob(stored, manifest, sweep))
     return this.info(id)
   }
 
   /** Newest first. */
   list(): JobSummary[] {
-    return this.#components.jobs.list().map((stored) => {
-      const { sweep: _, ...summary } = this.#infoOf(stored)
-      return summary
-    })
+    return this.#views.list()
   }
 
   /** By id or unique prefix. @throws E_NOT_FOUND */
   info(idOrPrefix: string): JobInfo {
-    return this.#infoOf(this.#find(idOrPrefix))
+    return this.#views.info(idOrPrefix)
   }
 
   async cancel(idOrPrefix: string): Promise<JobInfo> {
-    const { id, n, state } = this.#find(idOrPrefix)
+    const { id, n, state } = this.#views.find(idOrPrefix)
     if (state === 'running') {
       this.#step({ type: 'job.cancelled', job: id })
       this.#end(id, n, 'cancelled')
@@ -147,62 +162,94 @@ export class JobService {
 
   /** The job now and after each change, at most some times a second, until it has ended. */
   async *watch(idOrPrefix: string, signal: AbortSignal): AsyncIterable<JobInfo> {
-    const { id } = this.#find(idOrPrefix)
+    const { id } = this.#views.find(idOrPrefix)
+    using watch = this.#moves.watch('any')
     while (!signal.aborted) {
-      // Asked for before the look, or a change between the two would be missed.
-      const change = this.#changes.next(id, signal)
       const info = this.info(id)
       yield info
       if (info.state !== 'running') return
-      await Promise.all([change, pause(LIMITS.PROGRESS_INTERVAL_MS, signal)])
+      await watch.next(signal)
+      await pause(LIMITS.PROGRESS_INTERVAL_MS, signal)
     }
   }
 
   results(idOrPrefix: string, query: ResultsQuery, signal: AbortSignal): AsyncIterable<ResultRow> {
-    return this.#reader.read(this.#find(idOrPrefix), query, signal)
+    return this.#reader.read(this.#views.find(idOrPrefix), query, signal)
   }
 
   counts(): Record<JobState, number> {
-    const counts = { running: 0, done: 0, cancelled: 0 }
-    for (const { state } of this.#components.jobs.list()) counts[state] += 1
-    return counts
+    return this.#components.jobs.counts()
   }
 
+  /** A job whose rows are gone from the disk keeps nobody else from going on; it can still be cancelled. */
   #resume(stored: StoredJob): void {
-    const { manifest } = decodeManifest(stored.manifest)
-    const job = new LiveJob(stored, manifest, this.#intake.compile(manifest.sweep))
-    this.#components.jobs.eachSettled(stored.n, (unit, seq) => job.settle(unit, seq))
-    this.#begin(job)
+    try {
+      const { manifest } = decodeManifest(stored.manifest)
+      const job = new LiveJob(stored, manifest, this.#intake.compile(manifest.sweep))
+      this.#components.jobs.eachSettled(stored.n, (unit, seq) => job.settle(unit, seq))
+      this.#begin(job)
+    } catch (error) {
+      this.#components.onError(error)
+    }
   }
 
   #begin(job: LiveJob): void {
     this.#live.set(job.id, job)
     this.#idsByNumber.set(job.stored.n, job.id)
     this.#step({ type: 'job.added', job: job.spec(this.#components.wallClock() - job.stored.createdMs) })
-    this.#dispatch.want(this.#live.size > 0)
+    this.#updateWanted()
   }
 
-  #step(event: SchedulerEvent): void {
-    const { scheduler, now, onError } = this.#components
+  /** One event at a time: what an effect sets off waits until the others of its step are done. */
+  #step(event: SchedulerEvent, receipt?: SignedReceipt): void {
     if (!this.#running) return
-    if (event.type === 'results') this.#countExecutions(event.job, event.attempts.length)
+    this.#events.push({ event, receipt })
+    if (this.#stepping) return
+    this.#stepping = true
+    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+      this.#take(next.event, next.receipt)
+    }
+    this.#stepping = false
+    this.#wakeLater()
+  }
+
+  #take(event: SchedulerEvent, receipt: SignedReceipt | undefined): void {
+    const { scheduler, now, onError } = this.#components
+    const before = event.type === 'results' ? scheduler.executions(event.job) : 0
+    let effects: SchedulerEffect[] = []
     try {
-      for (const effect of scheduler.step(event, now())) this.#apply(effect)
+      effects = scheduler.step(event, now())
     } catch (error) {
       onError(error)
     }
-    this.#wakeAt(scheduler.nextWake())
+    if (event.type === 'results') this.#keepEnds(event, scheduler.executions(event.job) - before, receipt)
+    for (const effect of effects) {
+      try {
+        this.#apply(effect)
+      } catch (error) {
+        onError(error)
+      }
+    }
+    const quiet = event.type === 'peer.alive' || event.type === 'tick'
+    if (effects.length > 0 || !quiet) this.#moves.notify('any')
   }
 
-  #countExecutions(job: JobId, count: number): void {
-    const live = this.#live.get(job)
-    if (live !== undefined) this.#log.add({ kind: 'executions', job: live.stored.n, count })
+  /** Ends of attempts nobody gave out count for nothing, and their receipts are not kept: a peer could send any number. */
+  #keepEnds({ job: id, peer }: { job: JobId; peer: string }, count: number, signed: SignedReceipt | undefined): void {
+    const job = this.#live.get(id)?.stored.n
+    if (job === undefined || count === 0) return
+    this.#log.add({ kind: 'executions', job, count })
+    if (signed !== undefined) this.#log.add({ kind: 'receipt', job, peer, signed })
   }
 
-  #wakeAt(at: number | null): void {
+  /** Without a ledger time stands still: what it would decide could not be kept. */
+  #wakeLater(): void {
     if (this.#wake !== null) clearTimeout(this.#wake)
-    this.#wake =
-      at === null ? null : setTimeout(() => this.#step({ type: 'tick' }), Math.max(1, at - this.#components.now()))
+    this.#wake = null
+    const at = this.#components.scheduler.nextWake()
+    if (at === null || this.#halted !== null || !this.#running) return
+    const delay = Math.min(Math.max(1, at - this.#components.now()), TIMER_MAX_MS)
+    this.#wake = setTimeout(() => this.#step({ type: 'tick' }), delay)
   }
 
   #apply(effect: SchedulerEffect): void {
@@ -257,25 +304,35 @@ export class JobService {
   }
 
   #end(id: JobId, n: number, state: Exclude<JobState, 'running'>): void {
+    this.#idsByNumber.set(n, id)
+    this.#live.delete(id)
     this.#log.add({ kind: 'end', job: n, state, atMs: this.#components.wallClock() })
     this.#log.commit()
-    this.#live.delete(id)
     this.#comparer.forget(id)
-    this.#dispatch.want(this.#live.size > 0)
-    this.#changes.notify(id)
+    this.#dispatch.forget(id)
+    this.#updateWanted()
   }
 
   #committed(touched: ReadonlySet<number>): void {
     for (const n of touched) {
       const id = this.#idsByNumber.get(n)
-      if (id !== undefined) this.#changes.notify(id)
+      if (id === undefined) continue
+      this.#changes.notify(id)
+      if (!this.#live.has(id)) this.#idsByNumber.delete(n)
     }
+    this.#moves.notify('any')
   }
 
   #halt(error: TalkootError | null): void {
     this.#halted = error
     if (error !== null) this.#components.onError(error)
-    this.#dispatch.want(error === null && this.#live.size > 0)
+    this.#updateWanted()
+    if (error === null) this.#step({ type: 'tick' })
+  }
+
+  /** Work is asked for while there is some and its results can be kept. */
+  #updateWanted(): void {
+    this.#dispatch.want(this.#halted === null && this.#live.size > 0)
   }
 
   #signedManifest(id: JobId): { manifest: Uint8Array; signature: Uint8Array } | null {
@@ -290,42 +347,6 @@ export class JobService {
       .peers()
       .map(({ id, role, ad }): Candidate => ({ id, role, trust: role === 'stranger' ? role : 'member', ad }))
     return [{ id: mesh.peerId, role: 'self', trust: 'self', ad: ownAd() }, ...others]
-  }
-
-  #find(idOrPrefix: string): StoredJob {
-    const found = this.#components.jobs.list().filter(({ id }) => id.startsWith(idOrPrefix))
-    const [job] = found
-    if (job === undefined || idOrPrefix === '') throw new TalkootError('E_NOT_FOUND', `no job ${idOrPrefix}`)
-    if (found.length > 1)
-      throw new TalkootError('E_NOT_FOUND', `${found.length} jobs begin with ${idOrPrefix}: give more of the id`)
-    return job
-  }
-
-  #infoOf(stored: StoredJob): JobInfo {
-    const { manifest } = decodeManifest(stored.manifest)
-    const live = this.#live.get(stored.id)
-    const progress = live === undefined ? null : this.#components.scheduler.progress(stored.id)
-    const { name, task, sweep, policy } = manifest
-    return {
-      schema: 'talkoot.job/1',
-      id: stored.id,
-      name,
-      state: stored.state,
-      createdAgoMs: Math.max(0, this.#components.wallClock() - stored.createdMs),
-      units: stored.units,
-      ...stored.totals,
-      running: progress?.running ?? 0,
-      waiting: progress?.waiting ?? [],
-      peers: this.#peersOf(stored.n),
-      task,
-      sweep,
-      policy,
-    }
-  }
-
-  #peersOf(job: number): JobInfo['peers'] {
-    const names = new Map(this.#knownPeers().map(({ id, ad }) => [id, ad.name]))
-    return this.#components.jobs.creditOf(job).map((credit) => ({ ...credit, name: names.get(credit.peer) ?? '' }))
   }
 }
 

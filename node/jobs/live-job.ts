@@ -39,7 +39,7 @@ export class LiveJob {
     return units.map((unit) => [unit, canonicalJson(this.sweep.point(unit))])
   }
 
-  /** What the scheduler needs to know of a job submitted so long ago, on this machine's own clock. */
+  /** What the scheduler needs to know of a job submitted so long ago; a clock that was set back makes it new, not younger. */
   spec(ageMs: number): JobSpec {
     return {
       id: this.id,
@@ -48,7 +48,7 @@ export class LiveJob {
       isSettled: (unit) => ((this.#settled[unit >> 3] ?? 0) & (1 << (unit & 7))) !== 0,
       settledCount: this.#settledCount,
       failedCount: this.stored.totals.failed,
-      ageMs,
+      ageMs: Math.max(0, ageMs),
     }
   }
 }

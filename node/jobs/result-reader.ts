@@ -1,19 +1,16 @@
 /** Reads a job's results from the ledger, page by page, and follows those still to come. Never holds them all. */
 
+import { setImmediate } from 'node:timers/promises'
 import type { ResultRow, ResultsQuery } from '../../protocol/api.ts'
-import { decodeManifest, type JobId, type Manifest } from '../../protocol/manifest.ts'
+import type { JobId } from '../../protocol/manifest.ts'
 import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
 import { blameSchema } from '../../protocol/work.ts'
-import type { JobStore, StoredJob, StoredResult } from '../store/job-store.ts'
+import type { JobRow, JobStore, StoredResult } from '../store/job-store.ts'
 import type { Changes } from './changes.ts'
 
 const PAGE_ROWS = 500
 
-type Components = {
-  jobs: JobStore
-  changes: Changes<JobId>
-  compile(sweep: Manifest['sweep']): CompiledSweep
-}
+type Components = { jobs: JobStore; changes: Changes<JobId>; sweepOf(job: JobId): CompiledSweep }
 
 export class ResultReader {
   readonly #components: Components
@@ -23,24 +20,27 @@ export class ResultReader {
   }
 
   /** In input order a row waits for all before it, until the job has ended. */
-  async *read(job: StoredJob, query: ResultsQuery, signal: AbortSignal): AsyncIterable<ResultRow> {
-    const { jobs, changes, compile } = this.#components
-    const sweep = compile(decodeManifest(job.manifest).manifest.sweep)
+  async *read({ id, n }: JobRow, query: ResultsQuery, signal: AbortSignal): AsyncIterable<ResultRow> {
+    const { jobs, changes, sweepOf } = this.#components
+    const sweep = sweepOf(id)
     const byInput = query.order === 'input'
+    using watch = changes.watch(id)
     let cursor = query.after ?? (byInput ? -1 : 0)
     while (!signal.aborted) {
-      // Both asked for before the look, or what comes between would be missed.
-      const change = changes.next(job.id, signal)
-      const ended = jobs.get(job.id)?.state !== 'running'
-      const page = jobs.results(job.n, byInput ? 'unit' : 'seq', cursor, PAGE_ROWS)
-      const rows = byInput && query.follow && !ended ? contiguous(page, cursor) : page
+      const ended = jobs.row(id)?.state !== 'running'
+      const inTurn = byInput && query.follow && !ended
+      // Those that succeeded are needed to see the gaps.
+      const only = query.failed && !inTurn ? 'failed' : 'all'
+      const page = jobs.results(n, byInput ? 'unit' : 'seq', cursor, PAGE_ROWS, only)
+      const rows = inTurn ? contiguous(page, cursor) : page
       for (const row of rows) {
         cursor = byInput ? row.unit : row.seq
         if (!query.failed || !row.ok) yield toRow(row, sweep)
       }
-      if (rows.length === PAGE_ROWS) continue
-      if (!query.follow || ended) return
-      await change
+      // However long the ledger, others have their turn between two pages.
+      if (rows.length === PAGE_ROWS) await setImmediate()
+      else if (!query.follow || ended) return
+      else await watch.next(signal)
     }
   }
 }

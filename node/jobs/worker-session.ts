@@ -1,6 +1,6 @@
 /** The submitter's side of one session with a worker: gives it units, takes its results, checks its receipts. */
 
-import { isErrorCode, TalkootError } from '../../protocol/errors.ts'
+import { type ErrorCode, isErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { decodeFrame, encodeFrame } from '../../protocol/frames.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { JobId } from '../../protocol/manifest.ts'
@@ -14,16 +14,25 @@ type Components = {
   channel: Channel
   /** What introduces a job to a worker. */
   signedManifest(job: JobId): { manifest: Uint8Array; signature: Uint8Array } | null
-  onEvent(event: SchedulerEvent): void
-  onReceipt(job: JobId, receipt: SignedReceipt): void
+  /** `receipt` comes with results. */
+  onEvent(event: SchedulerEvent, receipt?: SignedReceipt): void
   onError(error: unknown): void
 }
+
+/**
+ * Ends a worker may tell of beyond the units it was given here: what it ran for an earlier session. Its outbox holds so
+ * many, and it may have run on a little.
+ */
+const EARLIER_ENDS_MAX = 2 * LIMITS.WORKER_QUEUE_UNITS_MAX
 
 export class WorkerSession {
   readonly peer: string
   readonly #components: Components
   readonly #introduced = new Set<JobId>()
   #sending: Promise<void> = Promise.resolve()
+  #unsentBytes = 0
+  /** Ends that may still come. */
+  #endsLeft = EARLIER_ENDS_MAX
 
   constructor(components: Components, init: { peer: string }) {
     this.#components = components
@@ -51,12 +60,18 @@ export class WorkerSession {
       this.#introduced.add(job)
       this.#tell({ t: 'job', job, ...signed })
     }
+    this.#endsLeft += units.length
     for (const frame of framesOf(units)) this.#tell({ t: 'run', job, units: frame })
   }
 
   revoke(job: JobId, units: number[] | null): void {
     if (units === null) this.#introduced.delete(job)
     this.#tell({ t: 'revoke', job, units })
+  }
+
+  /** The job has ended: the worker need not keep it. */
+  forget(job: JobId): void {
+    if (this.#introduced.has(job)) this.revoke(job, null)
   }
 
   end(error: TalkootError): void {
@@ -78,27 +93,35 @@ export class WorkerSession {
         await this.#takeResults(message)
         break
       case 'handback':
+        // It knows nothing of the job, or no more: it is told again with the next units.
+        if (message.code === ('E_NOT_FOUND' satisfies ErrorCode)) this.#introduced.delete(message.job)
         onEvent({ ...message, type: 'handback', peer: this.peer })
         break
     }
   }
 
   async #takeResults({ job, attempts, receipt, signature }: Extract<ToSubmitter, { t: 'results' }>): Promise<void> {
+    this.#endsLeft -= attempts.length
+    if (this.#endsLeft < 0) throw new TalkootError('E_FLOOD', 'the worker tells of more ends than it was given units')
     const signed = { receipt, signature }
     const ends = await checkReceipt(this.peer, job, attempts, signed)
-    this.#components.onReceipt(job, signed)
-    this.#components.onEvent({
-      type: 'results',
-      peer: this.peer,
-      job,
-      attempts: attempts.map((attempt, i) => toEnd(attempt, ends[i] ?? '')),
-    })
+    const told = attempts.map((attempt, i) => toEnd(attempt, ends[i] ?? ''))
+    this.#components.onEvent({ type: 'results', peer: this.peer, job, attempts: told }, signed)
   }
 
   #tell(message: ToWorker): void {
+    const frame = encodeFrame(message)
+    this.#unsentBytes += frame.length
+    if (this.#unsentBytes > LIMITS.SESSION_UNSENT_MAX_BYTES) {
+      this.end(new TalkootError('E_BUSY', 'the worker does not take what it is given'))
+      return
+    }
     this.#sending = this.#sending
-      .then(() => this.#components.channel.send(encodeFrame(message)))
+      .then(() => this.#components.channel.send(frame))
       .catch(this.#components.onError)
+      .finally(() => {
+        this.#unsentBytes -= frame.length
+      })
   }
 }
 

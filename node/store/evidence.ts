@@ -22,7 +22,7 @@ export class EvidenceStore {
   }
 
   standing(peer: string): Standing {
-    const row = this.#ledger.db.prepare('SELECT * FROM evidence WHERE peer = ?').get(this.#peers.numberOf(peer))
+    const row = this.#ledger.db.prepare('SELECT * FROM evidence WHERE peer = ?').get(this.#peers.find(peer))
     const of = (kind: EvidenceKind) => Number(row?.[kind] ?? 0)
     return { agreed: of('agreed'), outvoted: of('outvoted'), lapsed: of('lapsed'), faulty: of('faulty') }
   }

@@ -7,18 +7,19 @@ import type { PeerNumbers } from './peer-numbers.ts'
 
 export type JobState = 'running' | 'done' | 'cancelled'
 
-export type StoredJob = {
+/** A job without its manifest, which may be long. */
+export type JobRow = {
   n: number
   id: JobId
   units: number
-  manifest: Uint8Array
-  signature: Uint8Array
   state: JobState
   /** This machine's own clock; shown as an age, never compared with another machine's. */
   createdMs: number
   endedMs: number | null
   totals: JobTotals
 }
+
+export type StoredJob = JobRow & { manifest: Uint8Array; signature: Uint8Array }
 
 /** Executions are attempts that came to an end; disagreements are units on which peers did not agree. */
 export type JobTotals = { accepted: number; failed: number; executions: number; disagreements: number }
@@ -40,6 +41,8 @@ export type StoredResult = {
   disagreed: boolean
 }
 
+const ROW_COLUMNS = 'n, id, units, state, created_ms, ended_ms, accepted, failed, executions, disagreements'
+
 export class JobStore {
   readonly #ledger: Ledger
   readonly #peers: PeerNumbers
@@ -58,10 +61,13 @@ export class JobStore {
     )
   }
 
+  /** On disk when it returns. @throws E_DISK_FULL */
   add(job: Pick<StoredJob, 'id' | 'units' | 'manifest' | 'signature' | 'createdMs'>): StoredJob {
-    this.#ledger.db
-      .prepare('INSERT INTO jobs (id, units, manifest, signature, state, created_ms) VALUES (?, ?, ?, ?, ?, ?)')
-      .run(job.id, job.units, job.manifest, job.signature, 'running', job.createdMs)
+    this.#ledger.transaction(() =>
+      this.#ledger.db
+        .prepare('INSERT INTO jobs (id, units, manifest, signature, state, created_ms) VALUES (?, ?, ?, ?, ?, ?)')
+        .run(job.id, job.units, job.manifest, job.signature, 'running', job.createdMs),
+    )
     const stored = this.get(job.id)
     if (stored === null) throw new Error('a job just written is not there')
     return stored
@@ -72,19 +78,48 @@ export class JobStore {
     return row === undefined ? null : toJob(row)
   }
 
+  row(id: JobId): JobRow | null {
+    const row = this.#ledger.db.prepare(`SELECT ${ROW_COLUMNS} FROM jobs WHERE id = ?`).get(id)
+    return row === undefined ? null : toRow(row)
+  }
+
+  /** The jobs whose id begins so, two at most: enough to know that it is not one. */
+  find(prefix: string): JobRow[] {
+    return this.#ledger.db
+      .prepare(`SELECT ${ROW_COLUMNS} FROM jobs WHERE id >= ?1 AND id < ?1 || '~' LIMIT 2`)
+      .all(prefix)
+      .map(toRow)
+  }
+
   /** Newest first. */
-  list(): StoredJob[] {
-    return this.#ledger.db.prepare('SELECT * FROM jobs ORDER BY n DESC').all().map(toJob)
+  list(): JobRow[] {
+    return this.#ledger.db.prepare(`SELECT ${ROW_COLUMNS} FROM jobs ORDER BY n DESC`).all().map(toRow)
   }
 
+  /** Oldest first. */
+  running(): StoredJob[] {
+    return this.#ledger.db.prepare(`SELECT * FROM jobs WHERE state = 'running' ORDER BY n`).all().map(toJob)
+  }
+
+  counts(): Record<JobState, number> {
+    const counts = { running: 0, done: 0, cancelled: 0 }
+    for (const row of this.#ledger.db.prepare('SELECT state, COUNT(*) AS jobs FROM jobs GROUP BY state').iterate()) {
+      counts[String(row.state) as JobState] = Number(row.jobs)
+    }
+    return counts
+  }
+
+  /** The first end of a job stands. */
   end(n: number, state: Exclude<JobState, 'running'>, endedMs: number): void {
-    this.#ledger.db.prepare('UPDATE jobs SET state = ?, ended_ms = ? WHERE n = ?').run(state, endedMs, n)
+    this.#ledger.db
+      .prepare(`UPDATE jobs SET state = ?, ended_ms = ? WHERE n = ? AND state = 'running'`)
+      .run(state, endedMs, n)
   }
 
-  /** Keeps a decision. A unit already decided keeps its first. Call within a transaction. */
-  keepResult(job: number, result: StoredResult): void {
+  /** Keeps a decision; false if the unit was decided already: the first stands. Call within a transaction. */
+  keepResult(job: number, result: StoredResult): boolean {
     const voices = JSON.stringify(result.voices.map((voice) => this.#packVoice(voice)))
-    this.#insertResult.run(
+    const { changes } = this.#insertResult.run(
       job,
       result.unit,
       result.seq,
@@ -96,6 +131,7 @@ export class JobStore {
       result.attempts,
       result.disagreed ? 1 : 0,
     )
+    return changes > 0
   }
 
   /** Keeps a worker's signed receipt. Call within a transaction. */
@@ -133,9 +169,16 @@ export class JobStore {
   }
 
   /** At most `limit` results after a cursor: of completion (`seq`) or of input (`unit`; begin with -1). */
-  results(job: number, order: 'seq' | 'unit', after: number, limit: number): StoredResult[] {
+  results(
+    job: number,
+    order: 'seq' | 'unit',
+    after: number,
+    limit: number,
+    only: 'all' | 'failed' = 'all',
+  ): StoredResult[] {
+    const failed = only === 'failed' ? 'AND ok = 0' : ''
     return this.#ledger.db
-      .prepare(`SELECT * FROM results WHERE job = ? AND ${order} > ? ORDER BY ${order} LIMIT ?`)
+      .prepare(`SELECT * FROM results WHERE job = ? AND ${order} > ? ${failed} ORDER BY ${order} LIMIT ?`)
       .all(job, after, limit)
       .map((row) => this.#toResult(row))
   }
@@ -161,12 +204,14 @@ export class JobStore {
 }
 
 function toJob(row: Record<string, unknown>): StoredJob {
+  return { ...toRow(row), manifest: row.manifest as Uint8Array, signature: row.signature as Uint8Array }
+}
+
+function toRow(row: Record<string, unknown>): JobRow {
   return {
     n: Number(row.n),
     id: String(row.id),
     units: Number(row.units),
-    manifest: row.manifest as Uint8Array,
-    signature: row.signature as Uint8Array,
     state: String(row.state) as JobState,
     createdMs: Number(row.created_ms),
     endedMs: row.ended_ms === null ? null : Number(row.ended_ms),

@@ -25,6 +25,8 @@ CREATE TABLE results (
   PRIMARY KEY (job, unit)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX results_by_seq ON results (job, seq);
+CREATE INDEX failed_by_seq ON results (job, seq) WHERE ok = 0;
+CREATE INDEX failed_by_unit ON results (job, unit) WHERE ok = 0;
 CREATE TABLE job_peers (
   job INTEGER NOT NULL, peer INTEGER NOT NULL, accepted INTEGER NOT NULL, PRIMARY KEY (job, peer)
 ) STRICT, WITHOUT ROWID;
@@ -46,6 +48,8 @@ export interface Ledger {
   readonly db: DatabaseSync
   /** Runs `work` in one transaction: all of it is kept, or none. Not to be nested. */
   transaction<T>(work: () => T): T
+  /** Calls back after each transaction of which nothing was kept: what memory took from it must go. */
+  onRollback(listener: () => void): void
   close(): void
 }
 
@@ -72,6 +76,7 @@ export function openLedger(file: string): Ledger {
 class SqliteLedger implements Ledger {
   readonly db: DatabaseSync
   readonly #file: string
+  readonly #rollbackListeners: (() => void)[] = []
   #open = true
 
   constructor(db: DatabaseSync, file: string) {
@@ -87,8 +92,13 @@ class SqliteLedger implements Ledger {
       return result
     } catch (thrown) {
       if (this.db.isTransaction) this.db.exec('ROLLBACK')
+      for (const listener of this.#rollbackListeners) listener()
       throw ledgerError(thrown, this.#file)
     }
+  }
+
+  onRollback(listener: () => void): void {
+    this.#rollbackListeners.push(listener)
   }
 
   close(): void {

@@ -9,11 +9,13 @@ import { toWorkerSchema } from '../../protocol/work.ts'
 import type { Channel } from '../mesh/mesh.ts'
 import type { UnitInput } from '../runtimes/runtime.ts'
 import type { Outbox } from './outbox.ts'
+import type { HeldTask } from './task-shelf.ts'
+import { bytesOf, UnitQueue } from './unit-queue.ts'
 
 /** A job whose manifest was checked and whose task is here. */
-export type AdmittedJob = { id: JobId; source: string; policy: Policy }
+export type AdmittedJob = { id: JobId; task: HeldTask; policy: Policy }
 
-type JobEntry = { admitted: AdmittedJob | null; queue: UnitInput[]; running: Set<number>; abort: AbortController }
+type JobEntry = { admitted: AdmittedJob | null; queue: UnitQueue; running: Set<number>; abort: AbortController }
 
 type Components = {
   outbox: Outbox
@@ -25,22 +27,32 @@ type Components = {
 }
 
 export class Desk {
-  readonly submitter: string
   readonly #components: Components
   readonly #jobs = new Map<JobId, JobEntry>()
   #channel: Channel | null = null
+  /** Answers to jobs on their way: what a submitter does not read must not pile up. */
+  #answering = 0
+  #beating = false
 
-  constructor(components: Components, init: { submitter: string }) {
+  constructor(components: Components) {
     this.#components = components
-    this.submitter = init.submitter
   }
 
-  /** Serves one connection until it ends; a newer one takes over from an older. */
+  /** Serves one connection until it ends; a newer one takes over from an older, as from one that broke. */
   async serve(channel: Channel): Promise<void> {
+    const older = this.#channel
+    if (older !== null) {
+      this.#disconnected()
+      older.abort('E_UNREACHABLE', 'a newer session has taken over')
+    }
     this.#channel = channel
     this.#components.outbox.connect(channel)
     try {
-      for await (const frame of channel) this.#take(decodeFrame(toWorkerSchema, frame))
+      for await (const frame of channel) {
+        if (this.#channel !== channel) break
+        // Answers are waited for: a submitter that asks and never reads is read no further.
+        await this.#take(decodeFrame(toWorkerSchema, frame))
+      }
     } catch (thrown) {
       const error = TalkootError.from(thrown, 'E_FRAME')
       channel.abort(error.code, error.message)
@@ -51,6 +63,11 @@ export class Desk {
 
   get connected(): boolean {
     return this.#channel !== null
+  }
+
+  /** Nothing runs here and no result waits: nothing is lost if the desk is forgotten. */
+  get idle(): boolean {
+    return this.#jobs.size === 0 && this.#components.outbox.empty
   }
 
   queued(): number {
@@ -78,53 +95,73 @@ export class Desk {
   take(job: JobId, count: number): { units: UnitInput[]; signal: AbortSignal } | null {
     const entry = this.#jobs.get(job)
     if (entry === undefined || entry.queue.length === 0) return null
-    const units = entry.queue.splice(0, count)
+    const units = entry.queue.take(count)
     for (const { unit } of units) entry.running.add(unit)
     return { units, signal: entry.abort.signal }
   }
 
   /** Hands in the ends of attempts that `take` gave out. */
   finish(job: JobId, attempts: readonly Attempt[]): void {
-    const entry = this.#jobs.get(job)
-    for (const attempt of attempts) entry?.running.delete(attempt.unit)
-    if (entry !== undefined) this.#components.outbox.add(job, attempts)
+    if (!this.#jobs.has(job)) return
+    this.#components.outbox.add(job, attempts)
+    this.drop(
+      job,
+      attempts.map(({ unit }) => unit),
+    )
   }
 
-  /** Units that were stopped because nobody wants them any more. */
+  /** Units that run no more. */
   drop(job: JobId, units: readonly number[]): void {
     const entry = this.#jobs.get(job)
-    for (const unit of units) entry?.running.delete(unit)
+    if (entry === undefined) return
+    for (const unit of units) entry.running.delete(unit)
+    if (!this.connected && entry.running.size === 0) this.#forget(job)
   }
 
   /** Gives units back unrun, with the reason. */
-  handBack(job: JobId, units: readonly number[], code: string): void {
+  async handBack(job: JobId, units: readonly number[], code: string): Promise<void> {
     this.drop(job, units)
-    if (units.length > 0) this.#tell({ t: 'handback', job, units: [...units], code })
+    for (let from = 0; from < units.length; from += LIMITS.WORKER_QUEUE_UNITS_MAX) {
+      await this.#tell({ t: 'handback', job, units: units.slice(from, from + LIMITS.WORKER_QUEUE_UNITS_MAX), code })
+    }
   }
 
   /** The sign of life. */
-  beat(slots: number): void {
-    this.#tell({ t: 'beat', slots, queued: this.queued(), running: this.running() })
+  async beat(slots: number): Promise<void> {
+    if (this.#beating) return
+    this.#beating = true
+    await this.#tell({ t: 'beat', slots, queued: this.queued(), running: this.running() })
+    this.#beating = false
   }
 
-  /** Gives everything back and ends. */
-  close(code: string): void {
-    for (const [job, entry] of this.#jobs) {
-      this.handBack(job, [...entry.running, ...entry.queue.map(({ unit }) => unit)], code)
-      this.#forget(job)
-    }
-    this.#components.outbox.stop()
-    this.#channel?.close().catch(this.#components.onError)
+  /** Gives back what waits, sends the last results, and ends; what the submitter has not taken in time is lost. */
+  async close(code: string): Promise<void> {
+    const channel = this.#channel
+    const farewell = Promise.all([...this.#jobs.keys()].map((job) => this.#return(job, code)))
+    const late = AbortSignal.timeout(LIMITS.WORKER_STOP_GRACE_MS)
+    await untilAborted(Promise.all([farewell, this.#components.outbox.flush()]), late)
     this.#channel = null
+    this.#components.outbox.stop()
+    await channel?.close()
   }
 
-  #take(message: ToWorker): void {
+  async #return(job: JobId, code: string): Promise<void> {
+    const units = this.#jobs.get(job)?.queue.takeAll() ?? []
+    this.#forget(job)
+    await this.handBack(
+      job,
+      units.map(({ unit }) => unit),
+      code,
+    )
+  }
+
+  async #take(message: ToWorker): Promise<void> {
     switch (message.t) {
       case 'job':
-        this.#introduce(message).catch(this.#components.onError)
+        await this.#introduce(message)
         break
       case 'run':
-        this.#enqueue(message.job, message.units)
+        await this.#enqueue(message.job, message.units)
         break
       case 'revoke':
         this.#revoke(message.job, message.units)
@@ -136,40 +173,65 @@ export class Desk {
     const { job } = message
     const known = this.#jobs.get(job)
     if (known !== undefined) {
-      if (known.admitted !== null) this.#tell({ t: 'accept', job })
-      return
+      if (known.admitted !== null) await this.#tell({ t: 'accept', job })
+    } else if (this.#jobs.size + this.#answering >= LIMITS.JOBS_PER_DESK_MAX) {
+      await this.#refuse(job, new TalkootError('E_BUSY', 'too many jobs at once'))
+    } else {
+      const entry: JobEntry = {
+        admitted: null,
+        queue: new UnitQueue(),
+        running: new Set(),
+        abort: new AbortController(),
+      }
+      this.#jobs.set(job, entry)
+      // The next frames do not wait for the task to be fetched.
+      this.#admit(message, entry).catch(this.#components.onError)
     }
-    if (this.#jobs.size >= LIMITS.JOBS_PER_DESK_MAX)
-      return this.#refuse(job, new TalkootError('E_BUSY', 'too many jobs at once'))
-    const entry: JobEntry = { admitted: null, queue: [], running: new Set(), abort: new AbortController() }
-    this.#jobs.set(job, entry)
-    try {
-      entry.admitted = await this.#components.admit(message, entry.abort.signal)
-    } catch (thrown) {
-      this.#forget(job)
-      return this.#refuse(job, TalkootError.from(thrown))
-    }
-    if (this.#jobs.get(job) !== entry) return
-    this.#tell({ t: 'accept', job })
-    this.#components.onReady()
   }
 
-  #refuse(job: JobId, error: TalkootError): void {
+  async #admit(message: Extract<ToWorker, { t: 'job' }>, entry: JobEntry): Promise<void> {
+    const { job } = message
+    const { admit, onReady } = this.#components
+    this.#answering += 1
+    try {
+      const admitted = await admit(message, entry.abort.signal)
+      if (this.#jobs.get(job) !== entry) return admitted.task.release()
+      entry.admitted = admitted
+      onReady()
+      await this.#tell({ t: 'accept', job })
+    } catch (thrown) {
+      // Called off, and perhaps introduced again since: then this answer is nobody's.
+      if (this.#jobs.get(job) !== entry) return
+      this.#forget(job)
+      await this.#refuse(job, TalkootError.from(thrown))
+    } finally {
+      this.#answering -= 1
+    }
+  }
+
+  async #refuse(job: JobId, error: TalkootError): Promise<void> {
     const passing = error.code === 'E_BUSY' || error.code === 'E_UNREACHABLE' || error.code === 'E_BLOB'
     const message = error.message.slice(0, LIMITS.UNIT_ERROR_MAX_CHARS)
-    this.#tell({ t: 'refuse', job, code: error.code, message, retryAfterMs: passing ? LIMITS.BUSY_RETRY_MS : null })
+    const retryAfterMs = passing ? LIMITS.BUSY_RETRY_MS : null
+    await this.#tell({ t: 'refuse', job, code: error.code, message, retryAfterMs })
   }
 
-  #enqueue(job: JobId, units: readonly [number, string][]): void {
+  async #enqueue(job: JobId, frame: readonly [number, string][]): Promise<void> {
     const entry = this.#jobs.get(job)
-    const numbers = units.map(([unit]) => unit)
-    const full = this.queued() + units.length > LIMITS.WORKER_QUEUE_UNITS_MAX
-    if (entry === undefined || full) {
-      this.handBack(job, numbers, full ? 'E_BUSY' : 'E_NOT_FOUND')
+    const units = frame.map(([unit, params]) => ({ unit, params }))
+    if (entry === undefined || !this.#hasRoomFor(units)) {
+      const numbers = units.map(({ unit }) => unit)
+      await this.handBack(job, numbers, entry === undefined ? 'E_NOT_FOUND' : 'E_BUSY')
       return
     }
-    for (const [unit, params] of units) entry.queue.push({ unit, params })
+    entry.queue.push(...units)
     if (entry.admitted !== null) this.#components.onReady()
+  }
+
+  #hasRoomFor(units: readonly UnitInput[]): boolean {
+    let bytes = bytesOf(units)
+    for (const { queue } of this.#jobs.values()) bytes += queue.bytes
+    return bytes <= LIMITS.WORKER_QUEUE_MAX_BYTES && this.queued() + units.length <= LIMITS.WORKER_QUEUE_UNITS_MAX
   }
 
   #revoke(job: JobId, units: readonly number[] | null): void {
@@ -180,7 +242,7 @@ export class Desk {
       return
     }
     const unwanted = new Set(units)
-    entry.queue = entry.queue.filter(({ unit }) => !unwanted.has(unit))
+    entry.queue.remove(unwanted)
     const runningUnwanted = entry.running.size > 0 && [...entry.running].every((unit) => unwanted.has(unit))
     if (!runningUnwanted) return
     entry.abort.abort()
@@ -188,8 +250,10 @@ export class Desk {
   }
 
   #forget(job: JobId): void {
-    this.#jobs.get(job)?.abort.abort()
+    const entry = this.#jobs.get(job)
     this.#jobs.delete(job)
+    entry?.abort.abort()
+    entry?.admitted?.task.release()
   }
 
   /** What is queued will be given to others; what runs goes on, for its results still count if we meet again. */
@@ -197,12 +261,18 @@ export class Desk {
     this.#channel = null
     this.#components.outbox.connect(null)
     for (const [job, entry] of this.#jobs) {
-      entry.queue.length = 0
-      if (entry.admitted === null) this.#forget(job)
+      entry.queue.takeAll()
+      if (entry.running.size === 0) this.#forget(job)
     }
   }
 
-  #tell(message: ToSubmitter): void {
-    this.#channel?.send(encodeFrame(message)).catch(this.#components.onError)
+  /** Never rejects: a channel that breaks ends its own session. */
+  async #tell(message: ToSubmitter): Promise<void> {
+    await this.#channel?.send(encodeFrame(message)).catch(this.#components.onError)
   }
+}
+
+async function untilAborted(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+  await Promise.race([work, aborted])
 }

@@ -15,16 +15,21 @@ type Entry = { job: JobId; attempt: Attempt; bytes: number }
 
 export class Outbox {
   readonly #signer: Signer
-  readonly #log: (error: unknown) => void
+  readonly #onError: (error: unknown) => void
   readonly #waiting: Entry[] = []
   #waitingBytes = 0
   #channel: Channel | null = null
   #timer: NodeJS.Timeout | null = null
-  #sending = false
+  #sending: Promise<void> | null = null
 
   constructor(components: { signer: Signer; onError: (error: unknown) => void }) {
     this.#signer = components.signer
-    this.#log = components.onError
+    this.#onError = components.onError
+  }
+
+  /** Nothing waits and nothing is under way. */
+  get empty(): boolean {
+    return this.#waiting.length === 0 && this.#sending === null
   }
 
   /** Sends over this channel from now on, what waited first; null keeps results until there is one. */
@@ -40,11 +45,14 @@ export class Outbox {
       this.#waiting.push(entry)
       this.#waitingBytes += entry.bytes
     }
-    while (this.#waitingBytes > LIMITS.OUTBOX_MAX_BYTES || this.#waiting.length > LIMITS.WORKER_QUEUE_UNITS_MAX) {
-      this.#waitingBytes -= this.#waiting.shift()?.bytes ?? 0
-    }
+    this.#trim()
     const full = this.#waiting.length >= LIMITS.FRAME_UNITS_MAX || this.#waitingBytes >= FRAME_VALUES_BYTES
     this.#flushSoon(full ? 0 : LIMITS.RESULTS_DELAY_MS)
+  }
+
+  /** Sends what waits, as far as the channel takes it. */
+  async flush(): Promise<void> {
+    while (this.#channel !== null && !this.empty) await this.#send()
   }
 
   stop(): void {
@@ -56,45 +64,49 @@ export class Outbox {
   }
 
   #flushSoon(delayMs: number): void {
-    if (this.#sending || this.#channel === null || this.#waiting.length === 0) return
+    if (this.#sending !== null || this.#channel === null || this.#waiting.length === 0) return
     if (this.#timer !== null) {
       if (delayMs > 0) return
       clearTimeout(this.#timer)
     }
     this.#timer = setTimeout(() => {
       this.#timer = null
-      this.#flush().catch(this.#log)
+      this.#send()
     }, delayMs)
   }
 
-  async #flush(): Promise<void> {
-    if (this.#sending) return
-    this.#sending = true
-    try {
-      while (this.#channel !== null && this.#waiting.length > 0) {
-        const channel = this.#channel
-        const batch = this.#takeBatch()
-        const message: ToSubmitter = {
-          t: 'results',
-          ...batch,
-          ...(await signReceipt(this.#signer, batch.job, batch.attempts)),
-        }
-        try {
-          await channel.send(encodeFrame(message))
-        } catch (error) {
-          this.#putBack(batch)
-          if (this.#channel === channel) this.#channel = null
-          throw error
-        }
+  /** One sending at a time; never rejects. */
+  #send(): Promise<void> {
+    this.#sending ??= this.#sendAll()
+      .catch(this.#onError)
+      .finally(() => {
+        this.#sending = null
+        // Another channel may have come while the last one failed.
+        this.#flushSoon(0)
+      })
+    return this.#sending
+  }
+
+  async #sendAll(): Promise<void> {
+    while (this.#channel !== null && this.#waiting.length > 0) {
+      const channel = this.#channel
+      const batch = this.#takeBatch()
+      const attempts = batch.map(({ attempt }) => attempt)
+      const job = batch[0]?.job ?? ''
+      try {
+        const signed = await signReceipt(this.#signer, job, attempts)
+        await channel.send(encodeFrame({ t: 'results', job, attempts, ...signed } satisfies ToSubmitter))
+      } catch (error) {
+        this.#putBack(batch)
+        if (this.#channel === channel) this.#channel = null
+        throw error
       }
-    } finally {
-      this.#sending = false
     }
   }
 
   /** The longest run of results of one job that fits a frame. */
-  #takeBatch(): { job: JobId; attempts: Attempt[] } {
-    const job = this.#waiting[0]?.job ?? ''
+  #takeBatch(): Entry[] {
+    const job = this.#waiting[0]?.job
     let bytes = 0
     let count = 0
     for (const entry of this.#waiting) {
@@ -104,13 +116,19 @@ export class Outbox {
       count += 1
     }
     this.#waitingBytes -= bytes
-    return { job, attempts: this.#waiting.splice(0, count).map((entry) => entry.attempt) }
+    return this.#waiting.splice(0, count)
   }
 
-  #putBack({ job, attempts }: { job: JobId; attempts: Attempt[] }): void {
-    const entries = attempts.map((attempt) => entryOf(job, attempt))
-    this.#waiting.unshift(...entries)
-    for (const entry of entries) this.#waitingBytes += entry.bytes
+  #putBack(batch: readonly Entry[]): void {
+    this.#waiting.unshift(...batch)
+    for (const { bytes } of batch) this.#waitingBytes += bytes
+    this.#trim()
+  }
+
+  #trim(): void {
+    while (this.#waitingBytes > LIMITS.OUTBOX_MAX_BYTES || this.#waiting.length > LIMITS.WORKER_QUEUE_UNITS_MAX) {
+      this.#waitingBytes -= this.#waiting.shift()?.bytes ?? 0
+    }
   }
 }
 

@@ -103,8 +103,8 @@ export class Slots {
 
   /** Runs units of one job for a quantum, or until it has none. */
   async #stay({ desk, job }: Work): Promise<void> {
-    const { policy, source } = job
-    const init = { source, seed: policy.seed, memoryMiB: policy.memoryMiB, timeoutMs: policy.timeoutMs }
+    const { policy, task } = job
+    const init = { source: task.source, seed: policy.seed, memoryMiB: policy.memoryMiB, timeoutMs: policy.timeoutMs }
     const sandbox = this.#components.runtime.open(init)
     const leaveAt = this.#components.now() + LIMITS.SLOT_QUANTUM_MS
     let batch = 1
@@ -140,7 +140,9 @@ export class Slots {
         desk.finish(job.id, attempts)
       }
     } catch (thrown) {
-      const { code, message } = TalkootError.from(thrown)
+      const error = TalkootError.from(thrown)
+      const { code } = error
+      const message = error.message.slice(0, LIMITS.UNIT_ERROR_MAX_CHARS)
       desk.finish(
         job.id,
         [...open].map((unit) => ({ unit, ok: false, code, message, blame: 'machine' })),
@@ -150,7 +152,7 @@ export class Slots {
     } finally {
       this.#busy -= 1
       if (wanted.aborted) desk.drop(job.id, [...open])
-      else desk.handBack(job.id, [...open], 'E_DRAINING')
+      else desk.handBack(job.id, [...open], 'E_DRAINING').catch(this.#components.onError)
     }
   }
 

@@ -1,6 +1,5 @@
 /** This machine at work for others, its own node among them: admission, slots, signs of life, results. */
 
-import type { Digest } from '../../protocol/canonical.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { decodeManifest, type Manifest } from '../../protocol/manifest.ts'
@@ -11,6 +10,7 @@ import type { Confinement, Runtime } from '../runtimes/runtime.ts'
 import { type AdmittedJob, Desk } from './desk.ts'
 import { Outbox } from './outbox.ts'
 import { Slots } from './slots.ts'
+import { type FetchTask, TaskShelf } from './task-shelf.ts'
 
 /** What the owner of this machine allows. */
 export type OwnerPolicy = {
@@ -30,8 +30,9 @@ export type Submitter = { id: string; role: Role | 'self' }
 type Components = {
   runtime: Runtime
   signer: Signer
-  /** The bytes of a task, from here or from the submitter. @throws E_BLOB, E_UNREACHABLE */
-  fetchTask(from: string, digest: Digest, bytes: number, signal: AbortSignal): Promise<Uint8Array>
+  /** The bytes of a task, from here or from the submitter. */
+  fetchTask: FetchTask
+  /** Milliseconds, monotonic. */
   now(): number
   random(): number
   onError(error: unknown): void
@@ -43,33 +44,32 @@ export class Worker {
   readonly #components: Components
   readonly #policy: OwnerPolicy
   readonly #slots: Slots
+  readonly #tasks: TaskShelf
   readonly #seats = new Map<string, Seat>()
   #beat: NodeJS.Timeout | null = null
   #running = false
+  #stopped: Promise<void> | null = null
 
   constructor(components: Components, policy: OwnerPolicy) {
     this.#components = components
     this.#policy = policy
     const { runtime, now, onError } = components
     const desks = () => this.#desks()
+    this.#tasks = new TaskShelf({ fetch: components.fetchTask })
     this.#slots = new Slots({ runtime, desks, now, onError }, { slots: policy.slots, memoryMiB: policy.memoryMiB })
   }
 
   start(): void {
-    if (this.#running) return
+    if (this.#running || this.#stopped !== null) return
     this.#running = true
     this.#slots.start()
     this.#beatLater()
   }
 
-  /** Gives all units back to their submitters and stops. Idempotent. */
-  async stop(): Promise<void> {
-    if (!this.#running) return
-    this.#running = false
-    if (this.#beat !== null) clearTimeout(this.#beat)
-    for (const { desk } of this.#seats.values()) desk.close('E_DRAINING')
-    this.#seats.clear()
-    await this.#slots.stop()
+  /** Ends what runs, gives all units back to their submitters with the last results, and stops. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
   }
 
   facts(): { slots: number; busy: number; queued: number; total: number } {
@@ -80,6 +80,7 @@ export class Worker {
 
   /** Serves one submitter over one channel until it ends. */
   async serve(channel: Channel, submitter: Submitter): Promise<void> {
+    if (!this.#running) return channel.abort('E_DRAINING', 'this machine runs no units now')
     const seat = this.#seatOf(submitter)
     if (seat === null) return channel.abort('E_BUSY', `${LIMITS.SESSIONS_PER_WORKER_MAX} submitters are served already`)
     seat.role = submitter.role
@@ -88,23 +89,44 @@ export class Worker {
     if (!seat.desk.connected) seat.leftAt = this.#components.now()
   }
 
+  async #stop(): Promise<void> {
+    this.#running = false
+    if (this.#beat !== null) clearTimeout(this.#beat)
+    await this.#slots.stop()
+    await Promise.all([...this.#desks()].map((desk) => desk.close('E_DRAINING')))
+    this.#seats.clear()
+  }
+
+  /** This machine's own seat is never taken by others, and those that left make room for those that come. */
   #seatOf(submitter: Submitter): Seat | null {
     const known = this.#seats.get(submitter.id)
     if (known !== undefined) return known
-    if (!this.#running || this.#seats.size >= LIMITS.SESSIONS_PER_WORKER_MAX) return null
+    const full = this.#seats.size >= LIMITS.SESSIONS_PER_WORKER_MAX
+    if (full && submitter.role !== 'self' && !this.#dropLongestGone()) return null
     const { signer, onError } = this.#components
-    const desk = new Desk(
-      {
-        outbox: new Outbox({ signer, onError }),
-        admit: (message, signal) => this.#admit(submitter.id, message, signal),
-        onReady: () => this.#slots.wake(),
-        onError,
-      },
-      { submitter: submitter.id },
-    )
+    const desk = new Desk({
+      outbox: new Outbox({ signer, onError }),
+      admit: (message, signal) => this.#admit(submitter.id, message, signal),
+      onReady: () => this.#slots.wake(),
+      onError,
+    })
     const seat: Seat = { desk, role: submitter.role, leftAt: null }
     this.#seats.set(submitter.id, seat)
     return seat
+  }
+
+  #dropLongestGone(): boolean {
+    let longest: { id: string; leftAt: number } | null = null
+    for (const [id, { leftAt }] of this.#seats) {
+      if (leftAt !== null && (longest === null || leftAt < longest.leftAt)) longest = { id, leftAt }
+    }
+    if (longest !== null) this.#drop(longest.id)
+    return longest !== null
+  }
+
+  #drop(id: string): void {
+    this.#seats.get(id)?.desk.close('E_UNREACHABLE').catch(this.#components.onError)
+    this.#seats.delete(id)
   }
 
   async #admit(from: string, message: Extract<ToWorker, { t: 'job' }>, signal: AbortSignal): Promise<AdmittedJob> {
@@ -115,9 +137,7 @@ export class Worker {
       throw new TalkootError('E_JOB_INVALID', 'the job is not signed by its submitter')
     }
     this.#checkOwner(manifest, this.#seats.get(from)?.role ?? 'stranger')
-    const { digest, bytes } = manifest.task
-    const source = await this.#components.fetchTask(from, digest, bytes, signal)
-    return { id, source: new TextDecoder().decode(source), policy: manifest.policy }
+    return { id, task: await this.#tasks.hold(from, manifest.task, signal), policy: manifest.policy }
   }
 
   #checkOwner({ policy }: Manifest, role: Submitter['role']): void {
@@ -141,15 +161,12 @@ export class Worker {
   #beatLater(): void {
     const delay = LIMITS.BEAT_MS * (0.9 + 0.2 * this.#components.random())
     this.#beat = setTimeout(() => {
+      this.#beatLater()
       const now = this.#components.now()
       for (const [id, { desk, leftAt }] of this.#seats) {
-        if (leftAt === null) desk.beat(this.#slots.size)
-        else if (now - leftAt > LIMITS.ORPHAN_GRACE_MS) {
-          desk.close('E_UNREACHABLE')
-          this.#seats.delete(id)
-        }
+        if (leftAt === null) desk.beat(this.#slots.size).catch(this.#components.onError)
+        else if (desk.idle || now - leftAt > LIMITS.ORPHAN_GRACE_MS) this.#drop(id)
       }
-      this.#beatLater()
     }, delay)
   }
 }

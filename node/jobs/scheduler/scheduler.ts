@@ -33,6 +33,8 @@ export interface Scheduler {
   nextWake(): number | null
   /** Null for a job never added, or ended long ago. */
   progress(job: string): JobProgress | null
+  /** Attempts of the job that came to an end, of those this scheduler gave out; 0 for a job never added, or ended long ago. */
+  executions(job: string): number
   /** How each peer stands to the job: for `explain` and tests. */
   seats(job: string): SeatView[]
   /** What is held in memory, for tests of its bounds. */
@@ -79,6 +81,7 @@ export function createScheduler(init: SchedulerInit): Scheduler {
       const job = core.jobs.get(id)
       return job === undefined ? (core.ended.get(id) ?? null) : progressOf(core, job)
     },
+    executions: (id) => (core.jobs.get(id) ?? core.ended.get(id))?.executions ?? 0,
     seats: (id) => [...(core.jobs.get(id)?.seats.values() ?? [])].map((seat) => viewOf(core, seat)),
     load: () => loadOf(core),
   }

@@ -1,0 +1,83 @@
+/** Jobs as a person looks at them: what the ledger says, what the scheduler is at, and the names of the peers. */
+
+import type { JobInfo, JobSummary } from '../../protocol/api.ts'
+import { TalkootError } from '../../protocol/errors.ts'
+import { decodeManifest, type JobId, type Manifest } from '../../protocol/manifest.ts'
+import type { JobRow, JobStore } from '../store/job-store.ts'
+import type { JobProgress } from './scheduler/events.ts'
+
+type Components = {
+  jobs: JobStore
+  /** Null for a job that is not being worked on. */
+  progress(job: JobId): JobProgress | null
+  /** Peer ids and what their owners call them. */
+  peerNames(): ReadonlyMap<string, string>
+  /** This machine's wall clock, for ages only. */
+  wallClock(): number
+}
+
+/** What of a manifest is short. */
+type Brief = Pick<Manifest, 'name' | 'task' | 'policy'>
+
+export class JobViews {
+  readonly #components: Components
+  /** Never changes; one for each job ever listed, as in the list itself. */
+  readonly #briefs = new Map<JobId, Brief>()
+
+  constructor(components: Components) {
+    this.#components = components
+  }
+
+  /** By id or unique prefix. @throws E_NOT_FOUND */
+  find(idOrPrefix: string): JobRow {
+    const [job, another] = idOrPrefix === '' ? [] : this.#components.jobs.find(idOrPrefix)
+    if (job === undefined) throw new TalkootError('E_NOT_FOUND', `no job ${idOrPrefix}`)
+    if (another !== undefined) {
+      throw new TalkootError('E_NOT_FOUND', `several jobs begin with ${idOrPrefix}: give more of the id`)
+    }
+    return job
+  }
+
+  info(idOrPrefix: string): JobInfo {
+    const job = this.find(idOrPrefix)
+    return { ...this.#summary(job, this.#components.peerNames()), sweep: this.manifestOf(job.id).sweep }
+  }
+
+  /** Newest first. */
+  list(): JobSummary[] {
+    const names = this.#components.peerNames()
+    return this.#components.jobs.list().map((job) => this.#summary(job, names))
+  }
+
+  manifestOf(id: JobId): Manifest {
+    const stored = this.#components.jobs.get(id)
+    if (stored === null) throw new TalkootError('E_NOT_FOUND', `no job ${id}`)
+    return decodeManifest(stored.manifest).manifest
+  }
+
+  #summary({ n, id, state, createdMs, units, totals }: JobRow, names: ReadonlyMap<string, string>): JobSummary {
+    const progress = this.#components.progress(id)
+    const peers = this.#components.jobs.creditOf(n)
+    return {
+      schema: 'talkoot.job/1',
+      id,
+      state,
+      createdAgoMs: Math.max(0, this.#components.wallClock() - createdMs),
+      units,
+      ...totals,
+      running: progress?.running ?? 0,
+      waiting: progress?.waiting ?? [],
+      peers: peers.map((credit) => ({ ...credit, name: names.get(credit.peer) ?? '' })),
+      ...this.#briefOf(id),
+    }
+  }
+
+  #briefOf(id: JobId): Brief {
+    const known = this.#briefs.get(id)
+    if (known !== undefined) return known
+    const { name, task, policy } = this.manifestOf(id)
+    const brief = { name, task, policy }
+    this.#briefs.set(id, brief)
+    return brief
+  }
+}
