@@ -30,8 +30,8 @@ export class Desk {
   readonly #components: Components
   readonly #jobs = new Map<JobId, JobEntry>()
   #channel: Channel | null = null
-  /** Answers to jobs on their way: what a submitter does not read must not pile up. */
-  #answering = 0
+  /** Jobs not answered yet, some called off meanwhile: what a submitter does not read must not pile up. */
+  readonly #unanswered = new Set<JobEntry>()
   #beating = false
 
   constructor(components: Components) {
@@ -174,7 +174,7 @@ export class Desk {
     const known = this.#jobs.get(job)
     if (known !== undefined) {
       if (known.admitted !== null) await this.#tell({ t: 'accept', job })
-    } else if (this.#jobs.size + this.#answering >= LIMITS.JOBS_PER_DESK_MAX) {
+    } else if (new Set([...this.#jobs.values(), ...this.#unanswered]).size >= LIMITS.JOBS_PER_DESK_MAX) {
       await this.#refuse(job, new TalkootError('E_BUSY', 'too many jobs at once'))
     } else {
       const entry: JobEntry = {
@@ -192,7 +192,7 @@ export class Desk {
   async #admit(message: Extract<ToWorker, { t: 'job' }>, entry: JobEntry): Promise<void> {
     const { job } = message
     const { admit, onReady } = this.#components
-    this.#answering += 1
+    this.#unanswered.add(entry)
     try {
       const admitted = await admit(message, entry.abort.signal)
       if (this.#jobs.get(job) !== entry) return admitted.task.release()
@@ -205,7 +205,7 @@ export class Desk {
       this.#forget(job)
       await this.#refuse(job, TalkootError.from(thrown))
     } finally {
-      this.#answering -= 1
+      this.#unanswered.delete(entry)
     }
   }
 

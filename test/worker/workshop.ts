@@ -1,0 +1,71 @@
+/** A real worker with the real js runtime; its clock can be moved, its source of tasks looked at. */
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createJsRuntime } from '../../node/runtimes/js/runtime.ts'
+import type { Runtime } from '../../node/runtimes/runtime.ts'
+import type { FetchTask } from '../../node/worker/task-shelf.ts'
+import { type OwnerPolicy, Worker } from '../../node/worker/worker.ts'
+import { TalkootError } from '../../protocol/errors.ts'
+import { newSigner } from './submitter.ts'
+
+export const SQUARE = 'exports.default = ({ n }) => n * n'
+export const FOREVER = 'exports.default = () => { for (;;); }'
+
+export class Workshop {
+  readonly runtime: Runtime
+  readonly #folder: string
+  readonly #workers: Worker[] = []
+  /** What tasks there are to fetch, by digest. */
+  readonly sources = new Map<string, string>()
+  readonly errors: unknown[] = []
+  /** Milliseconds by which the clock is ahead. */
+  ahead = 0
+
+  private constructor(folder: string) {
+    this.#folder = folder
+    this.runtime = createJsRuntime({ scratchDir: folder })
+  }
+
+  static async open(): Promise<Workshop> {
+    return new Workshop(await mkdtemp(join(tmpdir(), 'talkoot-worker-')))
+  }
+
+  async worker(
+    policy: Partial<OwnerPolicy> = {},
+    fetchTask: FetchTask = async (_, digest) => {
+      const source = this.sources.get(digest)
+      if (source === undefined) throw new TalkootError('E_BLOB', 'the peer does not have the bytes')
+      return Buffer.from(source)
+    },
+  ): Promise<Worker> {
+    const worker = new Worker(
+      {
+        runtime: this.runtime,
+        signer: await newSigner(),
+        fetchTask,
+        now: () => performance.now() + this.ahead,
+        random: () => 0.5,
+        onError: (error) => this.errors.push(error),
+      },
+      { slots: 1, memoryMiB: 1_024, confinement: 'os', strangersWithoutOsSandbox: false, ...policy },
+    )
+    this.#workers.push(worker)
+    worker.start()
+    return worker
+  }
+
+  /** Workers of one test. */
+  async stopWorkers(): Promise<void> {
+    await Promise.all(this.#workers.splice(0).map((worker) => worker.stop()))
+    this.ahead = 0
+    this.errors.length = 0
+  }
+
+  async close(): Promise<void> {
+    await this.stopWorkers()
+    await this.runtime.stop()
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+}
