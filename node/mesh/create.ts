@@ -2,7 +2,7 @@
 
 import type { PrivateKey } from '@libp2p/interface'
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
-import { decodeToken, type MeshKind, type Token } from '../../protocol/membership/index.ts'
+import { decodeToken, type MeshFacts, type MeshKind, type Token } from '../../protocol/membership/index.ts'
 import { type Signer, signerOf } from '../../protocol/signatures.ts'
 import type { AdContent } from './ads.ts'
 import type { Handler } from './doors.ts'
@@ -12,7 +12,7 @@ import { loadIdentity, loadMesh, roleOf } from './identity.ts'
 import type { AdmittedPeer, Channel, Mesh, MeshEvent, Role } from './mesh.ts'
 import { type Refusal, Refusals } from './refusals.ts'
 import { Session, type SessionComponents } from './session.ts'
-import type { MeshFacts, MeshStore } from './store.ts'
+import type { MeshStore } from './store.ts'
 import type { TokenInfo, TokenOptions } from './tokens.ts'
 
 export type MeshComponents = { store: MeshStore }

@@ -3,10 +3,10 @@
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { LIMITS } from '../../protocol/limits.ts'
-import { issueCertificate, type MeshKind, readCertificate } from '../../protocol/membership/index.ts'
+import { issueCertificate, type MeshFacts, type MeshKind, readCertificate } from '../../protocol/membership/index.ts'
 import { type Signer, signerOf } from '../../protocol/signatures.ts'
 import type { Role } from './mesh.ts'
-import type { MeshFacts, MeshStore } from './store.ts'
+import type { MeshStore } from './store.ts'
 
 export async function loadIdentity(store: MeshStore): Promise<PrivateKey> {
   const kept = store.identity()

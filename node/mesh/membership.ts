@@ -10,6 +10,7 @@ import {
   checkExpiry,
   issueCertificate,
   issueRevocation,
+  type MeshFacts,
   type Revocation,
   RevocationSet,
   readCertificate,
@@ -20,7 +21,7 @@ import {
 import type { Signer } from '../../protocol/signatures.ts'
 import { roleOf } from './identity.ts'
 import type { Role } from './mesh.ts'
-import type { MeshFacts, MeshStore } from './store.ts'
+import type { MeshStore } from './store.ts'
 
 /** What the handshake found a peer to be. The links stay at hand to be judged again when a revocation arrives. */
 export type Standing = { role: Role; links: readonly Certificate[] }

@@ -1,6 +1,6 @@
 import { LIMITS } from '../../protocol/limits.ts'
-import type { SignedRevocation } from '../../protocol/membership/index.ts'
-import type { MeshFacts, MeshStore, RememberedPeer, TokenRecord } from './store.ts'
+import type { MeshFacts, RememberedPeer, SignedRevocation, TokenRecord } from '../../protocol/membership/index.ts'
+import type { MeshStore } from './store.ts'
 
 /** A mesh store that lives as long as its process: for tests and for nodes that keep nothing. */
 export function memoryMeshStore(): MeshStore {

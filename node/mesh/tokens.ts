@@ -4,9 +4,15 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { base32 } from 'multiformats/bases/base32'
 import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
-import { type CertifiedRole, type Chain, encodeToken, type SignedRevocation } from '../../protocol/membership/index.ts'
+import {
+  type CertifiedRole,
+  type Chain,
+  encodeToken,
+  type SignedRevocation,
+  type TokenRecord,
+} from '../../protocol/membership/index.ts'
 import type { Membership } from './membership.ts'
-import type { MeshStore, TokenRecord } from './store.ts'
+import type { MeshStore } from './store.ts'
 
 export type TokenOptions = {
   /** Machines it admits, 1 to `TOKEN_USES_MAX`. */

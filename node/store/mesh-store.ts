@@ -2,21 +2,14 @@
 
 import { canonicalBytes, decodeCanonical } from '../../protocol/canonical.ts'
 import { LIMITS } from '../../protocol/limits.ts'
-import type { CertifiedRole, Chain, MeshKind, SignedRevocation } from '../../protocol/membership/index.ts'
+import type {
+  CertifiedRole,
+  MeshFacts,
+  RememberedPeer,
+  SignedRevocation,
+  TokenRecord,
+} from '../../protocol/membership/index.ts'
 import type { Ledger } from './ledger.ts'
-
-export type StoredMesh = { id: string; kind: MeshKind; name: string; chain: Chain; key: Uint8Array | null }
-
-export type StoredToken = {
-  id: string
-  secretHash: Uint8Array
-  role: CertifiedRole
-  usesMax: number
-  usesLeft: number
-  createdAt: number
-  expiresAt: number
-  revoked: boolean
-}
 
 export class SqliteMeshStore {
   readonly #ledger: Ledger
@@ -33,12 +26,12 @@ export class SqliteMeshStore {
     this.#keepFact('identity', key)
   }
 
-  mesh(): StoredMesh | undefined {
+  mesh(): MeshFacts | undefined {
     const bytes = this.#fact('mesh')
-    return bytes === undefined ? undefined : (decodeCanonical(bytes) as StoredMesh)
+    return bytes === undefined ? undefined : (decodeCanonical(bytes) as MeshFacts)
   }
 
-  keepMesh(mesh: StoredMesh): void {
+  keepMesh(mesh: MeshFacts): void {
     const isOther = this.mesh()?.id !== mesh.id
     this.#ledger.transaction(() => {
       this.#keepFact('mesh', canonicalBytes(mesh))
@@ -50,11 +43,11 @@ export class SqliteMeshStore {
     })
   }
 
-  tokens(): StoredToken[] {
+  tokens(): TokenRecord[] {
     return this.#ledger.db.prepare('SELECT * FROM tokens ORDER BY created_ms').all().map(toToken)
   }
 
-  addToken(token: StoredToken): void {
+  addToken(token: TokenRecord): void {
     this.#ledger.db
       .prepare('INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?)')
       .run(
@@ -112,14 +105,14 @@ export class SqliteMeshStore {
     this.#ledger.db.prepare('INSERT OR IGNORE INTO revocations VALUES (?, ?)').run(id, canonicalBytes(revocation))
   }
 
-  peers(): { id: string; addresses: string[] }[] {
+  peers(): RememberedPeer[] {
     return this.#ledger.db
       .prepare('SELECT id, addresses FROM known_peers ORDER BY n DESC')
       .all()
       .map((row) => ({ id: String(row.id), addresses: JSON.parse(String(row.addresses)) }))
   }
 
-  rememberPeer({ id, addresses }: { id: string; addresses: string[] }): void {
+  rememberPeer({ id, addresses }: RememberedPeer): void {
     const { db } = this.#ledger
     this.#ledger.transaction(() => {
       db.prepare('DELETE FROM known_peers WHERE id = ?').run(id)
@@ -153,7 +146,7 @@ export class SqliteMeshStore {
   }
 }
 
-function toToken(row: Record<string, unknown>): StoredToken {
+function toToken(row: Record<string, unknown>): TokenRecord {
   return {
     id: String(row.id),
     secretHash: row.secret_hash as Uint8Array,
