@@ -1,0 +1,277 @@
+/** Whatever a worker says, the job ends rightly by the work of others, and the node stays well. */
+
+import { setImmediate } from 'node:timers/promises'
+import { expect, it } from 'vitest'
+import { canonicalBytes } from '../../protocol/canonical.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import { signReceipt } from '../../protocol/receipt.ts'
+import type { Attempt } from '../../protocol/work.ts'
+import { codeOf, until } from '../mesh/nodes.ts'
+import { newSigner } from '../worker/submitter.ts'
+import { Laboratory } from './laboratory.ts'
+import { type Act, honest, scripted } from './scripted-worker.ts'
+
+const SQUARES = (units: number) => Array.from({ length: units }, (_, n) => n * n)
+const other = await newSigner()
+
+type Run = Parameters<NonNullable<Parameters<typeof scripted>[1]['onRun']>>[1]
+const valued = (value: string) => (act: Act, run: Run) =>
+  act.tell(
+    run.job,
+    run.units.map(([unit]) => ({ unit, ok: true, value })),
+  )
+
+const BREACHES: [string, (act: Act, run: Run) => Promise<void> | void][] = [
+  ['a frame that is no msgpack', ({ channel }) => channel.send(Uint8Array.of(0xc1))],
+  ['a frame over the limit', ({ channel }) => channel.send(new Uint8Array(LIMITS.FRAME_MAX_BYTES + 1))],
+  ['a message of no known type', ({ say }) => say({ t: 'format', disk: 'c' })],
+  ['a message meant for workers', ({ say }, { job }) => say({ t: 'revoke', job, units: null })],
+  [
+    'a receipt another signed',
+    async (act, run) =>
+      act.say({
+        t: 'results',
+        job: run.job,
+        attempts: act.square(run),
+        ...(await signReceipt(other, run.job, act.square(run))),
+      }),
+  ],
+  [
+    'another’s receipt, signed by itself',
+    async (act, run) => {
+      const { receipt } = await signReceipt(other, run.job, act.square(run))
+      await act.say({
+        t: 'results',
+        job: run.job,
+        attempts: act.square(run),
+        receipt,
+        signature: await act.signer.sign('receipt', receipt),
+      })
+    },
+  ],
+  [
+    'a receipt for other units',
+    async (act, run) => {
+      const attempts = act.square(run)
+      const shifted = attempts.map((attempt) => ({ ...attempt, unit: attempt.unit + 1 }))
+      await act.say({ t: 'results', job: run.job, attempts, ...(await signReceipt(act.signer, run.job, shifted)) })
+    },
+  ],
+  [
+    'a receipt for fewer units',
+    async (act, run) => {
+      const attempts = [...act.square(run), ...act.square(run)]
+      await act.say({
+        t: 'results',
+        job: run.job,
+        attempts,
+        ...(await signReceipt(act.signer, run.job, act.square(run))),
+      })
+    },
+  ],
+  [
+    'a receipt for other values',
+    async (act, run) => {
+      const wrong = run.units.map(([unit]): Attempt => ({ unit, ok: true, value: '0' }))
+      await act.say({
+        t: 'results',
+        job: run.job,
+        attempts: act.square(run),
+        ...(await signReceipt(act.signer, run.job, wrong)),
+      })
+    },
+  ],
+  [
+    'a receipt for another job',
+    async (act, run) => {
+      const signed = await signReceipt(act.signer, run.job.replace(/^./, 'z'), act.square(run))
+      await act.say({ t: 'results', job: run.job, attempts: act.square(run), ...signed })
+    },
+  ],
+  [
+    'a receipt that is none',
+    async (act, run) => {
+      const receipt = canonicalBytes({ v: 2 })
+      await act.say({
+        t: 'results',
+        job: run.job,
+        attempts: act.square(run),
+        receipt,
+        signature: await act.signer.sign('receipt', receipt),
+      })
+    },
+  ],
+  ['a value that is not JSON', valued('{"a":')],
+  ['a value of nothing', valued('')],
+  ['a value that is not canonical', valued('{"b":1, "a":2}')],
+  ['a number that is not finite', valued('1e999')],
+  ['a value nested too deep', valued(`${'['.repeat(65)}${']'.repeat(65)}`)],
+  ['a value nested beyond all bounds', valued(`${'['.repeat(100_000)}${']'.repeat(100_000)}`)],
+  ['a value too long', valued(JSON.stringify('x'.repeat(LIMITS.UNIT_RESULT_MAX_BYTES)))],
+]
+
+it('whatever breaks the protocol costs a worker its session, and the job nothing', async () => {
+  await using lab = await Laboratory.open()
+  const ends: Record<string, string> = {}
+  const expected: Record<string, string> = {}
+  for (const [name, breach] of BREACHES) {
+    expected[name] = name === 'a frame over the limit' ? 'E_FRAME_TOO_BIG' : 'E_FRAME'
+    const bad = await newSigner()
+    const behave = scripted(bad, { onRun: breach })
+    lab.mesh.enter(bad.peer, async (channel) => {
+      ends[name] ??= await codeOf(behave(channel))
+    })
+  }
+  const { id } = await lab.submit(100)
+  expect(await lab.ended(id)).toMatchObject({ state: 'done', accepted: 100, failed: 0, executions: 100 })
+  expect(ends).toEqual(expected)
+  expect(await lab.values(id)).toEqual(SQUARES(100))
+  expect(lab.jobs.info(id).peers).toMatchObject([{ peer: lab.signer.peer, accepted: 100 }])
+})
+
+it('a value at the bounds is taken', async () => {
+  await using lab = await Laboratory.open({ slots: 0 })
+  const peer = await newSigner()
+  const deep = `${'['.repeat(LIMITS.UNIT_VALUE_DEPTH_MAX)}${']'.repeat(LIMITS.UNIT_VALUE_DEPTH_MAX)}`
+  const long = JSON.stringify('x'.repeat(LIMITS.UNIT_RESULT_MAX_BYTES - 2))
+  const onRun = (act: Act, { job, units }: Run) =>
+    act.tell(
+      job,
+      units.map(([unit]) => ({ unit, ok: true, value: unit % 2 === 0 ? deep : long })),
+    )
+  lab.mesh.enter(peer.peer, scripted(peer, { onRun }))
+  const { id } = await lab.submit(2)
+  await lab.ended(id)
+  expect(await lab.values(id)).toEqual([JSON.parse(deep), JSON.parse(long)])
+})
+
+it('a failure of no known code, with an escape sequence in its text, is told as a crash in plain text', async () => {
+  await using lab = await Laboratory.open({ slots: 0 })
+  const peer = await newSigner()
+  const onRun = (act: Act, { job, units }: Run) =>
+    act.tell(
+      job,
+      units.map(([unit]) => ({
+        unit,
+        ok: false,
+        code: 'E_\u001b[2J',
+        message: '\u001b]0;owned\u0007 \u202etxt',
+        blame: 'program',
+      })),
+    )
+  lab.mesh.enter(peer.peer, scripted(peer, { onRun }))
+  const { id } = await lab.submit(1, { retries: 0 })
+  await lab.ended(id)
+  const [row] = await lab.rows(id)
+  expect(row).toMatchObject({ status: 'failed', error: { code: 'E_UNIT_CRASHED' }, blame: 'machine' })
+  expect(JSON.stringify(row)).not.toMatch(/\\u001b|\\u0007|\u202e/)
+})
+
+it('results sent again, and of units never given, count for nothing and are not kept', async () => {
+  await using lab = await Laboratory.open({ slots: 0 })
+  const [bad, good] = [await newSigner(), await newSigner()]
+  const onRun = async (act: Act, run: Run) => {
+    await act.tell(run.job, act.square(run))
+    for (let again = 0; again < 5; again++) await act.tell(run.job, act.square(run))
+    const never = Array.from({ length: 200 }, (_, i): Attempt => ({ unit: 1_000_000 + i, ok: true, value: '666' }))
+    await act.tell(run.job, never)
+  }
+  lab.mesh.enter(bad.peer, scripted(bad, { onRun }))
+  lab.mesh.enter(good.peer, honest(good))
+  const { id } = await lab.submit(60, { verify: { kind: 'quorum', agree: 2, of: 2 } })
+  expect(await lab.ended(id)).toMatchObject({ accepted: 60, failed: 0, executions: 120 })
+  expect(await lab.values(id)).toEqual(SQUARES(60))
+  const { receipts } = lab.ledger.db.prepare('SELECT COUNT(*) AS receipts FROM receipts').get() as { receipts: number }
+  expect(receipts).toBeLessThanOrEqual(120)
+})
+
+it('a flood of ends nobody asked for costs a worker its session', async () => {
+  await using lab = await Laboratory.open()
+  const bad = await newSigner()
+  let told = 0
+  let cutOff = false
+  const onOpen = async (act: Act) => {
+    const job = 'a'.repeat(52)
+    const attempts = Array.from({ length: 256 }, (_, unit): Attempt => ({ unit, ok: true, value: '1' }))
+    try {
+      for (; told < 1_000; told++) await act.tell(job, attempts)
+    } catch {
+      cutOff = true
+    }
+  }
+  lab.mesh.enter(bad.peer, scripted(bad, { onOpen }))
+  const { id } = await lab.submit(500, {
+    source: 'exports.default = ({ n }) => { let x = 0; for (let i = 0; i < 1e6; i++) x += i; return n * n }',
+  })
+  await until(() => cutOff)
+  expect(told * 256).toBeLessThan(3 * LIMITS.WORKER_QUEUE_UNITS_MAX)
+  expect(await lab.ended(id)).toMatchObject({ accepted: 500, executions: 500 })
+})
+
+it.each<[string, Parameters<typeof scripted>[1]]>([
+  [
+    'hands everything back for ever',
+    { onRun: (act, { job, units }) => act.say({ t: 'handback', job, units: units.map(([u]) => u), code: 'E_BUSY' }) },
+  ],
+  [
+    'forgets every job',
+    {
+      onRun: (act, { job, units }) =>
+        act.say({ t: 'handback', job, units: units.map(([u]) => u), code: 'E_NOT_FOUND' }),
+    },
+  ],
+  [
+    'hands back what it never had',
+    { onRun: (act, { job }) => act.say({ t: 'handback', job, units: [7_777], code: 'E_BUSY' }) },
+  ],
+  [
+    'refuses for ever',
+    {
+      onMessage: (act, { t, job }) =>
+        t === 'job' ? act.say({ t: 'refuse', job, code: 'E_BUSY', message: '', retryAfterMs: 0 }) : undefined,
+    },
+  ],
+  [
+    'refuses with a code nobody knows',
+    {
+      onMessage: (act, { t, job }) =>
+        t === 'job' ? act.say({ t: 'refuse', job, code: 'E_WHIM', message: '', retryAfterMs: null }) : undefined,
+    },
+  ],
+  ['takes units and never says a word', {}],
+  ['hangs up at once', { onOpen: (act) => act.channel.close() }],
+])('a worker that %s keeps nobody from the end', async (_, script) => {
+  await using lab = await Laboratory.open()
+  const bad = await newSigner()
+  lab.mesh.enter(bad.peer, scripted(bad, script), { ad: { cpus: 8 } })
+  const { id } = await lab.submit(60)
+  expect(await lab.ended(id)).toMatchObject({ state: 'done', accepted: 60, failed: 0 })
+  expect(await lab.values(id)).toEqual(SQUARES(60))
+  // Asked again now and then, not in a tight loop.
+  expect(lab.mesh.opened.get(bad.peer)).toBeLessThan(12)
+})
+
+it('a worker that reads nothing is given so many bytes and no more', async () => {
+  await using lab = await Laboratory.open({ slots: 0 })
+  const bad = await newSigner()
+  let end = ''
+  const behave = async ({ say }: Act) => {
+    for (;;) {
+      await say({ t: 'beat', slots: 1, queued: 0, running: 0 })
+      await setImmediate()
+    }
+  }
+  const onOpen = async (act: Act) => {
+    end ||= await codeOf(behave(act))
+  }
+  lab.mesh.enter(bad.peer, scripted(bad, { onOpen }), { ad: { cpus: 2_000 } })
+  const { sweep, ...job } = lab.describe(4_000)
+  const wide = {
+    kind: 'cross' as const,
+    of: [sweep, { kind: 'points' as const, points: [{ text: 'x'.repeat(60_000) }] }],
+  }
+  const { id } = await lab.jobs.submit({ ...job, sweep: wide }, { queue: true })
+  await until(() => end !== '')
+  expect(end).toBe('E_BUSY')
+  await lab.jobs.cancel(id)
+})

@@ -1,0 +1,251 @@
+/** A real JobService on a real ledger, with this machine's own real worker, and peers that behave as a test says. */
+
+import { mkdtempSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
+import { afterAll } from 'vitest'
+import type { JobDescription } from '../../node/jobs/intake.ts'
+import { JobService } from '../../node/jobs/job-service.ts'
+import { createScheduler } from '../../node/jobs/scheduler/scheduler.ts'
+import { memoryChannels } from '../../node/mesh/memory-channel.ts'
+import type { AdmittedPeer, Channel, Mesh, MeshEvent } from '../../node/mesh/mesh.ts'
+import { createJsRuntime } from '../../node/runtimes/js/runtime.ts'
+import type { Runtime } from '../../node/runtimes/runtime.ts'
+import { BlobStore } from '../../node/store/blobs.ts'
+import { EvidenceStore } from '../../node/store/evidence.ts'
+import { JobStore } from '../../node/store/job-store.ts'
+import { type Ledger, openLedger } from '../../node/store/ledger.ts'
+import { PeerNumbers } from '../../node/store/peer-numbers.ts'
+import { Worker } from '../../node/worker/worker.ts'
+import type { Ad } from '../../protocol/ad.ts'
+import { type JobInfo, jobRequestSchema, type ResultRow, resultsQuerySchema } from '../../protocol/api.ts'
+import { TalkootError } from '../../protocol/errors.ts'
+import type { Signer } from '../../protocol/signatures.ts'
+import { adOf } from '../cores/fixture.ts'
+import { newSigner } from '../worker/submitter.ts'
+
+export const SQUARE = 'exports.default = ({ n }) => n * n'
+
+let shared: { runtime: Runtime; folder: string } | null = null
+
+/** Proving a runtime takes a while: one serves all tests of a file. */
+function sharedRuntime(): Runtime {
+  if (shared === null) {
+    const folder = mkdtempSync(join(tmpdir(), 'talkoot-runtime-'))
+    shared = { folder, runtime: createJsRuntime({ scratchDir: folder }) }
+  }
+  return shared.runtime
+}
+
+afterAll(async () => {
+  await shared?.runtime.stop()
+  if (shared !== null) await rm(shared.folder, { recursive: true, force: true })
+})
+
+/** What a peer does with each session that is opened to it. */
+export type Behaviour = (channel: Channel) => Promise<void>
+
+export class Laboratory {
+  readonly runtime: Runtime
+  readonly folder: string
+  readonly mesh: StagedMesh
+  readonly signer: Signer
+  readonly errors: unknown[] = []
+  /** Milliseconds by which the wall clock is ahead. */
+  wallAhead = 0
+  ledger: Ledger
+  jobs: JobService
+  store: JobStore
+  evidence: EvidenceStore
+  blobs: BlobStore
+  readonly #slots: number
+  #worker: Worker
+
+  private constructor(folder: string, signer: Signer, slots: number) {
+    this.folder = folder
+    this.signer = signer
+    this.#slots = slots
+    this.runtime = sharedRuntime()
+    this.mesh = new StagedMesh(signer.peer)
+    ;({
+      ledger: this.ledger,
+      store: this.store,
+      evidence: this.evidence,
+      blobs: this.blobs,
+      worker: this.#worker,
+      jobs: this.jobs,
+    } = this.#compose())
+  }
+
+  /** With `slots: 0` this machine runs nothing itself. */
+  static async open({ slots = 1 }: { slots?: number } = {}): Promise<Laboratory> {
+    const lab = new Laboratory(await mkdtemp(join(tmpdir(), 'talkoot-jobs-')), await newSigner(), slots)
+    lab.jobs.start()
+    return lab
+  }
+
+  /** As after the end of the process: nothing but the disk is left. */
+  async restart(): Promise<void> {
+    await this.stop()
+    const { ledger, store, evidence, blobs, worker, jobs } = this.#compose()
+    Object.assign(this, { ledger, store, evidence, blobs, jobs })
+    this.#worker = worker
+    this.jobs.start()
+  }
+
+  async stop(): Promise<void> {
+    await this.jobs.stop()
+    await this.#worker.stop()
+    this.ledger.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+    await rm(this.folder, { recursive: true, force: true })
+  }
+
+  describe(
+    units: number,
+    { source = SQUARE, ...policy }: { source?: string } & Record<string, unknown> = {},
+  ): JobDescription {
+    const digest = this.blobs.put(Buffer.from(source))
+    return jobRequestSchema.parse({
+      task: { runtime: 'js', digest, bytes: Buffer.byteLength(source) },
+      sweep: { kind: 'product', axes: [['n', { kind: 'range', from: 0, to: units, step: 1 }]] },
+      policy: { memoryMiB: 64, ...policy },
+    })
+  }
+
+  submit(units: number, policy: { source?: string } & Record<string, unknown> = {}): Promise<JobInfo> {
+    return this.jobs.submit(this.describe(units, policy), { queue: true })
+  }
+
+  /** The job when it has ended. */
+  async ended(id: string, ms = 20_000): Promise<JobInfo> {
+    const signal = AbortSignal.timeout(ms)
+    let last: JobInfo | null = null
+    for await (const info of this.jobs.watch(id, signal)) last = info
+    if (last === null || last.state === 'running') throw new Error(`still running: ${JSON.stringify(last)}`)
+    return last
+  }
+
+  async rows(id: string, query: Record<string, string> = {}): Promise<ResultRow[]> {
+    const rows: ResultRow[] = []
+    for await (const row of this.jobs.results(id, resultsQuerySchema.parse(query), AbortSignal.timeout(20_000)))
+      rows.push(row)
+    return rows
+  }
+
+  /** The values by unit, of a job whose units all succeeded. */
+  async values(id: string): Promise<unknown[]> {
+    return (await this.rows(id, { order: 'input' })).map((row) =>
+      row.status === 'accepted' ? row.value : row.error.code,
+    )
+  }
+
+  #compose() {
+    const ledger = openLedger(join(this.folder, 'ledger.sqlite'))
+    const peers = new PeerNumbers(ledger)
+    const store = new JobStore({ ledger, peers })
+    const evidence = new EvidenceStore({ ledger, peers })
+    const blobs = new BlobStore(join(this.folder, 'blobs'))
+    const onError = (error: unknown) => this.errors.push(error)
+    const { runtime, signer, mesh } = this
+    const now = () => performance.now()
+    const worker = new Worker(
+      { runtime, signer, fetchTask: async (_, digest) => blobs.get(digest), now, random: Math.random, onError },
+      { slots: this.#slots, memoryMiB: 1_024, confinement: 'os', strangersWithoutOsSandbox: false },
+    )
+    worker.start()
+    const jobs = new JobService({
+      scheduler: createScheduler({ random: xoroshiro128plus(42) }),
+      ledger,
+      jobs: store,
+      evidence,
+      blobs,
+      mesh,
+      worker,
+      runtime,
+      signer,
+      ownAd: () => adOf(signer.peer, { cpus: this.#slots }),
+      now,
+      wallClock: () => Date.now() + this.wallAhead,
+      random: Math.random,
+      onError,
+    })
+    return { ledger, store, evidence, blobs, worker, jobs }
+  }
+}
+
+/** A mesh of peers that a test puts on stage; sessions to them are channels in memory. */
+export class StagedMesh implements Mesh {
+  readonly peerId: string
+  readonly meshId = 'mesh'
+  /** How often a session was opened, by peer. */
+  readonly opened = new Map<string, number>()
+  wanted = false
+  readonly #cast = new Map<string, { peer: AdmittedPeer; behave: Behaviour }>()
+  readonly #listeners = new Set<(event: MeshEvent) => void>()
+
+  constructor(peerId: string) {
+    this.peerId = peerId
+  }
+
+  enter(
+    id: string,
+    behave: Behaviour,
+    { role = 'member', ad = {} }: { role?: AdmittedPeer['role']; ad?: Partial<Ad> } = {},
+  ) {
+    const peer: AdmittedPeer = { id, role, ad: adOf(id, ad), direction: 'inbound', address: '' }
+    this.#cast.set(id, { peer, behave })
+    this.#emit({ type: 'peer.joined', peer })
+  }
+
+  leave(id: string): void {
+    this.#cast.delete(id)
+    this.#emit({ type: 'peer.left', id, code: 'E_UNREACHABLE' })
+  }
+
+  advertise(id: string, changes: Partial<Ad>): void {
+    const actor = this.#cast.get(id)
+    if (actor === undefined) throw new RangeError(`no peer ${id}`)
+    actor.peer = { ...actor.peer, ad: { ...actor.peer.ad, ...changes } }
+    this.#emit({ type: 'peer.ad', peer: actor.peer })
+  }
+
+  peers(): AdmittedPeer[] {
+    return [...this.#cast.values()].map(({ peer }) => peer)
+  }
+
+  watch(listener: (event: MeshEvent) => void, signal: AbortSignal): void {
+    this.#listeners.add(listener)
+    signal.addEventListener('abort', () => this.#listeners.delete(listener))
+  }
+
+  async open(peer: string): Promise<Channel> {
+    const actor = this.#cast.get(peer)
+    if (actor === undefined) throw new TalkootError('E_UNREACHABLE', 'not on stage')
+    this.opened.set(peer, (this.opened.get(peer) ?? 0) + 1)
+    const [mine, theirs] = memoryChannels(peer)
+    actor.behave(theirs).catch(() => undefined)
+    return mine
+  }
+
+  serve(): void {
+    throw new Error('nobody opens sessions to this node')
+  }
+
+  wantWork(wanted: boolean): void {
+    this.wanted = wanted
+  }
+
+  disconnect(peer: string): void {
+    this.leave(peer)
+  }
+
+  #emit(event: MeshEvent): void {
+    for (const listener of this.#listeners) listener(event)
+  }
+}
