@@ -9,7 +9,7 @@ import { Lab, NodeProcess } from './node-process.ts'
 it('fits the outbreak on three nodes and leaves nothing but its files', async () => {
   await using lab = new Lab()
   const home = join(lab.folder, 'home')
-  const temporary = join(lab.folder, 'tmp')
+  const temporary = join(lab.folder, 'temporary')
   const out = join(lab.folder, 'out')
   for (const folder of [home, temporary]) mkdirSync(folder)
   const env = { HOME: home, TMPDIR: temporary }

@@ -2,9 +2,9 @@
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { addressFileSchema, type Peers, peersSchema } from '../../protocol/api.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
@@ -17,6 +17,12 @@ export type Output = { code: number | null; stdout: string; stderr: string }
 export class Lab implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'talkoot-e2e-'))
   readonly #nodes: NodeProcess[] = []
+
+  constructor() {
+    // Where root's nodes keep what the user that units run as must reach: theirs when they are killed, so ours to remove.
+    mkdirSync(temporaryOf(join(this.folder, 'node')))
+    chmodSync(this.folder, 0o755)
+  }
 
   /** Starts a node and waits until it answers. `program` replaces the program, for altered nodes. */
   async node(
@@ -125,7 +131,7 @@ export class NodeProcess {
   }
 
   #env(): NodeJS.ProcessEnv {
-    return { ...process.env, TALKOOT_HOME: this.home, NO_COLOR: '1', ...this.#moreEnv }
+    return { ...process.env, TALKOOT_HOME: this.home, TMPDIR: temporaryOf(this.home), NO_COLOR: '1', ...this.#moreEnv }
   }
 
   #address() {
@@ -136,6 +142,8 @@ export class NodeProcess {
     }
   }
 }
+
+const temporaryOf = (home: string): string => join(dirname(home), 'tmp')
 
 const POLL_MS = 50
 
