@@ -1,0 +1,165 @@
+/** Frames, values, receipts: what is not exactly of the protocol is refused, at no cost beyond its bytes. */
+
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { canonicalJson, type Json } from '../../protocol/canonical.ts'
+import { decodeFrame, encodeFrame } from '../../protocol/frames.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import { checkReceipt, signReceipt } from '../../protocol/receipt.ts'
+import { isSignedBy } from '../../protocol/signatures.ts'
+import { isPlainValue } from '../../protocol/value.ts'
+import { type Attempt, toSubmitterSchema, toWorkerSchema } from '../../protocol/work.ts'
+import { codeOf } from '../mesh/nodes.ts'
+import { newSigner } from '../worker/submitter.ts'
+
+const JOB = 'a'.repeat(52)
+
+describe('a frame', () => {
+  it('comes out as it went in', () => {
+    const units: [number, string][] = [
+      [0, '{"n":1}'],
+      [LIMITS.SWEEP_UNITS_MAX, '"ünïcödé \u{1f98e}"'],
+    ]
+    const message = { t: 'run' as const, job: JOB, units }
+    expect(decodeFrame(toWorkerSchema, encodeFrame(message))).toEqual(message)
+  })
+
+  it('of our own over the limit must be split', () => {
+    expect(() => encodeFrame({ x: 'x'.repeat(LIMITS.FRAME_MAX_BYTES) })).toThrow(
+      expect.objectContaining({ code: 'E_FRAME_TOO_BIG' }),
+    )
+  })
+
+  it('of whatever bytes is refused by its code, and those after it are read as if nothing had been', () => {
+    const good = { t: 'beat' as const, slots: 64, queued: 74, running: 127 }
+    const bytes = encodeFrame(good)
+    const hostile = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }),
+      // One byte of a good frame changed.
+      fc.tuple(fc.nat(bytes.length - 1), fc.nat(255)).map(([at, byte]) => bytes.with(at, byte)),
+      // Records, extensions and references of the library.
+      fc
+        .tuple(
+          fc.constantFrom(0xd4, 0xd5, 0xd6, 0xc7, 0xc8, 0xc9),
+          fc.constantFrom(0x72, 0x69, 0x70, 0x73, 0x62, 0x78),
+          fc.uint8Array({ maxLength: 60 }),
+        )
+        .map(([head, kind, tail]) => Uint8Array.of(head, kind, ...tail)),
+    )
+    fc.assert(
+      fc.property(hostile, (frame) => {
+        try {
+          decodeFrame(toSubmitterSchema, frame)
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'E_FRAME' })
+        }
+        expect(decodeFrame(toSubmitterSchema, encodeFrame(good))).toEqual(good)
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  it.each<[string, number[]]>([
+    ['a list longer than itself', [0xdd, 0xff, 0xff, 0xff, 0xff]],
+    [
+      'lists in lists, each as long as all that is left',
+      Array.from({ length: 50_000 }, () => [0xdd, 0, 3, 0, 0]).flat(),
+    ],
+    ['a million lists in one another', Array(LIMITS.FRAME_MAX_BYTES).fill(0x91)],
+    ['a text longer than itself', [0xdb, 0xff, 0xff, 0xff, 0xff, 0x61]],
+    ['bytes longer than themselves', [0xc6, 0xff, 0xff, 0xff, 0xff, 0x61]],
+  ])('that claims %s takes no memory for it', (_, bytes) => {
+    const before = process.memoryUsage().rss
+    expect(() => decodeFrame(toWorkerSchema, Uint8Array.from(bytes))).toThrow(
+      expect.objectContaining({ code: 'E_FRAME' }),
+    )
+    expect(process.memoryUsage().rss - before).toBeLessThan(100 * 2 ** 20)
+  })
+
+  it('that is wrong in many places is told of in a few words', () => {
+    const attempts = Array.from({ length: LIMITS.FRAME_UNITS_MAX }, () => ({ unit: -1, ok: 3, value: {} }))
+    try {
+      decodeFrame(toSubmitterSchema, encodeFrame({ t: 'results', job: JOB, attempts, receipt: 1, signature: 2 }))
+      expect.unreachable()
+    } catch (error) {
+      expect(String(error).length).toBeLessThan(500)
+    }
+  })
+})
+
+describe('a value', () => {
+  it('is plain if it is canonical, and only then', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
+        const text = canonicalJson(value as Json)
+        expect(isPlainValue(text)).toBe(true)
+        expect(isPlainValue(` ${text}`)).toBe(false)
+      }),
+    )
+  })
+
+  it.each([
+    '',
+    '{',
+    'undefined',
+    'NaN',
+    '1e999',
+    '-0',
+    '1.0',
+    '01',
+    '1E2',
+    '"\\u0041"',
+    '"\\ud800"',
+    '{"b":1,"a":2}',
+    '{"a":1,"a":1}',
+    '[1, 2]',
+    '[1]x',
+  ])('of %j is not plain', (text) => expect(isPlainValue(text)).toBe(false))
+
+  it('is bounded in depth', () => {
+    const nested = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`
+    expect(isPlainValue(nested(LIMITS.UNIT_VALUE_DEPTH_MAX))).toBe(true)
+    expect(isPlainValue(nested(LIMITS.UNIT_VALUE_DEPTH_MAX + 1))).toBe(false)
+    expect(isPlainValue('{"a":'.repeat(65) + 1 + '}'.repeat(65))).toBe(false)
+    expect(isPlainValue(nested(120_000))).toBe(false)
+  })
+})
+
+describe('a receipt', () => {
+  const attempts: Attempt[] = [
+    { unit: 3, ok: true, value: '9' },
+    { unit: 4, ok: false, code: 'E_TIMEOUT', message: 'slow', blame: 'time' },
+  ]
+
+  it('binds a worker, a job, units and their ends', async () => {
+    const [worker, other] = [await newSigner(), await newSigner()]
+    const signed = await signReceipt(worker, JOB, attempts)
+    const ends = await checkReceipt(worker.peer, JOB, attempts, signed)
+    expect(ends[1]).toBe('E_TIMEOUT')
+    const [first, second] = attempts as [Attempt, Attempt]
+    const wrong: [string, string, Attempt[], typeof signed][] = [
+      [other.peer, JOB, attempts, signed],
+      [worker.peer, 'b'.repeat(52), attempts, signed],
+      [worker.peer, JOB, [second, first], signed],
+      [worker.peer, JOB, [first], signed],
+      [worker.peer, JOB, [{ unit: 3, ok: true, value: '8' }, second], signed],
+      [worker.peer, JOB, [first, { unit: 4, ok: true, value: 'E_TIMEOUT' }], signed],
+      [worker.peer, JOB, attempts, { ...signed, signature: new Uint8Array(64) }],
+      [worker.peer, JOB, attempts, { ...signed, signature: await worker.sign('manifest', signed.receipt) }],
+      ['no peer', JOB, attempts, signed],
+    ]
+    for (const parts of wrong) expect(await codeOf(checkReceipt(...parts))).toBe('E_FRAME')
+  })
+
+  it('is nothing that another context signed, nor a signature of any length', async () => {
+    const signer = await newSigner()
+    const bytes = new Uint8Array(10)
+    const signature = await signer.sign('ad', bytes)
+    expect(await isSignedBy(signer.peer, 'ad', bytes, signature)).toBe(true)
+    for (const wrong of [new Uint8Array(), new Uint8Array(100_000), signature.subarray(1)]) {
+      expect(await isSignedBy(signer.peer, 'ad', bytes, wrong)).toBe(false)
+    }
+    expect(await isSignedBy(signer.peer, 'certificate', bytes, signature)).toBe(false)
+    expect(await isSignedBy('', 'ad', bytes, signature)).toBe(false)
+  })
+})
