@@ -90,6 +90,17 @@ describe('a worker', () => {
     expect(submitter.attempts).toMatchObject([{ unit: 0, ok: false, code: 'E_TIMEOUT' }])
   })
 
+  it('lets one running unit be while another that runs is revoked', async () => {
+    const submitter = new Submitter(await shop.worker({ slots: 2 }), signer)
+    const job = await accepted(submitter, FOREVER, { timeoutMs: 1_500 })
+    await submitter.run(job, 1)
+    await submitter.run(job, 1, 1)
+    await until(() => isRunning(submitter, 2))
+    await submitter.say({ t: 'revoke', job: job.id, units: [1] })
+    await until(() => submitter.attempts.some(({ unit }) => unit === 0))
+    expect(submitter.attempts.find(({ unit }) => unit === 0)).toMatchObject({ ok: false, code: 'E_TIMEOUT' })
+  })
+
   it('tells of parameters that are not JSON as the unit’s own failure', async () => {
     const submitter = new Submitter(await shop.worker(), signer)
     const job = await accepted(submitter)
@@ -232,6 +243,25 @@ describe('a submitter that goes away', () => {
     const good = await accepted(newer)
     await newer.run(good, 1, 2)
     await until(() => newer.attempts.length === 2)
+  })
+})
+
+describe('a session that has been replaced', () => {
+  it('is not read any further, whatever it still held', async () => {
+    const worker = await shop.worker()
+    const older = new Submitter(worker, signer, { deaf: true })
+    const job = await signJob(signer, SQUARE)
+    let said = 0
+    const saying = (async () => {
+      for (; ; said++) await older.run(job, 10)
+    })().catch(() => undefined)
+    const other = new Submitter(worker, await newSigner())
+    await until(() => other.of('beat').length === 1)
+    expect(said).toBeGreaterThan(LIMITS.STREAM_CREDIT_FRAMES)
+    const newer = new Submitter(worker, signer)
+    await saying
+    await until(() => newer.of('beat').length === 1)
+    expect(newer.of('handback')).toEqual([])
   })
 })
 
