@@ -272,6 +272,8 @@ it('a worker that has forgotten a job is told of it again', async () => {
   lab.mesh.enter(peer.peer, scripted(peer, { onRun, onMessage }))
   const { id } = await lab.submit(5)
   expect(await lab.ended(id)).toMatchObject({ accepted: 5 })
+  // Not because its session lapsed and was opened again.
+  expect(lab.mesh.opened.get(peer.peer)).toBe(1)
 })
 
 it('a worker that reads nothing is given so many bytes and no more', async () => {
