@@ -76,6 +76,7 @@ describe('other units', () => {
         if (key === 'evil') found.push(Reflect.ownKeys(object).map(String).join().slice(0, 120))
         const property = Object.getOwnPropertyDescriptor(object, key)
         if (property) open.push(property.value, property.get, property.set)
+        try { open.push(Reflect.get(object, key)) } catch {}
       }
       open.push(Object.getPrototypeOf(object))
       if (mark) {
@@ -98,7 +99,7 @@ describe('other units', () => {
       await new (async () => 1).constructor('return import("./x.js")')().catch((e) => [e, e.constructor]),
       await WebAssembly.instantiate(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])), await WebAssembly.compile(new Uint8Array(3)).catch((e) => e),
       new Intl.Segmenter().segment('a'), new Intl.Segmenter().segment('a')[Symbol.iterator](), Iterator.from({ next() {} }), Iterator.from([1]).map(() => 1), new Date().toTemporalInstant?.(),
-      Promise.withResolvers(), new Intl.DateTimeFormat().format, new Intl.NumberFormat().format, new Intl.Collator().compare]
+      Promise.withResolvers(), new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }).buffer, new Intl.DateTimeFormat().format, new Intl.NumberFormat().format, new Intl.Collator().compare]
     for (const f of shared) if (unit === 0) try { f.evil = 1; f.prototype.evil = 1 } catch {}
     const own = unit === 0 ? [] : [context, module, exports]
     return walk(unit === 0, [], ...shared, ...own)
@@ -138,6 +139,37 @@ describe('other units', () => {
       return Math.random() }`
     const alone = await attack(body, {}, [1, 1])
     expect((await attack(body, {}, [0, 1]))[1]).toEqual(alone[1])
+  })
+
+  test.each([
+    ['a getter of the value', 'Object.defineProperty({}, "x", { enumerable: true, get: leave })'],
+    ['a proxy', 'new Proxy({}, { ownKeys: () => [leave()] })'],
+  ])('promise jobs made in %s do not outlive their unit', async (_, value) => {
+    const run = (job: string) => `async (unit) => {
+      const leave = () => { Promise.resolve().then(() => { ${job} }); return 'x' }
+      if (unit === 0) return ${value}
+      await null
+      return Math.random()
+    }`
+    expect((await attack(run('Math.random()'), {}, [0, 1]))[1]).toEqual((await attack(run(''), {}, [1, 1]))[1])
+    const ends = await attack(run('for (;;);'), { timeoutMs: 300 }, [0, 1])
+    expect(ends).toEqual(['E_TIMEOUT', expect.any(Number)])
+  })
+
+  test('promise jobs made while an error is told do not outlive their unit', async () => {
+    const told =
+      'Object.defineProperty(new Error(), "message", { get() { Promise.resolve().then(() => { for (;;); }) } })'
+    const body = `async (unit) => { if (unit === 0) throw ${told}; return 1 }`
+    expect(await attack(body, { timeoutMs: 300 }, [0, 1])).toEqual(['E_TIMEOUT', 1])
+  })
+
+  test('what a rejected promise holds is free for the next unit', async () => {
+    const body = '() => { Promise.reject(new Uint8Array(2e7)); return 1 }'
+    const units = Array.from({ length: 50 }, () => null)
+    expect(new Set(await attack(body, {}, units))).toEqual(new Set([1]))
+    const host = await readFile(new URL('../../node/runtimes/js/harness/host.ts', import.meta.url), 'utf8')
+    const harness = await lab.harnessWith('host', host.replace('core.eventLoopHasMoreWork()', 'false'))
+    expect(await attack(body, { harness }, units)).toContain('E_MEMORY')
   })
 
   test('frozen intrinsics do not break common code', async () => {

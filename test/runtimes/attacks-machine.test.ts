@@ -63,7 +63,9 @@ describe('bubblewrap', () => {
     if (!lab.hasBubblewrap('no network')) return
     const connect = `Deno.connect({ port: ${port} }).then(() => 'open')`
     expect(await reach(connect)).toBe('refused')
-    expect(await reach(connect, withMore('--share-net'))).toBe('open')
+    expect(await reach(connect, withMore('--share-net'))).toBe('refused')
+    expect(await reach(connect, without(['--seccomp', 1]))).toBe('refused')
+    expect(await reach(connect, both(withMore('--share-net'), without(['--seccomp', 1])))).toBe('open')
   })
 
   test('shows no environment and no command line of ours', async () => {
@@ -120,14 +122,16 @@ describe('bubblewrap', () => {
   test('refuses system calls that kernels were broken through', async () => {
     if (!lab.hasBubblewrap('the system call filter')) return
     if (process.arch !== 'x64') return console.warn(`not run: the system call filter: numbers of ${process.arch}`)
-    // keyctl(KEYCTL_GET_KEYRING_ID, the session keyring, create), getpid() to show that others go on
+    // In turn: keyctl(KEYCTL_GET_KEYRING_ID, the session keyring, create), modify_ldt, socket(AF_UNIX, SOCK_STREAM),
+    // prctl(PR_SET_PDEATHSIG, none); then getpid() and prctl(PR_GET_DUMPABLE), to show that others go on.
     const call = `(() => {
       const libc = [...Deno.readDirSync('/lib/x86_64-linux-gnu')].find((entry) => entry.name.startsWith('libc.so')).name
       const { symbols } = Deno.dlopen('/lib/x86_64-linux-gnu/' + libc, { syscall: { parameters: ['i64', 'i64', 'i64', 'i64'], result: 'i64' } })
-      return [Number(symbols.syscall(250n, 0n, -3n, 1n)) > 0, Number(symbols.syscall(39n, 0n, 0n, 0n)) > 0]
+      const calls = [[250n, 0n, -3n, 1n], [154n, 0n, 0n, 0n], [41n, 1n, 1n, 0n], [157n, 1n, 0n, 0n], [39n, 0n, 0n, 0n], [157n, 3n, 0n, 0n]]
+      return calls.map((call) => symbols.syscall(...call) >= 0)
     })()`
-    expect(await reach(call)).toEqual([false, true])
-    expect(await reach(call, without(['--seccomp', 1]))).toEqual([true, true])
+    expect(await reach(call)).toEqual([false, false, false, false, true, true])
+    expect(await reach(call, without(['--seccomp', 1]))).toEqual([true, true, true, true, true, true])
   })
 
   test('has no graphics card', async () => {

@@ -1,11 +1,25 @@
 /** The js runtime under each confinement this machine can give, as each user it can be, and what it leaves behind. */
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, chown, copyFile, link, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  copyFile,
+  link,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createJsRuntime } from '../../node/runtimes/js/runtime.ts'
@@ -55,6 +69,26 @@ describe.each(confinements)('js, confinement %s', (confinement) => {
     await rm(hidden, { recursive: true })
   })
 
+  test('a process that is still starting can be killed', async () => {
+    const runtime = createJsRuntime({ scratchDir, confinement })
+    await runtime.probe(AbortSignal.timeout(30_000))
+    const before = await descendantsOf(process.pid)
+    for (let round = 0; round < 60; round++) {
+      const source = 'module.exports = () => { for (;;); }'
+      const sandbox = runtime.open({ source, seed: 1, memoryMiB: 64, timeoutMs: 60_000 })
+      const attempt = sandbox
+        .run([{ unit: 0, params: '0' }], AbortSignal.timeout(30_000))
+        [Symbol.asyncIterator]()
+        .next()
+      // Bubblewrap takes some 8 ms: each moment of them has its turn.
+      await setTimeout(round % 12)
+      await sandbox.close()
+      expect(await attempt).toMatchObject({ done: true })
+    }
+    await runtime.stop()
+    expect((await descendantsOf(process.pid)).filter((pid) => !before.includes(pid))).toEqual([])
+  }, 20_000)
+
   test('leaves no file and no process when it stops', async () => {
     const before = { folders: await sandboxFolders(), pids: await descendantsOf(process.pid) }
     const runtime = createJsRuntime({ scratchDir, confinement })
@@ -87,6 +121,40 @@ describe.each(confinements)('js, confinement %s', (confinement) => {
     await next.stop()
     expect((await sandboxFolders()).filter((name) => name.includes(`-${node.pid}-`))).toEqual([])
   })
+})
+
+test('what the node inherited and does not know of is not for units', async () => {
+  if (process.platform !== 'linux') return console.warn('not run: inherited descriptors: this is not Linux')
+  const secret = join(scratchDir, 'secret')
+  await writeFile(secret, '')
+  const file = await open(secret)
+  // Node itself sees to descriptors up to the first gap beyond 15.
+  const leaked = [...Array.from({ length: 37 }, () => 'ignore' as const), file.fd]
+  const stdio: StdioOptions = ['ignore', 'pipe', 'inherit', ...leaked]
+  const node = spawn(process.execPath, [FIXTURE, scratchDir, 'os', 'loop'], { stdio })
+  await file.close()
+  await linesOf(node, 'looping')
+  expect(await filesOf(node.pid)).toContain(secret)
+  const children = await descendantsOf(node.pid)
+  expect(children.length).toBeGreaterThan(0)
+  for (const pid of children) expect(await filesOf(pid)).not.toContain(secret)
+  node.kill('SIGKILL')
+  await once(node, 'exit')
+})
+
+test('root removes no folder of another user', async () => {
+  if (!isRoot) return console.warn('not run: a folder of another user: this is not root')
+  // No process has a number this high.
+  const folder = join(tmpdir(), 'talkoot-sandbox-9999999-')
+  const [theirs, ours] = [await mkdtemp(folder), await mkdtemp(folder)]
+  await chown(theirs, NOBODY.uid, NOBODY.gid)
+  const runtime = createJsRuntime({ scratchDir })
+  await runtime.probe(AbortSignal.timeout(30_000))
+  await runtime.stop()
+  const left = await sandboxFolders()
+  await rm(theirs, { recursive: true })
+  expect(left).toContain(basename(theirs))
+  expect(left).not.toContain(basename(ours))
 })
 
 test('a deno that is not there is a coded refusal', async () => {
@@ -153,6 +221,12 @@ async function linesOf(node: ChildProcess, last?: unknown): Promise<unknown[]> {
 async function sandboxFolders(): Promise<string[]> {
   const names = await Promise.all([scratchDir, tmpdir()].map((folder) => readdir(folder)))
   return names.flat().filter((name) => name.startsWith('talkoot-sandbox-'))
+}
+
+/** What the descriptors of a process lead to. */
+async function filesOf(pid: number | undefined): Promise<string[]> {
+  const names = await readdir(`/proc/${pid}/fd`)
+  return await Promise.all(names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => '')))
 }
 
 /** Whatever is a zombie is dead. */

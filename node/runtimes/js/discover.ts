@@ -1,7 +1,7 @@
 /** What this machine has for a sandbox, found by running it: paths are never believed. */
 
 import { execFile } from 'node:child_process'
-import { chmod, copyFile, link, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, link, lstat, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import { TalkootError } from '../../../protocol/errors.ts'
 import type { Confinement } from '../runtime.ts'
 import { writeHarness } from './bundle.ts'
+import { inheritedDescriptors } from './inherited.ts'
 import type { LaunchFacts } from './launch.ts'
 import { seccompFilter } from './seccomp.ts'
 
@@ -48,6 +49,7 @@ export async function discover(scratchDir: string, confinement: Confinement, den
         setpriv,
         seccomp: await writeFilter(folder),
         libraries,
+        inherited: inheritedDescriptors(),
         user,
       },
       warnings,
@@ -79,13 +81,19 @@ async function isOpenToAll(folder: string): Promise<boolean> {
   return folder === dirname(folder) || (await isOpenToAll(dirname(folder)))
 }
 
-/** Folders of nodes that were killed before they could remove them. */
+/** Folders of this user's nodes that were killed before they could remove them. */
 async function removeAbandoned(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
     const pid = name.startsWith(FOLDER) ? Number.parseInt(name.slice(FOLDER.length), 10) : Number.NaN
-    if (pid > 0 && !isRunning(pid))
-      await rm(join(parent, name), { recursive: true, force: true }).catch(() => undefined)
+    if (!(pid > 0) || isRunning(pid) || !(await isOurs(join(parent, name)))) continue
+    await rm(join(parent, name), { recursive: true, force: true }).catch(() => undefined)
   }
+}
+
+/** Anyone may make a folder of such a name where all can write, and lead whoever removes it elsewhere by a link. */
+async function isOurs(folder: string): Promise<boolean> {
+  const facts = await lstat(folder).catch(() => undefined)
+  return facts?.isDirectory() === true && (process.getuid === undefined || facts.uid === process.getuid())
 }
 
 function isRunning(pid: number): boolean {

@@ -13,6 +13,8 @@ export type LaunchFacts = HarnessFiles & {
   seccomp: string | undefined
   /** Shared libraries of deno and prlimit, the loader included. Needed with bwrap only. */
   libraries: readonly string[]
+  /** Descriptors of this node that a unit must not have. */
+  inherited: readonly number[]
   /** The user units run as, when it is not the node's own. */
   user: { uid: number; gid: number } | undefined
 }
@@ -26,6 +28,8 @@ export type LaunchPlan = {
   env: Record<string, string>
   /** Files opened for reading and handed over as descriptors from 3 on. */
   handed: string[]
+  /** Descriptors that lead nowhere, unless one is handed over in their place. */
+  shut: readonly number[]
   user: LaunchFacts['user']
 }
 
@@ -44,6 +48,7 @@ export function planLaunch(facts: LaunchFacts, memoryMiB: number): LaunchPlan {
     deno: [inside ? '/deno' : facts.deno, 'run', ...denoArguments(memoryMiB), `--import-map=${importMap}`, harness],
     env: ENV,
     handed: inside && facts.seccomp !== undefined ? [facts.seccomp] : [],
+    shut: facts.inherited,
     user: facts.user,
   }
 }

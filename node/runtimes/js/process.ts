@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
-import { constants } from 'node:os'
+import { constants, devNull } from 'node:os'
 import { LIMITS } from '../../../protocol/limits.ts'
 import { commandOf, type LaunchPlan } from './launch.ts'
 import type { Progress } from './progress.ts'
@@ -16,13 +16,19 @@ const FRAMES_AHEAD_MAX = 4
 /** A program that passes on the death of another by a signal exits with this plus the signal's number. */
 const SIGNAL_EXIT_BASE = 128
 
+/** Starts it as the leader of a process group of its own. */
 export function spawnPlan(plan: LaunchPlan, stdio: ('pipe' | 'ignore' | number)[]): ChildProcess {
   const { file, args } = commandOf(plan)
   const handed = plan.handed.map((path) => openSync(path, 'r'))
+  const nowhere = openSync(devNull, 'r')
+  const slots = [...stdio, ...handed]
+  // To Node, `ignore` is to leave a descriptor beyond the standard ones as it is.
+  const last = Math.max(slots.length - 1, ...plan.shut)
+  for (let fd = slots.length; fd <= last; fd++) slots.push(plan.shut.includes(fd) ? nowhere : 'ignore')
   try {
-    return spawn(file, args, { cwd: '/', env: plan.env, stdio: [...stdio, ...handed], ...(plan.user ?? {}) })
+    return spawn(file, args, { cwd: '/', env: plan.env, stdio: slots, detached: true, ...(plan.user ?? {}) })
   } finally {
-    for (const fd of handed) closeSync(fd)
+    for (const fd of [...handed, nowhere]) closeSync(fd)
   }
 }
 
@@ -90,9 +96,21 @@ export class SandboxProcess {
   kill(brokeProtocol?: string): void {
     this.#brokeProtocol ??= brokeProtocol
     this.#killed = true
-    this.#child.kill('SIGKILL')
+    this.#killGroup()
     // Its death is told only once its output has been read to the end.
     this.#child.stdout?.resume()
+  }
+
+  /** While bubblewrap sets up, its second process does not yet die with its first, and would wait for it for ever. */
+  #killGroup(): void {
+    const { pid } = this.#child
+    if (pid === undefined || this.#death !== undefined) return
+    try {
+      process.kill(-pid, 'SIGKILL')
+    } catch {
+      // No such group: it has ended, or this system has none.
+      this.#child.kill('SIGKILL')
+    }
   }
 
   #take(chunk: Buffer): void {

@@ -30,6 +30,7 @@ const REFUSED: Record<string, readonly [x64: number, arm64: number | null]> = {
   kexec_load: [246, 104],
   keyctl: [250, 219],
   mbind: [237, 235],
+  modify_ldt: [154, null],
   migrate_pages: [256, 238],
   mount: [165, 40],
   mount_setattr: [442, 442],
@@ -52,6 +53,8 @@ const REFUSED: Record<string, readonly [x64: number, arm64: number | null]> = {
   sethostname: [170, 161],
   setns: [308, 268],
   settimeofday: [164, 170],
+  // Of every family: some, as vsock, are not confined by a network namespace.
+  socket: [41, 198],
   swapoff: [168, 225],
   swapon: [167, 224],
   syslog: [103, 116],
@@ -63,8 +66,8 @@ const REFUSED: Record<string, readonly [x64: number, arm64: number | null]> = {
 }
 
 const MACHINES = {
-  x64: { audit: 0xc000003e, column: 0, clone: 56, clone3: 435, ioctl: 16 },
-  arm64: { audit: 0xc00000b7, column: 1, clone: 220, clone3: 435, ioctl: 29 },
+  x64: { audit: 0xc000003e, column: 0, clone: 56, clone3: 435, ioctl: 16, prctl: 157 },
+  arm64: { audit: 0xc00000b7, column: 1, clone: 220, clone3: 435, ioctl: 29, prctl: 167 },
 } as const
 
 /** Offsets in `struct seccomp_data`; of an argument, its lower half. */
@@ -86,13 +89,15 @@ const ENOSYS = 0x00050026
 const X32_BIT = 0x40000000
 const CLONE_NEWUSER = 0x10000000
 const TIOCSTI = 0x5412
+/** By clearing it, a process would outlive a node that kills bubblewrap. */
+const PR_SET_PDEATHSIG = 1
 
 type Instruction = [code: number, ifTrue: number, ifFalse: number, k: number]
 
 /** The filter for this machine as `--seccomp` wants it, or undefined where its numbers are not known. */
 export function seccompFilter(arch: string): Buffer | undefined {
   if (arch !== 'x64' && arch !== 'arm64') return undefined
-  const { audit, column, clone, clone3, ioctl } = MACHINES[arch]
+  const { audit, column, clone, clone3, ioctl, prctl } = MACHINES[arch]
   const numbers = Object.values(REFUSED).flatMap((row) => row[column] ?? [])
   const program: Instruction[] = [
     [LOAD, 0, 0, ARCHITECTURE],
@@ -103,6 +108,7 @@ export function seccompFilter(arch: string): Buffer | undefined {
     ...numbers.flatMap((number) => refuseIf(JUMP_EQUAL, number, EPERM)),
     ...refuseIf(JUMP_EQUAL, clone3, ENOSYS),
     ...refuseArgument(ioctl, argument(1), JUMP_EQUAL, TIOCSTI),
+    ...refuseArgument(prctl, argument(0), JUMP_EQUAL, PR_SET_PDEATHSIG),
     ...refuseArgument(clone, argument(0), JUMP_ANY_BIT, CLONE_NEWUSER),
     [RETURN, 0, 0, ALLOW],
   ]

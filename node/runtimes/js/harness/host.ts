@@ -5,6 +5,7 @@ type Stream = { readSync(into: Uint8Array): number | null; writeSync(from: Uint8
 /** Deno's own core, which has no stable interface: the version is pinned, and the compliance suite runs all of this. */
 type DenoCore = {
   runMicrotasks(): void
+  eventLoopHasMoreWork(): boolean
   setUnhandledPromiseRejectionHandler(handler: () => boolean): void
 }
 
@@ -21,6 +22,7 @@ type DenoGlobals = {
   process: { getBuiltinModule(name: 'node:vm'): { compileFunction(body: string, names: string[]): unknown } }
   addEventListener(type: string, listener: () => void): void
   setTimeout(callback: () => void, ms: number): number
+  setImmediate(callback: () => void): unknown
   performance: { now(): number }
 }
 
@@ -46,26 +48,36 @@ export const drainPromiseJobs = (): void => core.runMicrotasks()
  */
 export const compileFunction = (body: string, names: string[]): unknown => vm.compileFunction(body, names)
 
-const { addEventListener, setTimeout } = host
+const { addEventListener, setTimeout, setImmediate } = host
 const performanceNow = host.performance.now.bind(host.performance)
 
 export const monotonicMs = (): number => performanceNow()
 
-/**
- * Calls back once Deno has finished starting: deleting its globals earlier crashes it. What `start` throws ends the
- * process with its words, for Deno's own way of saying so needs a global that is gone.
- */
+/** Calls back once Deno has finished starting: deleting its globals earlier crashes it. */
 export function onceStarted(start: () => void): void {
-  const attempt = (): void => {
-    try {
-      start()
-    } catch (error) {
-      stderr.writeSync(new TextEncoder().encode(error instanceof Error ? error.stack : String(error)))
-      exit(1)
-    }
+  addEventListener('load', () => setTimeout(() => attempt(start), 0))
+}
+
+/** Calls back after one turn of Deno's event loop. */
+export function afterTurn(next: () => void): void {
+  setImmediate(() => attempt(next))
+}
+
+/** What is thrown ends the process with its words, for Deno's own way of saying so needs a global that is gone. */
+function attempt(step: () => void): void {
+  try {
+    step()
+  } catch (error) {
+    stderr.writeSync(new TextEncoder().encode(error instanceof Error ? error.stack : String(error)))
+    exit(1)
   }
-  addEventListener('load', () => setTimeout(attempt, 0))
 }
 
 /** A rejected promise nobody looks at is the task's own affair: it must not end the process. */
 export const ignoreUnhandled = (): void => core.setUnhandledPromiseRejectionHandler(() => true)
+
+/**
+ * Whether Deno holds rejected promises nobody looks at, with all they lead to. It does until its event loop turns.
+ * Within `afterTurn` the loop has nothing else to do; elsewhere this may be true without need.
+ */
+export const holdsRejections = (): boolean => core.eventLoopHasMoreWork()

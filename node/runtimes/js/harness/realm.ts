@@ -22,8 +22,7 @@ export function sealRealm(): void {
   removeRegExpStatics()
   // Stacks hold paths of this machine, and how deep they go depends on the compiler.
   Error.stackTraceLimit = 0
-  allowOverrides()
-  freezeEverything(hidden)
+  freezeEverything([...hidden, ...allowOverrides()])
 }
 
 /** Time stands still at the Unix epoch: a result that depends on the hour cannot be verified. */
@@ -114,9 +113,9 @@ function removeRegExpStatics(): void {
 /**
  * On an object that inherits from a frozen one, `object.toString = f` fails, and much code does that. The properties
  * below become accessors that, set on an heir, give the heir a property of its own (the list is that of SES, less
- * what makes V8 slow: never the `constructor` of arrays, promises, regular expressions).
+ * what makes V8 slow: never the `constructor` of arrays, promises, regular expressions). Returns the values behind them.
  */
-function allowOverrides(): void {
+function allowOverrides(): unknown[] {
   const errors = [
     Error,
     TypeError,
@@ -128,17 +127,20 @@ function allowOverrides(): void {
     AggregateError,
     SuppressedError,
   ]
-  overridable(Object.prototype, Reflect.ownKeys(Object.prototype))
-  overridable(Function.prototype, ['constructor', 'bind', 'toString', 'name', 'length'])
-  for (const { prototype } of errors) overridable(prototype, ['constructor', 'message', 'name', 'toString'])
-  overridable(Array.prototype, ['toString'])
-  for (const { prototype } of [Map, Set, WeakMap, WeakSet, Date]) overridable(prototype, ['constructor', 'toString'])
+  const collections = [Map, Set, WeakMap, WeakSet, Date]
+  return [
+    ...overridable(Object.prototype, Reflect.ownKeys(Object.prototype)),
+    ...overridable(Function.prototype, ['constructor', 'bind', 'toString', 'name', 'length']),
+    ...errors.flatMap(({ prototype }) => overridable(prototype, ['constructor', 'message', 'name', 'toString'])),
+    ...overridable(Array.prototype, ['toString']),
+    ...collections.flatMap(({ prototype }) => overridable(prototype, ['constructor', 'toString'])),
+  ]
 }
 
-function overridable(prototype: object, keys: PropertyKey[]): void {
-  for (const key of keys) {
+function overridable(prototype: object, keys: PropertyKey[]): unknown[] {
+  return keys.map((key) => {
     const property = Object.getOwnPropertyDescriptor(prototype, key)
-    if (property === undefined || !('value' in property) || !property.configurable) continue
+    if (property === undefined || !('value' in property) || !property.configurable) return undefined
     const { value, enumerable } = property
     const set = function (this: object, own: unknown): void {
       if (this === prototype) throw new TypeError(`Cannot assign to read only property '${String(key)}'`)
@@ -150,7 +152,8 @@ function overridable(prototype: object, keys: PropertyKey[]): void {
       enumerable: enumerable ?? false,
       configurable: false,
     })
-  }
+    return value
+  })
 }
 
 function freezeEverything(hidden: unknown[]): void {
@@ -193,6 +196,8 @@ function hiddenIntrinsics(): unknown[] {
     new Error(),
     // What `atob` and `structuredClone` throw.
     DOMException,
+    // What a shared WebAssembly memory is a view of.
+    SharedArrayBuffer,
   ]
 }
 

@@ -6,7 +6,7 @@ import { type Context, Log, type Outcome, runCall } from './call.ts'
 import { markCallEnded, readFrame, writeFrame } from './channel.ts'
 import { encodeResult } from './encode.ts'
 import { Failure, failureOf } from './failure.ts'
-import { monotonicMs } from './host.ts'
+import { afterTurn, drainPromiseJobs, holdsRejections, monotonicMs } from './host.ts'
 import { seededRandom, useRandom } from './random.ts'
 import type { Task } from './task.ts'
 
@@ -14,6 +14,7 @@ export class Server {
   readonly #init: InitFrame
   readonly #freshTask: () => Task
   #frame: RunFrame = { id: 0, calls: [] }
+  #callsBegun = 0
   #held: string[] = []
   #heldChars = 0
   #flushedAtMs = 0
@@ -22,14 +23,23 @@ export class Server {
     this.#freshTask = freshTask
   }
 
-  /** Serves until the node closes the pipe, which ends the process. */
-  serve(): never {
-    for (;;) {
-      this.#frame = readFrame() as RunFrame
-      this.#flushedAtMs = monotonicMs()
-      for (const call of this.#frame.calls) this.#run(call)
-      this.#flush()
+  /** Serves until the node closes the pipe, which ends the process. Rejected promises of a call go before the next. */
+  serve(): void {
+    do this.#step()
+    while (!holdsRejections())
+    afterTurn(() => this.serve())
+  }
+
+  #step(): void {
+    const call = this.#frame.calls[this.#callsBegun++]
+    if (call !== undefined) {
+      this.#run(call)
+      return
     }
+    this.#flush()
+    this.#frame = readFrame() as RunFrame
+    this.#callsBegun = 0
+    this.#flushedAtMs = monotonicMs()
   }
 
   #run(call: Call): void {
@@ -43,7 +53,10 @@ export class Server {
   }
 
   #end(outcome: Outcome, log: Log): void {
-    const end = JSON.stringify([...endOf(outcome), log.text])
+    const [code, text] = endOf(outcome)
+    // Getters and proxies of the value are task code, and may have made more of them.
+    drainPromiseJobs()
+    const end = JSON.stringify([code, text, log.text])
     this.#held.push(end)
     this.#heldChars += end.length
     markCallEnded()
