@@ -194,7 +194,8 @@ describe('state folder', () => {
     const module = join(import.meta.dirname, '../../node/store/state-folder.ts')
     const script = `
       const { takeStateFolder } = await import(${JSON.stringify(module)})
-      takeStateFolder(${JSON.stringify(path)})
+      // Held by a name: a lock nobody refers to is collected, and its file closed.
+      globalThis.held = takeStateFolder(${JSON.stringify(path)})
       console.log('held')
       setInterval(() => undefined, 1000)`
     const holder = spawn(process.execPath, ['--input-type=module', '-e', script], {
