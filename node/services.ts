@@ -66,7 +66,13 @@ export function nodeServices(components: Components, init: Init): NodeServices {
       digest: blobs.put(bytes, digest),
       bytes: bytes.length,
     }),
-    submit: (request, options) => jobs.submit(request, options),
+    submit: async (request, options) => {
+      // Every other machine would refuse its units one by one, and the job would wait for ever.
+      if (mesh.status().role === 'worker') {
+        throw new TalkootError('E_ROLE', 'this node joined as worker: it may not submit work')
+      }
+      return await jobs.submit(request, options)
+    },
     jobs: () => ({ schema: 'talkoot.jobs/1', jobs: jobs.list() }),
     job: (id) => jobs.info(id),
     cancel: (id) => jobs.cancel(id),

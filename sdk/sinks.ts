@@ -1,6 +1,6 @@
 /**
  * Ends of a pipeline that write results to a file: `await pipe(job, toCsv('out.csv'))`. A file appears under its name
- * only when it is whole.
+ * only when it is whole. @throws E_FILE, E_DISK_FULL
  */
 
 import { createReadStream, createWriteStream } from 'node:fs'
@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { stringify } from 'csv-stringify'
+import { onFile } from './file-error.ts'
 import { flatten, TableColumns } from './flatten.ts'
 import type { Result } from './result.ts'
 
@@ -64,7 +65,7 @@ async function* parseLines(lines: AsyncIterable<string>): AsyncGenerator<unknown
 async function inPart(file: string, write: (part: string) => Promise<void>): Promise<void> {
   const part = `${file}.${process.pid}.part`
   try {
-    await write(part)
+    await onFile(file, () => write(part))
   } finally {
     await rm(part, { force: true })
   }

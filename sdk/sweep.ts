@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises'
 import type { Json } from '../protocol/canonical.ts'
 import { parseRows } from '../protocol/sweep/rows.ts'
 import type { Axes, Axis, Draw, Sweep as SweepData } from '../protocol/sweep/schema.ts'
+import { onFile } from './file-error.ts'
 
 /** Stores the bytes of a file with the node and returns their digest. */
 export type StoreBytes = (bytes: Uint8Array) => Promise<string>
@@ -141,7 +142,7 @@ const constant = (data: SweepData): Sweep<never> => ({ toData: async () => data 
 
 const rows = (file: string | URL, format: 'csv' | 'jsonl'): Sweep<never> => ({
   async toData(store) {
-    const bytes = await readFile(file)
+    const bytes = await onFile(String(file), () => readFile(file))
     const { size } = parseRows(bytes, format, String(file))
     return { kind: 'rows', blob: await store(bytes), bytes: bytes.length, count: size, format }
   },

@@ -19,6 +19,7 @@ export const EXIT = {
 
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
   E_USAGE: EXIT.usage,
+  E_FILE: EXIT.usage,
   E_REQUEST: EXIT.usage,
   E_NOT_FOUND: EXIT.usage,
   E_CONFIG: EXIT.usage,

@@ -60,13 +60,18 @@ export function createProgram(io: Pick<Io, 'stdout' | 'stderr'>, act: Act): Comm
     command.exitOverride().configureOutput({
       writeOut: (text) => void io.stdout.write(text),
       writeErr: (text) => void io.stderr.write(text),
-      outputError: (text, write) => write(text.replace(/^error: /, '✖ E_USAGE ')),
+      outputError: (text, write) =>
+        write(`${text.replace(/^error: /, '✖ E_USAGE ')}  your move → see \`${pathOf(command)} --help\`\n`),
       getOutHelpWidth: () => io.stdout.columns,
       getErrHelpWidth: () => io.stderr.columns,
     })
   }
   return program
 }
+
+/** A command as it is typed: `talkoot token create`. */
+const pathOf = (command: Command): string =>
+  command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`
 
 const everyCommand = (command: Command): Command[] => [command, ...command.commands.flatMap(everyCommand)]
 

@@ -185,8 +185,8 @@ describe('tables', () => {
 
   test('tokens', async () => {
     expect((await cli.run(['token', 'list'])).stdout).toMatchInlineSnapshot(`
-      "TOKEN  STATE  ROLE    LEFT/USES  HOLDS      ADMITTED
-      tok1   live   member        1/2  1 h 0 min         1
+      "TOKEN  STATE  ROLE    LEFT/USES  HOLDS  ADMITTED
+      tok1   live   member        1/2  1 h           1
       "
     `)
   })

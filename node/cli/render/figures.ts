@@ -14,11 +14,14 @@ export function duration(ms: number): string {
   if (seconds < 10) return `${seconds.toFixed(1)} s`
   if (seconds < 60) return `${Math.round(seconds)} s`
   const minutes = Math.floor(seconds / 60)
-  if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`
+  if (minutes < 60) return twoParts(minutes, 'min', Math.floor(seconds % 60), 's')
   const hours = Math.floor(minutes / 60)
-  if (hours < 48) return `${hours} h ${minutes % 60} min`
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`
+  if (hours < 48) return twoParts(hours, 'h', minutes % 60, 'min')
+  return twoParts(Math.floor(hours / 24), 'd', hours % 24, 'h')
 }
+
+const twoParts = (whole: number, unit: string, rest: number, smaller: string): string =>
+  rest === 0 ? `${whole} ${unit}` : `${whole} ${unit} ${rest} ${smaller}`
 
 export const count = (value: number): string => value.toLocaleString('en-US')
 

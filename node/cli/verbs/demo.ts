@@ -1,10 +1,13 @@
 /** `talkoot demo`: three nodes on this machine find each other and fit an epidemic. */
 
+import { access, constants, mkdir } from 'node:fs/promises'
 import { relative, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { type DemoOutcome, runInfluenza } from '../../../examples/influenza/demo.ts'
 import { heatMap } from '../../../examples/influenza/heat-map.ts'
+import { API, type JobSummary, statusSchema } from '../../../protocol/api.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
+import { onFile } from '../../../sdk/file-error.ts'
 import { Mesh } from '../../../sdk/mesh.ts'
 import type { Act, Context } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
@@ -31,6 +34,7 @@ async function runDemo(context: Context, options: { out: string }): Promise<numb
   const { io, output } = context
   const begun = performance.now()
   const outDir = resolve(io.cwd, options.out)
+  await makeWritable(outDir)
   const outcome = await fitOnThreeNodes(context, outDir)
   const { best, units, accepted, failed, executions, disagreements, files, surface } = outcome
   const report: Report = {
@@ -54,21 +58,27 @@ async function runDemo(context: Context, options: { out: string }): Promise<numb
   return EXIT.ok
 }
 
+/** Before anything is started. @throws E_FILE */
+const makeWritable = (folder: string): Promise<void> =>
+  onFile(folder, async () => {
+    await mkdir(folder, { recursive: true })
+    await access(folder, constants.W_OK)
+  })
+
 /** Whatever happens, no process and no folder of the nodes outlives this. */
 async function fitOnThreeNodes({ io, output, signal }: Context, outDir: string): Promise<DemoOutcome> {
   await output.note(`starting ${NAMES.length} nodes: ${NAMES.join(', ')} …`)
   await using local = await startLocalMesh({ env: io.env, signal })
   await output.note('they found each other through the DHT; every point runs on two of them, and both must agree')
+  const { warnings } = await local.client.request(API.status, statusSchema, { signal })
+  for (const warning of warnings) await output.note(`${output.colours.yellow('!')} ${warning}`)
   const line = new ProgressLine(io.stderr, { colours: output.colours })
   const mesh = new Mesh(local.client, async () => undefined)
   try {
-    return await runInfluenza(mesh, {
-      outDir,
-      signal,
-      onProgress: (progress) => {
-        if (output.format !== 'quiet') void line.update(progress)
-      },
-    })
+    const onProgress = (progress: JobSummary) => {
+      if (output.format !== 'quiet') void line.update(progress)
+    }
+    return await onFile(outDir, () => runInfluenza(mesh, { outDir, signal, onProgress }))
   } finally {
     await line.end()
   }

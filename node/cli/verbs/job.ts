@@ -74,7 +74,7 @@ async function watch(context: Context, id: string): Promise<number> {
 }
 
 async function results(context: Context, id: string, options: ResultsOptions): Promise<undefined> {
-  const sink = fileSink(options.out, context.io.cwd)
+  const sink = await fileSink(options.out, context.io.cwd)
   const rows = await rowsOf(context, id, options)
   if (sink !== null) await sink(rows)
   else if (options.format === 'csv') await csvToStdout(rows, context)

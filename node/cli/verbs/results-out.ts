@@ -1,25 +1,28 @@
 /** Where results go: a file by its ending, or standard output in a format. */
 
 import { createReadStream } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { access, constants, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { extname, join, resolve } from 'node:path'
+import { dirname, extname, join, resolve } from 'node:path'
 import { TalkootError } from '../../../protocol/errors.ts'
+import { onFile } from '../../../sdk/file-error.ts'
 import type { Result } from '../../../sdk/result.ts'
 import { type Sink, toCsv, toJsonl } from '../../../sdk/sinks.ts'
 import type { Context } from '../context.ts'
 import { resultView } from '../render/result-view.ts'
 
+const SINKS: Readonly<Record<string, (file: string) => Sink>> = { '.csv': toCsv, '.jsonl': toJsonl, '.ndjson': toJsonl }
+
 export type ResultsFormat = 'csv' | null
 
-/** What `--out FILE` names, checked before anything is submitted. @throws E_USAGE */
-export function fileSink(file: string | undefined, cwd: string): Sink | null {
+/** What `--out FILE` names, checked before anything is submitted. @throws E_USAGE, E_FILE */
+export async function fileSink(file: string | undefined, cwd: string): Promise<Sink | null> {
   if (file === undefined) return null
   const path = resolve(cwd, file)
-  const kind = extname(path).toLowerCase()
-  if (kind === '.csv') return toCsv(path)
-  if (kind === '.jsonl' || kind === '.ndjson') return toJsonl(path)
-  throw new TalkootError('E_USAGE', `--out takes a .csv or .jsonl file, not ${file}`)
+  const sink = SINKS[extname(path).toLowerCase()]
+  if (sink === undefined) throw new TalkootError('E_USAGE', `--out takes a .csv or .jsonl file, not ${file}`)
+  await onFile(path, () => access(dirname(path), constants.W_OK))
+  return sink(path)
 }
 
 /** CSV is written when all of it is there: which columns it has is known last. */

@@ -77,7 +77,7 @@ async function start({ mesh, io }: Context, file: string, options: Options): Pro
 
 async function runJob(context: Context, file: string, options: Options): Promise<number> {
   const { io, output, signal } = context
-  const sink = fileSink(options.out, io.cwd)
+  const sink = await fileSink(options.out, io.cwd)
   const job = await start(context, file, options)
   try {
     await announce(context, job)

@@ -1,7 +1,7 @@
 /** `talkoot token create|list|revoke`: who may join the mesh. */
 
 import type { Command } from 'commander'
-import { z } from 'zod'
+import type { z } from 'zod'
 import {
   API,
   type Revoked,
@@ -31,7 +31,7 @@ export function token(program: Command, act: Act): void {
       act(async ({ client, output, signal }, options: { uses: string; ttl: string; role: string }) => {
         const request = { uses: parseCount(options.uses), ttlMs: parseDuration(options.ttl), role: options.role }
         const body = tokenRequestSchema.safeParse(request)
-        if (!body.success) throw new TalkootError('E_USAGE', z.prettifyError(body.error))
+        if (!body.success) throw new TalkootError('E_USAGE', faults(body.error))
         const created = await client.request(API.tokens, tokenCreatedSchema, {
           method: 'POST',
           body: body.data,
@@ -57,6 +57,9 @@ export function token(program: Command, act: Act): void {
     .option('-y, --yes', 'do not ask')
     .action(act(revoke))
 }
+
+const faults = (error: z.ZodError): string =>
+  error.issues.map(({ path, message }) => `--${path.join('.')}: ${message}`).join('; ')
 
 async function revoke(context: Context, id: string, options: { members?: boolean; yes?: boolean }): Promise<undefined> {
   const { client, output, signal } = context
