@@ -95,9 +95,9 @@ export const sees = (node: MeshNode, other: { peerId: string }) => node.peers().
 export const deadline = (ms = 10_000) => AbortSignal.timeout(ms)
 
 /** Resolves when the condition holds, looked at every few milliseconds. Rejects at the deadline. */
-export async function until(condition: () => boolean, ms = 10_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, ms = 10_000): Promise<void> {
   const end = performance.now() + ms
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > end) throw new Error(`not within ${ms} ms: ${condition}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }

@@ -90,7 +90,7 @@ describe.each(confinements)('js, confinement %s', (confinement) => {
   }, 20_000)
 
   test('leaves no file and no process when it stops', async () => {
-    const before = { folders: await sandboxFolders(), pids: await descendantsOf(process.pid) }
+    const before = { folders: await sandboxFolders(process.pid), pids: await descendantsOf(process.pid) }
     const runtime = createJsRuntime({ scratchDir, confinement })
     await runtime.probe(AbortSignal.timeout(30_000))
     const sandbox = runtime.open({ source: 'module.exports = () => 1', seed: 1, memoryMiB: 64, timeoutMs: 5_000 })
@@ -100,7 +100,7 @@ describe.each(confinements)('js, confinement %s', (confinement) => {
     await runtime.stop()
     await runtime.stop()
     for (const pid of children) expect(await isAlive(pid)).toBe(false)
-    expect(await sandboxFolders()).toEqual(before.folders)
+    expect(await sandboxFolders(process.pid)).toEqual(before.folders)
     await expect(runtime.probe(AbortSignal.timeout(1_000))).rejects.toMatchObject({ code: 'E_RUNTIME_MISSING' })
   })
 
@@ -114,12 +114,11 @@ describe.each(confinements)('js, confinement %s', (confinement) => {
     await once(node, 'exit')
     const deadline = AbortSignal.timeout(5_000)
     for (const pid of children) while (await isAlive(pid)) deadline.throwIfAborted()
-    const left = await sandboxFolders()
-    expect(left.filter((name) => name.includes(`-${node.pid}-`))).toHaveLength(1)
+    expect(await sandboxFolders(node.pid)).toHaveLength(1)
     const next = createJsRuntime({ scratchDir, confinement })
     await next.probe(AbortSignal.timeout(30_000))
     await next.stop()
-    expect((await sandboxFolders()).filter((name) => name.includes(`-${node.pid}-`))).toEqual([])
+    expect(await sandboxFolders(node.pid)).toEqual([])
   })
 })
 
@@ -151,7 +150,7 @@ test('root removes no folder of another user', async () => {
   const runtime = createJsRuntime({ scratchDir })
   await runtime.probe(AbortSignal.timeout(30_000))
   await runtime.stop()
-  const left = await sandboxFolders()
+  const left = await sandboxFolders(9_999_999)
   await rm(theirs, { recursive: true })
   expect(left).toContain(basename(theirs))
   expect(left).not.toContain(basename(ours))
@@ -218,9 +217,10 @@ async function linesOf(node: ChildProcess, last?: unknown): Promise<unknown[]> {
   return lines
 }
 
-async function sandboxFolders(): Promise<string[]> {
+/** Those of one node: others may run on this machine. */
+async function sandboxFolders(pid: number | undefined): Promise<string[]> {
   const names = await Promise.all([scratchDir, tmpdir()].map((folder) => readdir(folder)))
-  return names.flat().filter((name) => name.startsWith('talkoot-sandbox-'))
+  return names.flat().filter((name) => name.startsWith(`talkoot-sandbox-${pid}-`))
 }
 
 /** What the descriptors of a process lead to. */

@@ -14,6 +14,9 @@ export type SandboxComponents = {
   onClosed: (sandbox: JsSandbox) => void
 }
 
+/** What a frame left to do. `alone`: the first of these units needs a process that nothing ran in before it. */
+type Left = { again: readonly UnitInput[]; alone?: true }
+
 export class JsSandbox implements Sandbox {
   readonly #components: SandboxComponents
   readonly #init: SandboxInit
@@ -28,10 +31,13 @@ export class JsSandbox implements Sandbox {
   async *run(units: readonly UnitInput[], signal: AbortSignal): AsyncGenerator<Attempt[]> {
     const either = AbortSignal.any([signal, this.#closing.signal])
     let rest = units
+    let frameUnits: number = LIMITS.FRAME_UNITS_MAX
     while (rest.length > 0 && !either.aborted) {
-      const frame = rest.slice(0, LIMITS.FRAME_UNITS_MAX)
-      const ended = yield* this.#runFrame(frame, either)
-      rest = [...ended.again, ...rest.slice(frame.length)]
+      const frame = rest.slice(0, frameUnits)
+      const left = yield* this.#runFrame(frame, either)
+      rest = [...left.again, ...rest.slice(frame.length)]
+      // In a frame of its own, its end cannot be lost with a unit after it.
+      frameUnits = left.alone ? 1 : LIMITS.FRAME_UNITS_MAX
     }
   }
 
@@ -59,11 +65,11 @@ export class JsSandbox implements Sandbox {
     this.#components.onClosed(this)
   }
 
-  /** Returns the units to run again: those whose ends died with the process, or that had not begun. */
-  async *#runFrame(
-    frame: readonly UnitInput[],
-    signal: AbortSignal,
-  ): AsyncGenerator<Attempt[], { again: readonly UnitInput[] }> {
+  /**
+   * Returns the units to run again: those whose ends died with the process, or that had not begun; and one that met
+   * the memory limit after others, for they may have left something: it is believed in a fresh process only.
+   */
+  async *#runFrame(frame: readonly UnitInput[], signal: AbortSignal): AsyncGenerator<Attempt[], Left> {
     let session: Session
     try {
       session = await this.#start(signal)
@@ -71,6 +77,8 @@ export class JsSandbox implements Sandbox {
       if (signal.aborted) return { again: [] }
       throw error
     }
+    const { fresh } = session
+    const doubted = (code: string | null, index: number): boolean => code === 'E_MEMORY' && !(fresh && index === 0)
     const exchange = session.exchange(frame, signal)
     let ended = 0
     try {
@@ -78,13 +86,20 @@ export class JsSandbox implements Sandbox {
         const { done, value } = await exchange.next()
         if (done) {
           if (value === undefined) return { again: [] }
-          const culprit = frame[value.index]
-          if (culprit !== undefined) yield [failed(culprit, value.code, value.message)]
-          return { again: frame.slice(ended).filter((unit) => unit !== culprit) }
+          const culprit = frame.slice(value.index, value.index + 1)
+          const others = frame.slice(ended).filter((unit) => !culprit.includes(unit))
+          if (doubted(value.code, value.index)) return { again: [...culprit, ...others], alone: true }
+          yield culprit.map((unit) => failed(unit, value.code, value.message))
+          return { again: others }
         }
-        const attempts = value.map((end, i) => this.#attempt(frame[ended + i], end))
-        ended += value.length
-        yield attempts
+        const first = ended
+        const doubt = value.findIndex(([code], i) => doubted(code, first + i))
+        const believed = doubt < 0 ? value : value.slice(0, doubt)
+        ended += believed.length
+        if (believed.length > 0) yield believed.map((end, i) => this.#attempt(frame[first + i], end))
+        if (doubt < 0) continue
+        await session.close()
+        return { again: frame.slice(ended), alone: true }
       }
     } finally {
       // However this ends, an exchange left midway has killed its process.

@@ -78,6 +78,11 @@ export class Session {
     }
   }
 
+  /** Whether no call was ever made in this process. */
+  get fresh(): boolean {
+    return this.#frames === 0
+  }
+
   get alive(): boolean {
     return this.process.alive
   }
