@@ -4,7 +4,7 @@
  */
 
 import { z } from 'zod'
-import { bytesSchema } from './bytes.ts'
+import { bytesSchema, textSchema } from './bytes.ts'
 import { LIMITS } from './limits.ts'
 import { digestSchema } from './manifest.ts'
 
@@ -20,11 +20,11 @@ export const blameSchema = z.enum(['program', 'machine', 'memory', 'time', 'data
 export type Blame = z.infer<typeof blameSchema>
 
 /** A unit to run: its index and its parameters as canonical JSON. */
-export const unitSchema = z.tuple([index, z.string().max(LIMITS.PARAMS_MAX_BYTES)])
+export const unitSchema = z.tuple([index, textSchema(LIMITS.PARAMS_MAX_BYTES)])
 
 /** One attempt's end: a value as canonical JSON, or a coded failure. */
 export const attemptSchema = z.discriminatedUnion('ok', [
-  z.strictObject({ unit: index, ok: z.literal(true), value: z.string().max(LIMITS.UNIT_RESULT_MAX_BYTES) }),
+  z.strictObject({ unit: index, ok: z.literal(true), value: textSchema(LIMITS.UNIT_RESULT_MAX_BYTES) }),
   z.strictObject({ unit: index, ok: z.literal(false), code, message, blame: blameSchema }),
 ])
 export type Attempt = z.infer<typeof attemptSchema>

@@ -108,6 +108,7 @@ const BREACHES: [string, (act: Act, run: Run) => Promise<void> | void][] = [
   ['a value nested too deep', valued(`${'['.repeat(65)}${']'.repeat(65)}`)],
   ['a value nested beyond all bounds', valued(`${'['.repeat(100_000)}${']'.repeat(100_000)}`)],
   ['a value too long', valued(JSON.stringify('x'.repeat(LIMITS.UNIT_RESULT_MAX_BYTES)))],
+  ['a value of too many bytes', valued(JSON.stringify('ü'.repeat(LIMITS.UNIT_RESULT_MAX_BYTES / 2)))],
 ]
 
 it('whatever breaks the protocol costs a worker its session, and the job nothing', async () => {

@@ -290,6 +290,11 @@ describe('a submitter that means harm', () => {
       'E_FRAME',
       ({ id }) => encodeFrame({ t: 'run', job: id, units: [[0, 'x'.repeat(LIMITS.PARAMS_MAX_BYTES + 1)]] }),
     ],
+    [
+      'parameters of too many bytes',
+      'E_FRAME',
+      ({ id }) => encodeFrame({ t: 'run', job: id, units: [[0, 'ü'.repeat(LIMITS.PARAMS_MAX_BYTES / 2 + 1)]] }),
+    ],
     ['a frame over the limit', 'E_FRAME_TOO_BIG', () => new Uint8Array(LIMITS.FRAME_MAX_BYTES + 1)],
   ]
   it.each(malformed)('by sending %s loses its session, and another is served', async (_, code, make) => {

@@ -1,6 +1,7 @@
 /** The schemas of what a sandbox process says. Apart from `frames.ts`, which the harness shares and starts faster for. */
 
 import { z } from 'zod'
+import { textSchema } from '../../../protocol/bytes.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { End } from './frames.ts'
 
@@ -8,7 +9,7 @@ export const readySchema = z.strictObject({ token: z.string(), deno: z.string().
 
 const endSchema: z.ZodType<End> = z.tuple([
   z.string().max(40).nullable(),
-  z.string().max(LIMITS.UNIT_RESULT_MAX_BYTES),
+  textSchema(LIMITS.UNIT_RESULT_MAX_BYTES),
   z.string().max(LIMITS.UNIT_LOG_MAX_CHARS),
 ])
 export const endsSchema = z.strictObject({
