@@ -291,15 +291,17 @@ describe('revoking a token', () => {
 })
 
 describe('completion', () => {
-  test.each([
-    ['bash', ['-n']],
-    ['zsh', ['-n']],
-    ['fish', ['--no-execute']],
-  ])('%s takes its script', async (shell, check) => {
+  test.each(['bash', 'zsh', 'fish'])('%s takes its script, and not a broken one', async (shell) => {
     const { stdout } = await cli.run(['completion', shell])
     expect(stdout).toContain('token')
     if (!hasProgram(shell)) return console.warn(`not run: ${shell} is not installed`)
-    execFileSync(shell, check, { input: stdout })
+    const parse = (script: string) => {
+      const file = join(cli.folder, `script.${shell}`)
+      writeFileSync(file, script)
+      execFileSync(shell, ['-n', file], { stdio: 'pipe' })
+    }
+    parse(stdout)
+    expect(() => parse(`${stdout}\nif true`)).toThrow('Command failed')
   })
 
   test('bash completes verbs, verbs below verbs, and options', async () => {
