@@ -5,6 +5,7 @@ import type { JobId, Manifest } from '../../protocol/manifest.ts'
 import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
 import type { StoredJob } from '../store/job-store.ts'
 import type { JobSpec } from './scheduler/events.ts'
+import { UnitSet } from './unit-set.ts'
 
 export class LiveJob {
   readonly stored: StoredJob
@@ -12,14 +13,13 @@ export class LiveJob {
   readonly sweep: CompiledSweep
   /** The next place in the order of completion. */
   #nextSeq = 1
-  #settledCount = 0
-  readonly #settled: Uint8Array
+  readonly #settled: UnitSet
 
   constructor(stored: StoredJob, manifest: Manifest, sweep: CompiledSweep) {
     this.stored = stored
     this.manifest = manifest
     this.sweep = sweep
-    this.#settled = new Uint8Array(Math.ceil(sweep.size / 8))
+    this.#settled = new UnitSet(sweep.size)
   }
 
   get id(): JobId {
@@ -28,8 +28,7 @@ export class LiveJob {
 
   /** Marks a unit decided and gives its decision a place in the order. `seq` is given when it is read from the ledger. */
   settle(unit: number, seq: number = this.#nextSeq): number {
-    this.#settled[unit >> 3] = (this.#settled[unit >> 3] ?? 0) | (1 << (unit & 7))
-    this.#settledCount += 1
+    this.#settled.add(unit)
     this.#nextSeq = Math.max(this.#nextSeq, seq + 1)
     return seq
   }
@@ -45,8 +44,8 @@ export class LiveJob {
       id: this.id,
       size: this.sweep.size,
       policy: this.manifest.policy,
-      isSettled: (unit) => ((this.#settled[unit >> 3] ?? 0) & (1 << (unit & 7))) !== 0,
-      settledCount: this.#settledCount,
+      isSettled: (unit) => this.#settled.has(unit),
+      settledCount: this.#settled.size,
       failedCount: this.stored.totals.failed,
       ageMs: Math.max(0, ageMs),
     }

@@ -2,6 +2,7 @@
 
 import type { SchedulerEffect, SchedulerEvent } from '../../node/jobs/scheduler/events.ts'
 import type { Scheduler } from '../../node/jobs/scheduler/scheduler.ts'
+import { UnitSet } from '../../node/jobs/unit-set.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { Scenario } from './scenario.ts'
 import { JOB, truth } from './worker.ts'
@@ -21,18 +22,17 @@ export class Checker {
   readonly #scenario: Scenario
   readonly #rooms: ReadonlyMap<string, string>
   readonly #peers = new Map<string, PeerModel>()
-  /** By unit, what each peer truly said first, in this life of the submitter. */
-  readonly #said = new Map<number, Map<string, Set<string>>>()
-  readonly decided = new Set<number>()
+  /** By undecided unit, what each peer truly said of it, in this life of the submitter: `peer digest`. */
+  readonly #said = new Map<number, Set<string>>()
+  readonly decided: UnitSet
   failed = 0
   runs = 0
   mostUndecided = 0
-  /** Copies given out, by unit. */
-  readonly #given = new Map<number, number>()
 
   constructor(world: World, scenario: Scenario) {
     this.#world = world
     this.#scenario = scenario
+    this.decided = new UnitSet(scenario.units)
     this.#rooms = new Map(scenario.peers.map(({ id, room }) => [id, room]))
   }
 
@@ -54,10 +54,11 @@ export class Checker {
     if (event.type !== 'results') return
     for (const end of event.attempts) {
       peer.holds.delete(end.unit)
-      const voices = this.#said.get(end.unit) ?? new Map<string, Set<string>>()
-      this.#said.set(end.unit, voices)
-      const said = voices.get(event.peer) ?? new Set()
-      voices.set(event.peer, said.add(end.ok ? end.digest : end.code))
+      if (!end.ok || this.decided.has(end.unit)) continue
+      const said = this.#said.get(end.unit)
+      const word = `${event.peer} ${end.digest}`
+      if (said === undefined) this.#said.set(end.unit, new Set([word]))
+      else said.add(word)
     }
   }
 
@@ -115,7 +116,6 @@ export class Checker {
       if (this.decided.has(unit)) this.fail(`unit ${unit} given to ${id} although it is decided`)
       if (peer.holds.has(unit)) this.fail(`unit ${unit} given to ${id} twice`)
       peer.holds.add(unit)
-      this.#given.set(unit, (this.#given.get(unit) ?? 0) + 1)
     }
     if (peer.holds.size > LIMITS.PEER_WINDOW_UNITS_MAX) this.fail(`${id} holds ${peer.holds.size} units`)
     this.runs += units.length
@@ -123,6 +123,8 @@ export class Checker {
 
   #accepted({ unit, value, voices, attempts }: Extract<SchedulerEffect, { type: 'accepted' }>): void {
     this.#decide(unit, attempts)
+    const said = this.#said.get(unit)
+    this.#said.delete(unit)
     if (this.#scenario.program.failsOn(unit)) this.fail(`unit ${unit} accepted, its program fails`)
     if (Math.abs(Number(value) - truth(unit)) > 1e-6) this.fail(`unit ${unit} accepted with a wrong value`)
     const { verify } = this.#scenario.policy
@@ -130,7 +132,7 @@ export class Checker {
     const honest = new Set<string>()
     for (const { peer, digest } of voices) {
       if (digest === null) continue
-      if (!this.#said.get(unit)?.get(peer)?.has(digest)) this.fail(`${peer} never said ${digest} of unit ${unit}`)
+      if (!said?.has(`${peer} ${digest}`)) this.fail(`${peer} never said ${digest} of unit ${unit}`)
       if (Math.abs(Number(digest.slice(1)) - truth(unit)) <= 1e-6) honest.add(peer)
     }
     if (honest.size < needed) this.fail(`unit ${unit} accepted on the word of ${honest.size} peers, not ${needed}`)
@@ -138,6 +140,7 @@ export class Checker {
 
   #failed({ unit, code, voices, attempts }: Extract<SchedulerEffect, { type: 'failed' }>): void {
     this.#decide(unit, attempts)
+    this.#said.delete(unit)
     this.failed += 1
     if (!this.#scenario.program.failsOn(unit) || code !== 'E_TASK_THREW') {
       this.fail(`unit ${unit} failed with ${code}: ${JSON.stringify(voices)}`)

@@ -24,6 +24,8 @@ export type SimulationInit = ScenarioLimits & {
   /** Changes what was drawn. */
   adapt?: (scenario: Scenario) => Scenario
   trace?: (line: string) => void
+  /** Called now and then: how many units are decided, and what the scheduler holds. */
+  sample?: (decided: number, load: ReturnType<Scheduler['load']>) => void
 }
 
 export type Report = {
@@ -130,8 +132,12 @@ class Simulation implements Listener {
 
   #addJob(): void {
     const { units, policy } = this.#scenario
-    const settled = new Set(this.#checker.decided)
-    for (const unit of settled) if (this.#init.plant?.forgets?.(unit)) settled.delete(unit)
+    const { decided, failed } = this.#checker
+    const forgets = this.#init.plant?.forgets
+    let settledCount = decided.size
+    for (let unit = 0; forgets !== undefined && unit < units; unit++) {
+      if (decided.has(unit) && forgets(unit)) settledCount -= 1
+    }
     this.#startedAt ||= this.#world.now
     this.#step({
       type: 'job.added',
@@ -139,9 +145,9 @@ class Simulation implements Listener {
         id: JOB,
         size: units,
         policy,
-        isSettled: (unit) => settled.has(unit),
-        settledCount: settled.size,
-        failedCount: this.#checker.failed,
+        isSettled: (unit) => decided.has(unit) && !forgets?.(unit),
+        settledCount,
+        failedCount: failed,
       },
     })
   }
@@ -180,7 +186,10 @@ class Simulation implements Listener {
     if (told === null) return
     for (const effect of this.#scheduler.step(told, this.#world.now)) this.#perform(effect)
     // It looks at every peer: seldom enough not to be what takes the time.
-    if (this.#steps % Math.max(16, this.#workers.size) === 0) this.#checker.account(this.#scheduler)
+    if (this.#steps % Math.max(16, this.#workers.size) === 0) {
+      this.#checker.account(this.#scheduler)
+      this.#init.sample?.(this.#checker.decided.size, this.#scheduler.load())
+    }
     this.#setWake()
   }
 

@@ -34,6 +34,7 @@ export class Worker {
   up = true
   session = 0
   connected = false
+  #connecting = false
 
   constructor(world: World, scenario: Scenario, traits: PeerTraits, listener: Listener) {
     this.traits = traits
@@ -45,7 +46,7 @@ export class Worker {
   }
 
   start(): void {
-    this.#keepConnected()
+    this.#connect()
     this.#beat()
     if (this.traits.goneAt < Number.POSITIVE_INFINITY) this.#world.after(this.traits.goneAt, () => this.crash(null))
   }
@@ -71,7 +72,7 @@ export class Worker {
     // Half of the time the other side is told by a reset, otherwise it hears nothing any more.
     const { session } = this
     if (this.#world.chance(0.5)) this.link.send(() => this.#listener.closed(this, session))
-    this.connected = false
+    this.#connect()
     if (backAfterMs === null) return
     this.#world.after(backAfterMs, () => {
       this.up = true
@@ -108,7 +109,7 @@ export class Worker {
 
   /** The other side ended the session. Half of the time what was begun goes on, and is told about late. */
   sessionEnded(): void {
-    this.connected = false
+    this.#connect()
     if (this.#world.chance(0.5)) this.#forget()
   }
 
@@ -119,14 +120,20 @@ export class Worker {
     this.#outbox = []
   }
 
-  #keepConnected(): void {
+  /** Tries until there is a session again. */
+  #connect(): void {
+    this.connected = false
+    if (this.#connecting || this.#world.now >= this.traits.goneAt) return
+    this.#connecting = true
     this.#world.after(this.#world.between(100, 1_500), () => {
-      if (this.up && this.#asleep === null && !this.link.cut && !this.connected) {
-        this.connected = true
-        this.session += 1
-        this.#listener.opened(this, this.session)
+      this.#connecting = false
+      if (!this.up || this.#asleep !== null || this.link.cut) {
+        this.#connect()
+        return
       }
-      if (this.#world.now < this.traits.goneAt) this.#keepConnected()
+      this.connected = true
+      this.session += 1
+      this.#listener.opened(this, this.session)
     })
   }
 

@@ -1,58 +1,71 @@
 /** Things to do at a time: a binary heap, equal times in the order they were set. */
 
-type Entry<Due> = { at: number; order: number; due: Due }
-
 export class Timers<Due> {
-  readonly #heap: Entry<Due>[] = []
-  #order = 0
+  // Three arrays rather than one of objects: sifting compares times without a visit to each entry.
+  readonly #at: number[] = []
+  readonly #order: number[] = []
+  readonly #due: Due[] = []
+  #set = 0
 
   get nextAt(): number | null {
-    return this.#heap[0]?.at ?? null
+    return this.#at[0] ?? null
   }
 
   get size(): number {
-    return this.#heap.length
+    return this.#at.length
   }
 
   set(at: number, due: Due): void {
-    const heap = this.#heap
-    const entry = { at, order: this.#order++, due }
-    let place = heap.length
-    heap.push(entry)
+    const order = this.#set++
+    let place = this.#at.length
+    this.#put(place, at, order, due)
     while (place > 0) {
       const above = (place - 1) >> 1
-      const parent = heap[above]
-      if (parent === undefined || !before(entry, parent)) break
-      heap[place] = parent
+      if (!this.#isBefore(at, order, above)) break
+      this.#copy(above, place)
       place = above
     }
-    heap[place] = entry
+    this.#put(place, at, order, due)
   }
 
   /** Takes the first that is due, if any. */
   take(now: number): Due | null {
-    const heap = this.#heap
-    const first = heap[0]
-    if (first === undefined || first.at > now) return null
-    const last = heap.pop()
-    if (last !== undefined && last !== first) this.#sink(last)
-    return first.due
+    const first = this.#due[0]
+    const firstAt = this.#at[0]
+    if (first === undefined || firstAt === undefined || firstAt > now) return null
+    const at = this.#at.pop()
+    const order = this.#order.pop()
+    const due = this.#due.pop()
+    if (at !== undefined && order !== undefined && due !== undefined && this.#at.length > 0) this.#sink(at, order, due)
+    return first
   }
 
-  #sink(entry: Entry<Due>): void {
-    const heap = this.#heap
+  #sink(at: number, order: number, due: Due): void {
+    const { length } = this.#at
     let place = 0
-    for (;;) {
-      const [left, right] = [heap[2 * place + 1], heap[2 * place + 2]]
-      if (left === undefined) break
-      const rightFirst = right !== undefined && before(right, left)
-      const child = rightFirst ? right : left
-      if (!before(child, entry)) break
-      heap[place] = child
-      place = 2 * place + (rightFirst ? 2 : 1)
+    for (let child = 1; child < length; child = 2 * place + 1) {
+      const right = child + 1
+      if (right < length && this.#isBefore(this.#at[right] ?? 0, this.#order[right] ?? 0, child)) child = right
+      if (this.#isBefore(at, order, child)) break
+      this.#copy(child, place)
+      place = child
     }
-    heap[place] = entry
+    this.#put(place, at, order, due)
+  }
+
+  #isBefore(at: number, order: number, place: number): boolean {
+    const other = this.#at[place] ?? 0
+    return at < other || (at === other && order < (this.#order[place] ?? 0))
+  }
+
+  #copy(from: number, to: number): void {
+    const [at, order, due] = [this.#at[from], this.#order[from], this.#due[from]]
+    if (at !== undefined && order !== undefined && due !== undefined) this.#put(to, at, order, due)
+  }
+
+  #put(place: number, at: number, order: number, due: Due): void {
+    this.#at[place] = at
+    this.#order[place] = order
+    this.#due[place] = due
   }
 }
-
-const before = (a: Entry<unknown>, b: Entry<unknown>): boolean => a.at < b.at || (a.at === b.at && a.order < b.order)
