@@ -9,6 +9,7 @@ import { adSchema } from './ad.ts'
 import { TalkootError } from './errors.ts'
 import { LIMITS } from './limits.ts'
 import { digestSchema, policySchema, taskRefSchema } from './manifest.ts'
+import { reasonSchema } from './reasons.ts'
 import { sweepSchema } from './sweep/schema.ts'
 import { blameSchema } from './work.ts'
 
@@ -231,16 +232,6 @@ export const jobQuerySchema = z.object({ queue: z.stringbool().default(false) })
 export const jobStateSchema = z.enum(['running', 'done', 'cancelled'])
 export type JobState = z.infer<typeof jobStateSchema>
 
-export const waitReasonSchema = z.enum([
-  'no-peer',
-  'none-matches',
-  'peers-busy',
-  'quorum-short',
-  'backing-off',
-  'peers-refuse',
-  'comparing',
-])
-
 export const jobInfoSchema = z.object({
   schema: z.literal('talkoot.job/1'),
   id: digestSchema,
@@ -256,7 +247,8 @@ export const jobInfoSchema = z.object({
   executions: count,
   /** Units on which at least two peers did not agree. */
   disagreements: count,
-  waiting: z.array(z.object({ reason: waitReasonSchema, units: count })),
+  /** Of the units that do not run, and for how long it has been so. */
+  waiting: z.array(z.object({ reason: reasonSchema, units: count, sinceMs: ms })),
   /** Peers whose result was part of a decided unit. */
   peers: z.array(z.object({ peer: z.string(), name: z.string(), accepted: count })),
   task: taskRefSchema,

@@ -161,7 +161,12 @@ describe('progress', () => {
     const again = new ProgressLine(wide.sink, { colours: plain, now: () => now })
     await again.update({ ...running, accepted: 0 })
     now = 20_000
-    await again.update({ ...running, accepted: 142, running: 12, waiting: [{ reason: 'comparing', units: 6 }] })
+    await again.update({
+      ...running,
+      accepted: 142,
+      running: 12,
+      waiting: [{ reason: 'comparing', units: 6, sinceMs: 0 }],
+    })
     expect(wide.text()).toContain('██████████████░░░░░░  71%  done 142 running 12 verifying 6 failed 0  ETA 4.1 s')
   })
 
@@ -170,7 +175,12 @@ describe('progress', () => {
     const log = capture()
     const line = new ProgressLine(log.sink, { colours: plain, now: () => now })
     for (; now < 12_000; now += 200) {
-      await line.update({ ...running, accepted: 0, running: 0, waiting: [{ reason: 'no-peer', units: 200 }] })
+      await line.update({
+        ...running,
+        accepted: 0,
+        running: 0,
+        waiting: [{ reason: 'no-peer', units: 200, sinceMs: 0 }],
+      })
     }
     await line.end()
     const lines = log.text().trimEnd().split('\n')

@@ -1,7 +1,7 @@
 /** A scheduler with a clock in hand: events in, effects looked at by kind. */
 
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
-import type { AttemptEnd, SchedulerEffect, SchedulerEvent } from '../../node/jobs/scheduler/events.ts'
+import type { AttemptEnd, Gate, SchedulerEffect, SchedulerEvent } from '../../node/jobs/scheduler/events.ts'
 import { createScheduler, type SchedulerInit } from '../../node/jobs/scheduler/scheduler.ts'
 import { type Ad, adSchema } from '../../protocol/ad.ts'
 import { type Policy, policySchema } from '../../protocol/manifest.ts'
@@ -46,11 +46,16 @@ export class Desk {
     return effects
   }
 
-  job(size: number, policy: object = {}, id = 'job', restored: { settled?: number[]; ageMs?: number } = {}) {
+  job(
+    size: number,
+    policy: object = {},
+    id = 'job',
+    restored: { settled?: number[]; ageMs?: number; gate?: Gate } = {},
+  ) {
     const settled = new Set(restored.settled ?? [])
     const isSettled = (unit: number) => settled.has(unit)
     const spec = { id, size, policy: policyOf(policy), isSettled, settledCount: settled.size }
-    return this.step({ type: 'job.added', job: { ...spec, ageMs: restored.ageMs ?? 0 } })
+    return this.step({ type: 'job.added', job: { ...spec, ageMs: restored.ageMs ?? 0, gate: restored.gate ?? null } })
   }
 
   up(...peers: string[]): void {

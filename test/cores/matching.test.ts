@@ -48,7 +48,7 @@ describe('require', () => {
     ['peer.os == "linux" && peer.arch == "x64" && peer.reach == "dialable" && !peer.strangers', true],
     ['peer.cpus / (peer.cpus - peer.cpus) > 1', false],
   ])('%s: %s', (require, fits) => {
-    expect(compilePolicy(policyOf({ require })).fits(one)).toBe(fits)
+    expect(compilePolicy(policyOf({ require })).misfit(one)).toBe(fits ? null : 'no-match')
   })
 
   test.each<[string, RegExp]>([
@@ -96,17 +96,18 @@ describe('rank', () => {
 })
 
 describe('what every job needs', () => {
-  test.each<[string, Candidate]>([
-    ['memory for one unit', peer('a', { memory: 255 * 1024 ** 2 })],
-    ['the runtime', peer('a', { runtimes: [] })],
-    ['cores', peer('a', { cpus: 0 })],
-    ['leave of a stranger', peer('a', {}, 'stranger')],
-  ])('%s', (_, candidate) => {
-    expect(compilePolicy(policyOf({})).fits(candidate)).toBe(false)
+  test.each<[string, Candidate, string]>([
+    ['memory for one unit', peer('a', { memory: 255 * 1024 ** 2 }), 'own-limits'],
+    ['the runtime', peer('a', { runtimes: [] }), 'no-match'],
+    ['cores', peer('a', { cpus: 0 }), 'no-cores'],
+    ['leave of a stranger', peer('a', {}, 'stranger'), 'untrusted'],
+    ['of two, what is harder to mend', peer('a', { memory: 1, runtimes: [] }), 'no-match'],
+  ])('%s', (_, candidate, reason) => {
+    expect(compilePolicy(policyOf({})).misfit(candidate)).toBe(reason)
   })
 
   test('a stranger that runs the work of strangers is one of the peers', () => {
-    expect(compilePolicy(policyOf({})).fits(peer('a', { strangers: true }, 'stranger'))).toBe(true)
+    expect(compilePolicy(policyOf({})).misfit(peer('a', { strangers: true }, 'stranger'))).toBe(null)
   })
 })
 

@@ -4,6 +4,7 @@ import type { SchedulerEffect, SchedulerEvent } from '../../node/jobs/scheduler/
 import type { Scheduler } from '../../node/jobs/scheduler/scheduler.ts'
 import { UnitSet } from '../../node/jobs/unit-set.ts'
 import { LIMITS } from '../../protocol/limits.ts'
+import { wrongReason } from './reasons.ts'
 import type { Scenario } from './scenario.ts'
 import { JOB, truth } from './worker.ts'
 import type { World } from './world.ts'
@@ -100,6 +101,9 @@ export class Checker {
     const sum = progress.accepted + progress.failed + progress.running + waiting
     if (sum !== progress.size) this.fail(`progress counts ${sum} of ${progress.size} units`)
     if (progress.accepted + progress.failed !== this.decided.size) this.fail('progress miscounts what is settled')
+    const open = [...this.#peers].filter(([, peer]) => peer.open).map(([id, { holds }]) => ({ id, holds }))
+    const wrong = wrongReason(scheduler, this.#scenario, { open, decided: this.decided })
+    if (wrong !== null) this.fail(wrong)
   }
 
   fail(message: string): never {

@@ -91,8 +91,13 @@ export const PLANTS: Planted[] = [
     plant: () => ({ forgets: (unit: number) => unit % 10 === 0 }),
   },
   {
+    bug: 'peers that satisfy the job are said not to',
+    found: /is explained as|never decided/,
+    plant: () => ({ components: { match: () => ({ misfit: () => 'no-match', rank: () => null }) } }),
+  },
+  {
     bug: 'the requirement is ignored',
     found: /does not satisfy require/,
-    plant: () => ({ components: { match: () => ({ fits: () => true, rank: () => null }) } }),
+    plant: () => ({ components: { match: () => ({ misfit: () => null, rank: () => null }) } }),
   },
 ]

@@ -1,6 +1,7 @@
 /** How far a job is, on one line that is drawn again at a terminal, now and then elsewhere. */
 
 import type { JobSummary } from '../../../protocol/api.ts'
+import { REASONS, type Reason } from '../../../protocol/reasons.ts'
 import type { Sink } from '../io.ts'
 import type { Colours } from './colours.ts'
 import { count, duration } from './figures.ts'
@@ -10,16 +11,6 @@ const BAR_CELLS = 20
 const PLAIN_INTERVAL_MS = 5_000
 /** The time looked back on for the speed. */
 const SPEED_WINDOW_MS = 20_000
-
-const REASONS: Record<JobSummary['waiting'][number]['reason'], string> = {
-  'no-peer': 'no peer is connected',
-  'none-matches': 'no peer satisfies `require`',
-  'peers-busy': 'peers are busy',
-  'quorum-short': 'too few different peers to agree',
-  'backing-off': 'waiting before another try',
-  'peers-refuse': 'peers refuse the job',
-  comparing: 'results are being compared',
-}
 
 export class ProgressLine {
   readonly #sink: Sink
@@ -78,13 +69,19 @@ export function progressText(job: JobSummary, etaMs: number | null, colours: Col
 function ending(state: JobSummary['state'], etaMs: number | null, { running, waiting }: JobSummary): string {
   if (state !== 'running') return `  ${state}`
   const reason = waiting.toSorted((a, b) => b.units - a.units)[0]?.reason
-  if (running === 0 && reason !== undefined) return `  waiting: ${REASONS[reason]}`
+  if (running === 0 && reason !== undefined) return `  waiting: ${briefly(reason)}`
   return etaMs === null ? '' : `  ETA ${duration(etaMs)}`
 }
 
-/** Why units wait, in words. */
-export const waitText = ({ reason, units }: JobSummary['waiting'][number]): string =>
-  `${count(units)}: ${REASONS[reason]}`
+/** Why units wait, and for how long, in words. */
+export const waitText = ({ reason, units, sinceMs }: JobSummary['waiting'][number]): string =>
+  `${count(units)}: ${briefly(reason)} (${reason}, for ${duration(sinceMs)})`
+
+/** A sentence of the list of reasons, to stand within another. */
+export function briefly(reason: Reason): string {
+  const { says } = REASONS[reason]
+  return says.charAt(0).toLowerCase() + says.slice(1, -1)
+}
 
 /** A line that wraps could not be drawn over. Colour codes have no width. */
 function cut(text: string, columns: number): string {

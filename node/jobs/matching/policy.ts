@@ -2,17 +2,26 @@
 
 import { type ASTNode, serialize } from '@marcbachmann/cel-js'
 import type { Policy } from '../../../protocol/manifest.ts'
+import { REASON_CODES, type Reason } from '../../../protocol/reasons.ts'
+import { type Bound, boundOf } from './bound.ts'
 import { type Candidate, compileExpression } from './expression.ts'
 
 export type MatchedPolicy = {
-  /** Whether the peer may be given units of the job. */
-  fits(candidate: Candidate): boolean
+  /** Why the peer may not be given units of the job; null: it may. */
+  misfit(candidate: Candidate): Reason | null
   /** Higher is tried first; null: the policy has no `rank`, or it has no value for this peer. */
   rank(candidate: Candidate): number | null
 }
 
 /** One thing a job asks for, as a person would write it. */
-export type Clause = { text: string; holds(candidate: Candidate): boolean }
+export type Clause = {
+  text: string
+  /** What a peer is not given units for, if it does not hold. */
+  reason: Reason
+  holds(candidate: Candidate): boolean
+  /** For a clause that bounds a number of peers. */
+  bound: Bound | null
+}
 
 type Needs = Pick<Policy, 'require' | 'rank' | 'memoryMiB'>
 
@@ -23,7 +32,7 @@ export function compilePolicy(policy: Needs): MatchedPolicy {
   const clauses = clausesOf(policy)
   const rank = policy.rank.trim() === '' ? null : compileExpression(policy.rank, 'number', 'rank')
   return {
-    fits: (candidate) => clauses.every((clause) => clause.holds(candidate)),
+    misfit: (candidate) => misfitOf(clauses, candidate),
     rank: (candidate) => {
       const value = Number(rank?.evaluate(candidate) ?? Number.NaN)
       return Number.isFinite(value) ? value : null
@@ -34,19 +43,48 @@ export function compilePolicy(policy: Needs): MatchedPolicy {
 /** The parts of `require` joined by `&&`, after what the job needs by itself. All must hold. @throws E_EXPRESSION */
 export function clausesOf({ require, memoryMiB }: Pick<Needs, 'require' | 'memoryMiB'>): Clause[] {
   const own: Clause[] = [
-    { text: 'offers cores', holds: ({ ad }) => ad.cpus > 0 },
-    { text: 'runs js units', holds: ({ ad }) => ad.runtimes.some((runtime) => runtime.kind === 'js') },
-    { text: `offers the ${memoryMiB} MiB of one unit`, holds: ({ ad }) => ad.memory >= memoryMiB * MiB },
-    { text: 'runs work of strangers', holds: ({ ad, trust }) => trust !== 'stranger' || ad.strangers },
+    { text: 'offers cores', reason: 'no-cores', holds: ({ ad }) => ad.cpus > 0, bound: null },
+    {
+      text: 'runs js units',
+      reason: 'no-match',
+      holds: ({ ad }) => ad.runtimes.some((runtime) => runtime.kind === 'js'),
+      bound: null,
+    },
+    {
+      text: `offers the ${memoryMiB} MiB of one unit`,
+      reason: 'own-limits',
+      holds: ({ ad }) => ad.memory >= memoryMiB * MiB,
+      bound: {
+        valueOf: ({ ad }) => ad.memory / MiB,
+        towards: 'lower',
+        relaxed: (mebibytes) => `offers the ${Math.floor(mebibytes)} MiB of one unit`,
+      },
+    },
+    {
+      text: 'runs work of strangers',
+      reason: 'untrusted',
+      holds: ({ ad, trust }) => trust !== 'stranger' || ad.strangers,
+      bound: null,
+    },
   ]
   if (require.trim() === '') return own
   const whole = compileExpression(require, 'bool', 'require')
   const asked = conjuncts(whole.ast).map((part) => {
     const text = serialize(part)
     const compiled = compileExpression(text, 'bool', 'require')
-    return { text, holds: (candidate: Candidate) => compiled.evaluate(candidate) === true }
+    const holds = (candidate: Candidate) => compiled.evaluate(candidate) === true
+    return { text, reason: 'no-match' as const, holds, bound: boundOf(part) }
   })
   return [...own, ...asked]
+}
+
+/** Of the clauses that do not hold, the one that is furthest from being mended counts. */
+function misfitOf(clauses: readonly Clause[], candidate: Candidate): Reason | null {
+  let worst = -1
+  for (const clause of clauses) {
+    if (!clause.holds(candidate)) worst = Math.max(worst, REASON_CODES.indexOf(clause.reason))
+  }
+  return REASON_CODES[worst] ?? null
 }
 
 const conjuncts = (node: ASTNode): ASTNode[] => (node.op === '&&' ? node.args.flatMap(conjuncts) : [node])

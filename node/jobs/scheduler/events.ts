@@ -6,6 +6,7 @@
 import type { Ad } from '../../../protocol/ad.ts'
 import type { ErrorCode } from '../../../protocol/errors.ts'
 import type { JobId, Policy } from '../../../protocol/manifest.ts'
+import type { Reason } from '../../../protocol/reasons.ts'
 import type { Blame } from '../../../protocol/work.ts'
 
 export type PeerId = string
@@ -26,7 +27,12 @@ export type JobSpec = {
   failedCount?: number
   /** Time since the job was submitted, milliseconds; 0 if not given. The deadline counts from submission. */
   ageMs?: number
+  /** Why nothing of it is given out, if so. */
+  gate?: Gate | null
 }
+
+/** Why a job waits as a whole, and for how long it has by now. */
+export type Gate = { reason: 'held' | 'dependency' | 'dependency-failed'; forMs: number }
 
 /** The end of one attempt as the core sees it; `digest` names the canonical value. */
 export type AttemptEnd =
@@ -36,6 +42,8 @@ export type AttemptEnd =
 export type SchedulerEvent =
   | { type: 'job.added'; job: JobSpec }
   | { type: 'job.cancelled'; job: JobId }
+  /** From now on nothing of it is given out, and what runs is taken back; null: it goes on. */
+  | { type: 'job.gate'; job: JobId; gate: Gate | null }
   /**
    * A session with the peer is open: it can be given work, `ad.cpus` units at once. A second one without `peer.down`
    * between them means the first session ended. `independence` names what the peer shares with others of one
@@ -94,16 +102,6 @@ export type SchedulerEffect =
   | { type: 'drop'; peer: PeerId; code: ErrorCode }
   | { type: 'settled'; job: JobId }
 
-/** Why units of a job are not running; one reason each. */
-export type WaitReason =
-  | 'no-peer'
-  | 'none-matches'
-  | 'peers-busy'
-  | 'quorum-short'
-  | 'backing-off'
-  | 'peers-refuse'
-  | 'comparing'
-
 export type JobProgress = {
   size: number
   accepted: number
@@ -114,5 +112,6 @@ export type JobProgress = {
   executions: number
   /** Units on which at least two peers did not agree. */
   disagreements: number
-  waiting: { reason: WaitReason; units: number }[]
+  /** Of the units that do not run: one reason each, and for how long it has been so. */
+  waiting: { reason: Reason; units: number; sinceMs: number }[]
 }

@@ -65,7 +65,7 @@ function serveFrom(core: Core, job: Job, bag: Bag<Seat>, triesMax: number): void
 /** How many more units the seat may be given now. */
 export function roomOf(core: Core, seat: Seat): number {
   const { peer, job, window } = seat
-  if (!seat.usable || core.now < seat.restUntil || job.deadlinePassed) return 0
+  if (!seat.usable || core.now < seat.restUntil || job.deadlinePassed || job.gate !== null) return 0
   const slots = peer.ad.cpus
   const share = Math.max(2 * slots, Math.floor(LIMITS.PEER_WINDOW_UNITS_MAX / peer.seats.length))
   const size = Math.min(window.size, share)
@@ -79,7 +79,7 @@ export function roomOf(core: Core, seat: Seat): number {
 const hasWork = (job: Job): boolean => job.pool.copies > 0 || canOpen(job)
 
 /** Undecided units are bounded: what is begun is finished first. */
-const canOpen = (job: Job): boolean =>
+export const canOpen = (job: Job): boolean =>
   job.cursor < job.spec.size &&
   job.open.size < LIMITS.UNDECIDED_UNITS_MAX &&
   job.valueBytes < LIMITS.UNDECIDED_VALUES_MAX_BYTES

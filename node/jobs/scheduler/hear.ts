@@ -105,6 +105,7 @@ function hearEnd(core: Core, job: Job, unit: Unit, holder: Holder, end: AttemptE
     holder.said = { ok: false, code, message, blame }
   } else {
     takeOut(unit, holder, 'failed')
+    holder.fault = { code, message, blame }
     if (blame === 'machine') {
       holder.faulty = true
       noteFault(core, seat, code)

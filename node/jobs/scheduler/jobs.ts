@@ -2,13 +2,13 @@
 
 import { LIMITS } from '../../../protocol/limits.ts'
 import { Bag } from './bag.ts'
-import type { JobSpec } from './events.ts'
+import type { Gate, JobSpec } from './events.ts'
 import { enlist } from './grants.ts'
 import { Pool } from './pool.ts'
 import { takeSeat } from './sessions.ts'
 import { endJob, fail } from './settle.ts'
 import type { Core, Job } from './state.ts'
-import { openUnit } from './units.ts'
+import { giveBackAll, openUnit } from './units.ts'
 
 /** @throws E_EXPRESSION, and changes nothing then */
 export function addJob(core: Core, spec: JobSpec): void {
@@ -34,6 +34,7 @@ export function addJob(core: Core, spec: JobSpec): void {
     executions: 0,
     disagreements: 0,
     comparing: 0,
+    comparingSince: 0,
     valueBytes: 0,
     turnaroundMs: 0,
     weight: 0,
@@ -42,6 +43,9 @@ export function addJob(core: Core, spec: JobSpec): void {
     restored: spec.settledCount > 0,
     watching: false,
     deadlinePassed: false,
+    gate: spec.gate ? { reason: spec.gate.reason, since: core.now - spec.gate.forMs } : null,
+    addedAt: core.now,
+    changedAt: core.now,
   }
   core.jobs.set(spec.id, job)
   for (const peer of core.peers.values()) {
@@ -62,6 +66,20 @@ export function cancelJob(core: Core, job: Job): void {
     seat.peer.inFlight -= seat.inFlight.size
   }
   endJob(core, job)
+}
+
+/** A job that waits as a whole gives out nothing; what its peers still say of units they were given counts. */
+export function gateJob(core: Core, job: Job, gate: Gate | null): void {
+  job.gate = gate === null ? null : { reason: gate.reason, since: core.now - gate.forMs }
+  job.changedAt = core.now
+  for (const seat of job.seats.values()) {
+    if (gate !== null && seat.inFlight.size > 0) {
+      core.effects.push({ type: 'revoke', peer: seat.peer.id, job: job.spec.id, units: null })
+      giveBackAll(core, seat)
+    }
+    enlist(core, seat)
+  }
+  core.stirred.add(job)
 }
 
 /** Fails what is undecided, SETTLED_PER_STEP_MAX units a step. True if more is left for the next step. */

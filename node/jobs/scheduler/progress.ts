@@ -1,65 +1,53 @@
 /** How far a job is, and why what does not run does not run. */
 
-import type { JobProgress, WaitReason } from './events.ts'
-import { type Core, type Job, settledCount } from './state.ts'
+import type { Reason } from '../../../protocol/reasons.ts'
+import type { JobProgress } from './events.ts'
+import { freshReason, generalReason } from './reasons.ts'
+import { freshCount, type Job, settledCount } from './state.ts'
 
-export function progressOf(core: Core, job: Job): JobProgress {
+export function progressOf(job: Job, now: number): JobProgress {
   const { size } = job.spec
   const { accepted, failed, running, executions, disagreements } = job
-  const counts = new Map<WaitReason, number>()
-  const add = (reason: WaitReason, units: number) => {
-    if (units > 0) counts.set(reason, (counts.get(reason) ?? 0) + units)
-  }
-  let left = size - settledCount(job) - running
-  const comparing = Math.min(job.comparing, left)
-  add('comparing', comparing)
-  left -= comparing
-  const general = reasonOf(core, job)
-  if (general === 'peers-busy') {
-    const barred = barredUnits(job)
-    for (const reason of ['backing-off', 'quorum-short'] as const) {
-      const units = Math.min(barred[reason], left)
-      add(reason, units)
-      left -= units
-    }
-  }
-  add(general, left)
-  const waiting = [...counts].map(([reason, units]) => ({ reason, units }))
+  const waiting = waitingOf(job, size - settledCount(job) - running, now)
   return { size, accepted, failed, running, executions, disagreements, waiting }
 }
 
-/** The reason of a unit that any usable peer could run. */
-function reasonOf(core: Core, job: Job): WaitReason {
-  let [up, fitting, willing, rested] = [0, 0, 0, 0]
-  for (const seat of job.seats.values()) {
-    if (!seat.peer.up) continue
-    up += 1
-    if (!seat.fits) continue
-    fitting += 1
-    if (!seat.usable) continue
-    willing += 1
-    if (core.now >= seat.restUntil) rested += 1
+function waitingOf(job: Job, units: number, now: number): JobProgress['waiting'] {
+  const waiting: JobProgress['waiting'] = []
+  let left = units
+  const add = (reason: Reason, count: number, since: number) => {
+    const taken = Math.min(count, left)
+    if (taken <= 0) return
+    left -= taken
+    waiting.push({ reason, units: taken, sinceMs: Math.max(0, now - since) })
   }
-  if (up === 0) return 'no-peer'
-  if (fitting === 0) return 'none-matches'
-  if (willing === 0) return 'peers-refuse'
-  if (willing < job.verification.copies) return 'quorum-short'
-  return rested === 0 ? 'backing-off' : 'peers-busy'
+  add('comparing', job.comparing, job.comparingSince)
+  const general = generalReason(job, now)
+  if (general.reason === 'busy') {
+    const barred = barredUnits(job)
+    add('backoff', barred.backoff, barred.since)
+    add('quorum-short', barred.quorumShort, barred.since)
+    const fresh = freshReason(job, general.reason)
+    if (fresh !== 'busy') add(fresh, freshCount(job), general.since)
+  }
+  add(general.reason, left, general.since)
+  return waiting
 }
 
-/**
- * Units nobody runs and none of the usable peers may run now: they failed it a moment ago, or they have spoken and
- * their word alone is not enough.
- */
-function barredUnits(job: Job): { 'backing-off': number; 'quorum-short': number } {
+/** As `barredReason`, for all of them: by buckets, so that it costs no more than there are kinds of units. */
+function barredUnits(job: Job): { backoff: number; quorumShort: number; since: number } {
   const usable = new Set<number>()
   for (const seat of job.seats.values()) if (seat.usable) usable.add(seat.peer.slot)
-  const units = { 'backing-off': 0, 'quorum-short': 0 }
+  const units = { backoff: 0, quorumShort: 0, since: job.addedAt }
   for (const bucket of job.pool.buckets) {
     let barred = 0
     for (const slot of bucket.barred) if (usable.has(slot)) barred += 1
     if (barred < usable.size) continue
-    for (const unit of bucket.units) if (unit.running === 0) units[unit.waits ? 'backing-off' : 'quorum-short'] += 1
+    for (const unit of bucket.units) {
+      if (unit.running > 0) continue
+      units[unit.waits ? 'backoff' : 'quorumShort'] += 1
+      for (const { since } of unit.holders) units.since = Math.max(units.since, since)
+    }
   }
   return units
 }

@@ -15,44 +15,33 @@ import { pairKey } from '../verification/verification.ts'
 import type { JobProgress, SchedulerEffect, SchedulerEvent } from './events.ts'
 import { refill, serve } from './grants.ts'
 import { hearCompared, hearHandback, hearRefusal, hearResults } from './hear.ts'
-import { addJob, cancelJob, passDeadline } from './jobs.ts'
+import { addJob, cancelJob, gateJob, passDeadline } from './jobs.ts'
 import { lease } from './lease.ts'
 import { progressOf } from './progress.ts'
 import { checkLeases, peerAd, peerDown, peerUp } from './sessions.ts'
 import { finishIfSettled, judge } from './settle.ts'
-import type { Core, Peer, SchedulerComponents, Seat } from './state.ts'
+import type { Core, Peer, SchedulerComponents } from './state.ts'
 import { checkStragglers, watchStragglers } from './stragglers.ts'
 import { Timers } from './timers.ts'
 import { flush } from './trust.ts'
 import { retryWhereItFailed } from './units.ts'
+import { type SeatView, seatView, type UnitView, unitView } from './views.ts'
 
 export interface Scheduler {
   /** Takes one event in at `now` (milliseconds, never falling) and says what is to be done, in this order. @throws E_EXPRESSION on `job.added` */
   step(event: SchedulerEvent, now: number): SchedulerEffect[]
   /** When to `tick`, if no other event comes first; null: never. */
   nextWake(): number | null
-  /** Null for a job never added, or ended long ago. */
-  progress(job: string): JobProgress | null
+  /** As of `now`, or of the last step. Null for a job never added, or ended long ago. */
+  progress(job: string, now?: number): JobProgress | null
   /** Attempts of the job that came to an end, of those this scheduler gave out; 0 for a job never added, or ended long ago. */
   executions(job: string): number
-  /** How each peer stands to the job: for `explain` and tests. */
-  seats(job: string): SeatView[]
+  /** How each peer stands to the job, as of `now` or of the last step. */
+  seats(job: string, now?: number): SeatView[]
+  /** An undecided unit; null for one that is decided, and for those of a job that is not being worked on. */
+  unit(job: string, unit: number, now?: number): UnitView | null
   /** What is held in memory, for tests of its bounds. */
   load(): { jobs: number; peers: number; undecidedUnits: number; inFlight: number; timers: number }
-}
-
-export type SeatView = {
-  peer: string
-  up: boolean
-  fits: boolean
-  inFlight: number
-  window: number
-  agreed: number
-  outvoted: number
-  distrusted: boolean
-  refusal: string | null
-  /** Resting until then, and the code that brought it; null: not resting. */
-  rest: { until: number; code: string } | null
 }
 
 export type SchedulerInit = { random: RandomGenerator } & Partial<SchedulerComponents>
@@ -77,12 +66,16 @@ export function createScheduler(init: SchedulerInit): Scheduler {
   return {
     step: (event, now) => step(core, event, now),
     nextWake: () => core.timers.nextAt,
-    progress: (id) => {
+    progress: (id, now = core.now) => {
       const job = core.jobs.get(id)
-      return job === undefined ? (core.ended.get(id) ?? null) : progressOf(core, job)
+      return job === undefined ? (core.ended.get(id) ?? null) : progressOf(job, now)
     },
     executions: (id) => (core.jobs.get(id) ?? core.ended.get(id))?.executions ?? 0,
-    seats: (id) => [...(core.jobs.get(id)?.seats.values() ?? [])].map((seat) => viewOf(core, seat)),
+    seats: (id, now = core.now) => [...(core.jobs.get(id)?.seats.values() ?? [])].map((seat) => seatView(seat, now)),
+    unit: (id, index, now = core.now) => {
+      const job = core.jobs.get(id)
+      return job === undefined ? null : unitView(job, index, now)
+    },
     load: () => loadOf(core),
   }
 }
@@ -110,6 +103,7 @@ function take(core: Core, event: SchedulerEvent): void {
     const job = core.jobs.get(event.job)
     if (job === undefined) return
     if (event.type === 'job.cancelled') cancelJob(core, job)
+    else if (event.type === 'job.gate') gateJob(core, job, event.gate)
     else hearCompared(core, job, event.unit, pairKey(event.a, event.b), event.same)
   }
 }
@@ -153,22 +147,6 @@ function settleAndServe(core: Core): void {
   for (const job of core.stirred) serve(core, job)
   core.stirred.clear()
   for (const job of core.jobs.values()) watchStragglers(core, job)
-}
-
-function viewOf(core: Core, seat: Seat): SeatView {
-  const { peer, fits, inFlight, window, agreed, outvoted, distrusted, refusal } = seat
-  return {
-    peer: peer.id,
-    up: peer.up,
-    fits,
-    inFlight: inFlight.size,
-    window: window.size,
-    agreed,
-    outvoted,
-    distrusted,
-    refusal,
-    rest: core.now < seat.restUntil ? { until: seat.restUntil, code: seat.restCode ?? '' } : null,
-  }
 }
 
 function loadOf(core: Core): ReturnType<Scheduler['load']> {

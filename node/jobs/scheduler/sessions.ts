@@ -61,10 +61,11 @@ export function takeSeat(core: Core, job: Job, peer: Peer): Seat {
   const seat: Seat = {
     peer,
     job,
-    fits: false,
+    misfit: null,
     rank: null,
     refusal: null,
     restUntil: Number.NEGATIVE_INFINITY,
+    restedAt: Number.NEGATIVE_INFINITY,
     restCode: null,
     faults: 0,
     handbacks: 0,
@@ -76,6 +77,8 @@ export function takeSeat(core: Core, job: Job, peer: Peer): Seat {
     agreed: 0,
     outvoted: 0,
     distrusted: false,
+    block: 'away',
+    blockedAt: core.now,
     usable: false,
     lastEndAt: core.now,
     agreedNow: 0,
@@ -156,8 +159,8 @@ function newPeer(core: Core, { peer: id, trust, ad }: Extract<SchedulerEvent, { 
 function match(core: Core, seat: Seat): void {
   const { id, ad, trust, role } = seat.peer
   const candidate = { id, ad, trust, role }
-  seat.fits = seat.job.matched.fits(candidate)
-  seat.rank = seat.fits ? seat.job.matched.rank(candidate) : null
+  seat.misfit = seat.job.matched.misfit(candidate)
+  seat.rank = seat.misfit === null ? seat.job.matched.rank(candidate) : null
   updateUsable(core, seat)
 }
 

@@ -60,7 +60,7 @@ export function fail(core: Core, job: Job, unit: Unit, { code, message, blame }:
 
 /** The job has no more to decide. */
 export function endJob(core: Core, job: Job): void {
-  core.ended.set(job.spec.id, progressOf(core, job))
+  core.ended.set(job.spec.id, progressOf(job, core.now))
   for (const id of core.ended.keys()) {
     if (core.ended.size <= LIMITS.JOBS_ACTIVE_MAX) break
     core.ended.delete(id)
@@ -132,7 +132,10 @@ function agreeOnFailure(core: Core, job: Job, unit: Unit, verdict: Extract<Verdi
 
 function compare(core: Core, job: Job, unit: Unit, pairs: [string, string][]): void {
   unit.asked ??= new Set()
-  if (unit.asked.size === 0) job.comparing += 1
+  if (unit.asked.size === 0) {
+    if (job.comparing === 0) job.comparingSince = core.now
+    job.comparing += 1
+  }
   for (const [a, b] of pairs) {
     const key = pairKey(a, b)
     if (unit.asked.has(key)) continue

@@ -3,10 +3,12 @@
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator'
 import type { Ad } from '../../../protocol/ad.ts'
 import type { Policy } from '../../../protocol/manifest.ts'
+import type { Reason } from '../../../protocol/reasons.ts'
+import type { Blame } from '../../../protocol/work.ts'
 import type { MatchedPolicy } from '../matching/policy.ts'
 import type { JudgedVoice, Verification } from '../verification/verification.ts'
 import type { Bag } from './bag.ts'
-import type { JobProgress, JobSpec, PeerId, SchedulerEffect, TrustClass, UnitIndex, Voice } from './events.ts'
+import type { Gate, JobProgress, JobSpec, PeerId, SchedulerEffect, TrustClass, UnitIndex, Voice } from './events.ts'
 import type { LeasePolicy } from './lease.ts'
 import type { Bucket, Pool } from './pool.ts'
 import type { Timers } from './timers.ts'
@@ -76,12 +78,14 @@ export type Peer = {
 export type Seat = {
   readonly peer: Peer
   readonly job: Job
-  fits: boolean
+  /** Why it does not satisfy the job; null: it does. */
+  misfit: Reason | null
   rank: number | null
   /** A refusal that stands until the peer's ad changes. */
   refusal: string | null
   /** No units before this time. */
   restUntil: number
+  restedAt: number
   /** What the rest was for. */
   restCode: string | null
   /** Rises by FAULT_WEIGHT with a fault and falls by one with a good result. */
@@ -99,6 +103,9 @@ export type Seat = {
   outvoted: number
   /** Outvoted too often: its word counts no more in this job. */
   distrusted: boolean
+  /** Why it cannot be given units, however long it waits; `away`: its peer is not up; null: it can. */
+  block: Reason | 'away' | null
+  blockedAt: number
   usable: boolean
   lastEndAt: number
   agreedNow: number
@@ -130,6 +137,7 @@ export type Job = {
   executions: number
   disagreements: number
   comparing: number
+  comparingSince: number
   valueBytes: number
   /** Typical time from giving a unit out to its end, milliseconds; 0: not known. */
   turnaroundMs: number
@@ -142,6 +150,11 @@ export type Job = {
   readonly restored: boolean
   watching: boolean
   deadlinePassed: boolean
+  /** Why nothing of it is given out, and since when; null: it is. */
+  gate: { reason: Gate['reason']; since: number } | null
+  readonly addedAt: number
+  /** When a peer last became usable or stopped being so, or the gate changed. */
+  changedAt: number
 }
 
 /** How a peer stands to one open unit. */
@@ -154,6 +167,8 @@ export type Holder = {
   said: JudgedVoice['said'] | null
   /** It failed the unit by a fault of the machine. */
   faulty: boolean
+  /** Its last failure that is no voice. */
+  fault: { code: string; message: string; blame: Blame } | null
 }
 
 export type Unit = {

@@ -2,6 +2,7 @@
 
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { LIMITS } from '../../../protocol/limits.ts'
+import { reasonOfRefusal } from './reasons.ts'
 import type { Core, Job, Seat } from './state.ts'
 import { giveBackAll } from './units.ts'
 import { shrinkWindow, weightOf } from './window.ts'
@@ -19,8 +20,14 @@ const REST_MS = 1_000
 
 /** The seat may be given units, now or after a rest. Call it after whatever may have changed that. */
 export function updateUsable(core: Core, seat: Seat): void {
-  const { peer, job } = seat
-  const usable = peer.up && seat.fits && peer.ad.cpus > 0 && seat.refusal === null && !seat.distrusted
+  const { job } = seat
+  const block = blockOf(seat)
+  if (block !== seat.block) {
+    seat.block = block
+    seat.blockedAt = core.now
+    job.changedAt = core.now
+  }
+  const usable = block === null
   if (usable === seat.usable) return
   seat.usable = usable
   job.usable += usable ? 1 : -1
@@ -29,6 +36,14 @@ export function updateUsable(core: Core, seat: Seat): void {
   job.idle.delete(seat)
   job.hungry.delete(seat)
   core.shrunk.add(job)
+}
+
+function blockOf({ peer, misfit, refusal, distrusted }: Seat): Seat['block'] {
+  if (!peer.up) return 'away'
+  if (distrusted) return 'untrusted'
+  if (peer.ad.cpus === 0) return 'no-cores'
+  if (misfit !== null) return misfit
+  return refusal === null ? null : reasonOfRefusal(refusal)
 }
 
 /** No units for the seat for a while that doubles with `times`; `leastMs` is what it asked for. */
@@ -40,6 +55,7 @@ export function rest(core: Core, seat: Seat, times: number, code: string, leastM
   seat.job.idle.delete(seat)
   seat.job.hungry.delete(seat)
   if (until <= seat.restUntil) return
+  if (core.now >= seat.restUntil) seat.restedAt = core.now
   seat.restUntil = until
   seat.restCode = code
   core.timers.set(until, { kind: 'rested', seat })

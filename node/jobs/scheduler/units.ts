@@ -37,7 +37,7 @@ export function holderOf(unit: Unit, seat: Seat): Holder | undefined {
 export function hand(core: Core, job: Job, unit: Unit, seat: Seat): void {
   const known = holderOf(unit, seat)
   if (known === undefined) {
-    unit.holders.push({ seat, holding: 'running', since: core.now, said: null, faulty: false })
+    unit.holders.push({ seat, holding: 'running', since: core.now, said: null, faulty: false, fault: null })
     seat.named += 1
   } else {
     known.holding = 'running'
