@@ -270,5 +270,5 @@ it('a watcher sees each job to its end and stops when told', async () => {
   await until(() => states.at(-1) === 'running undefined')
   stop.abort()
   await watching
-  expect(states[0]).toBe('running none-matches')
+  expect(states[0]).toBe('running no-peer')
 })

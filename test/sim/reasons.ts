@@ -9,7 +9,10 @@ import { JOB } from './worker.ts'
 const UNITS_SEEN = 16
 
 /** What the checker knows by itself: peers with a session, and the units in the hands of each. */
-export type Known = { open: { id: string; holds: ReadonlySet<number> }[]; decided: ReadonlySet<number> }
+export type Known = {
+  open: { id: string; holds: ReadonlySet<number> }[]
+  decided: { size: number; has(unit: number): boolean }
+}
 
 /** The first thing wrong, or null. */
 export function wrongReason(scheduler: Scheduler, scenario: Scenario, known: Known): string | null {
