@@ -67,6 +67,7 @@ export const LIMITS = {
   JOBS_ACTIVE_MAX: 1_000,
   QUORUM_MAX: 15,
   RETRIES_MAX: 20,
+  PRIORITY_STEPS_MAX: 3,
 
   // one unit
   UNIT_MEMORY_DEFAULT_MIB: 256,
@@ -121,10 +122,22 @@ export const LIMITS = {
   ORPHAN_GRACE_MS: 120_000,
   /** Ends of attempts wait this long for company before they are sent. */
   RESULTS_DELAY_MS: 20,
-  /** A slot stays with one job this long before another that waits has its turn. */
+  /** A slot leaves a job that is ahead of another by this much slot time; by less, if the other's process is warm. */
   SLOT_QUANTUM_MS: 1_000,
-  /** A sandbox without units is kept warm this long. */
-  SANDBOX_LINGER_MS: 2_000,
+  SLOT_QUANTUM_WARM_MS: 100,
+  /** A slot stays with one job so long, whatever jobs come. */
+  SLOT_STAY_MS: 200,
+  /** A batch that still runs after so long is cut if another job is due. */
+  SLOT_BATCH_MAX_MS: 500,
+  /** By how much a submitter may be ahead of its share for the first slot of a job. */
+  SHARE_BORROW_MS: 1_000,
+  /** How much of its share a submitter may take later that it did not take when it could. */
+  SHARE_CREDIT_MS: 500,
+  /** A job that waited so long for memory has it kept. */
+  MEMORY_GRACE_MS: 1_000,
+  /** A sandbox without units is kept warm this long, and so many of them at most. */
+  SANDBOX_LINGER_MS: 5_000,
+  SANDBOXES_WARM_MAX: 32,
   /** One call into a sandbox is sized to this much work. */
   SANDBOX_BATCH_MS: 50,
 

@@ -55,6 +55,8 @@ export const policySchema = z.strictObject({
   memoryMiB: z.int().min(16).max(LIMITS.UNIT_MEMORY_MAX_MIB).default(LIMITS.UNIT_MEMORY_DEFAULT_MIB),
   /** From submission, milliseconds; what is undecided then fails with E_DEADLINE. 0: none. */
   deadlineMs: z.int().min(0).default(0),
+  /** Against other jobs of the same submitter: each step up doubles the share. No job is ever left without a turn. */
+  priority: z.int().min(-LIMITS.PRIORITY_STEPS_MAX).max(LIMITS.PRIORITY_STEPS_MAX).default(0),
   /** Seeds Math.random, per unit, the same on every peer. */
   seed: z.int().min(0).max(0xffffffff).default(0),
 })

@@ -11,9 +11,10 @@ import type { UnitInput } from '../runtimes/runtime.ts'
 import type { Outbox } from './outbox.ts'
 import type { HeldTask } from './task-shelf.ts'
 import { bytesOf, UnitQueue } from './unit-queue.ts'
+import type { Needs } from './warm-shelf.ts'
 
 /** A job whose manifest was checked and whose task is here. */
-export type AdmittedJob = { id: JobId; task: HeldTask; policy: Policy }
+export type AdmittedJob = { id: JobId; task: HeldTask; policy: Policy; needs: Needs }
 
 type JobEntry = { admitted: AdmittedJob | null; queue: UnitQueue; running: Set<number>; abort: AbortController }
 
@@ -27,6 +28,11 @@ type Components = {
 }
 
 export class Desk {
+  readonly submitter: string
+  /** Against other submitters, when all want slots. */
+  weight = 1
+  /** Slot time used, milliseconds. */
+  slotMs = 0
   readonly #components: Components
   readonly #jobs = new Map<JobId, JobEntry>()
   #channel: Channel | null = null
@@ -34,8 +40,9 @@ export class Desk {
   readonly #unanswered = new Set<JobEntry>()
   #beating = false
 
-  constructor(components: Components) {
+  constructor(components: Components, init: { submitter: string }) {
     this.#components = components
+    this.submitter = init.submitter
   }
 
   /** Serves one connection until it ends; a newer one takes over from an older, as from one that broke. */
@@ -87,17 +94,23 @@ export class Desk {
     for (const { admitted, queue } of this.#jobs.values()) if (admitted !== null && queue.length > 0) yield admitted
   }
 
-  knows(job: AdmittedJob): boolean {
-    return this.#jobs.get(job.id)?.admitted === job
-  }
-
-  /** Takes up to `count` units to run; `signal` aborts when none of them is wanted any more. */
-  take(job: JobId, count: number): { units: UnitInput[]; signal: AbortSignal } | null {
+  /** Takes up to `count` units of a ready job to run; `signal` aborts when none of them is wanted any more. */
+  take(job: JobId, count: number): { units: UnitInput[]; signal: AbortSignal } {
     const entry = this.#jobs.get(job)
-    if (entry === undefined || entry.queue.length === 0) return null
+    if (entry === undefined) throw new RangeError('the job is not here')
     const units = entry.queue.take(count)
     for (const { unit } of units) entry.running.add(unit)
     return { units, signal: entry.abort.signal }
+  }
+
+  /** Units that were taken and have not run wait again, before all others of the job. */
+  putBack(job: JobId, units: readonly UnitInput[]): void {
+    const entry = this.#jobs.get(job)
+    if (entry === undefined) return
+    for (const { unit } of units) entry.running.delete(unit)
+    // Of a submitter that is away, what waits is given to others.
+    if (this.connected) entry.queue.putBack(units)
+    else if (entry.running.size === 0) this.#forget(job)
   }
 
   /** Hands in the ends of attempts that `take` gave out. */

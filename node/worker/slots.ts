@@ -1,39 +1,56 @@
-/** The slots of this machine: each runs one unit at a time, in a sandbox that stays warm for one job. */
+/** The slots of this machine: each runs units one after another, those of the job whose turn it is. */
 
 import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { Runtime, Sandbox, UnitInput } from '../runtimes/runtime.ts'
 import type { AdmittedJob, Desk } from './desk.ts'
+import { Turns } from './turns.ts'
+import { WarmShelf } from './warm-shelf.ts'
 
 type Components = {
   runtime: Runtime
-  /** Desks that may have work, in the order of their turn. */
+  /** Desks that may have work. */
   desks(): Iterable<Desk>
   /** Milliseconds, monotonic. */
   now(): number
   onError(error: unknown): void
 }
 
-type Work = { desk: Desk; job: AdmittedJob }
+/** A job as it waits for a slot: the same object as long as the job is here. */
+type Work = {
+  desk: Desk
+  job: AdmittedJob
+  submitter: string
+  readonly weight: number
+  priority: number
+  memoryMiB: number
+  /** Units that make a batch, as measured. */
+  batch: number
+}
+
+/** `signal` aborts when none of the units is wanted any more. */
+type Taken = { units: UnitInput[]; signal: AbortSignal }
+
+/** A job on a slot, with its process. */
+type Held = { work: Work; sandbox: Sandbox; since: number }
 
 export class Slots {
   readonly #components: Components
   readonly #size: number
-  readonly #memoryMiB: number
+  readonly #turns: Turns<Work>
+  readonly #shelf: WarmShelf
   readonly #stopping = new AbortController()
   readonly #loops: Promise<void>[] = []
+  readonly #works = new WeakMap<AdmittedJob, Work>()
   #wakers: (() => void)[] = []
   #busy = 0
-  #memoryTakenMiB = 0
   #total = 0
-  /** Counts up with each turn taken, so that jobs waiting for a slot get theirs in rotation. */
-  #turn = 0
-  readonly #lastTurn = new WeakMap<AdmittedJob, number>()
 
   constructor(components: Components, init: { slots: number; memoryMiB: number }) {
     this.#components = components
     this.#size = init.slots
-    this.#memoryMiB = init.memoryMiB
+    this.#shelf = new WarmShelf(components, init)
+    this.#turns = new Turns({ ...init, isWarm: ({ job }) => this.#shelf.has(job.needs.key) })
   }
 
   get size(): number {
@@ -64,77 +81,103 @@ export class Slots {
     this.#stopping.abort()
     this.wake()
     await Promise.all(this.#loops)
+    await this.#shelf.stop()
   }
 
   async #loop(): Promise<void> {
+    const { now, onError } = this.#components
+    let held: Held | null = null
     while (!this.#stopping.signal.aborted) {
-      const work = this.#choose()
+      const work: Work | null = this.#turns.next(
+        this.#waiting(),
+        now(),
+        held && { claim: held.work, since: held.since },
+      )
+      if (held !== null && work !== held.work) {
+        this.#shelf.put(held.work.job.needs, held.sandbox)
+        held = null
+        // The memory it had may be what another slot waits for.
+        this.wake()
+      }
       if (work === null) {
         await new Promise<void>((resolve) => this.#wakers.push(resolve))
         continue
       }
-      this.#memoryTakenMiB += work.job.policy.memoryMiB
+      const began = now()
+      this.#turns.begin(work, began)
+      // Before anything is waited for: another slot must not come for the same units.
+      const taken = work.desk.take(work.job.id, work.batch)
       try {
-        await this.#stay(work)
+        held ??= { work, sandbox: await this.#shelf.take(work.job.needs), since: began }
+        await this.#runBatch(held, taken)
       } catch (error) {
-        this.#components.onError(error)
+        onError(error)
       } finally {
-        this.#memoryTakenMiB -= work.job.policy.memoryMiB
-        this.wake()
+        const ended = now()
+        this.#turns.end(work, ended)
+        work.desk.slotMs += ended - began
       }
     }
+    if (held !== null) this.#shelf.put(held.work.job.needs, held.sandbox)
   }
 
-  /** The job whose last turn is longest ago, among those whose memory fits beside what runs. */
-  #choose(): Work | null {
-    if (this.#stopping.signal.aborted) return null
-    let best: Work | null = null
+  #waiting(): Work[] {
+    const waiting: Work[] = []
     for (const desk of this.#components.desks()) {
-      for (const job of desk.ready()) {
-        if (this.#memoryTakenMiB + job.policy.memoryMiB > this.#memoryMiB) continue
-        if (best === null || this.#turnOf(job) < this.#turnOf(best.job)) best = { desk, job }
-      }
+      for (const job of desk.ready()) waiting.push(this.#workOf(desk, job))
     }
-    if (best !== null) this.#lastTurn.set(best.job, ++this.#turn)
-    return best
+    return waiting
   }
 
-  #turnOf = (job: AdmittedJob): number => this.#lastTurn.get(job) ?? 0
+  #workOf(desk: Desk, job: AdmittedJob): Work {
+    const known = this.#works.get(job)
+    if (known !== undefined) return known
+    const { priority, memoryMiB } = job.policy
+    const work: Work = {
+      desk,
+      job,
+      submitter: desk.submitter,
+      get weight() {
+        return desk.weight
+      },
+      priority,
+      memoryMiB,
+      batch: 1,
+    }
+    this.#works.set(job, work)
+    return work
+  }
 
-  /** Runs units of one job for a quantum, or until it has none. */
-  async #stay({ desk, job }: Work): Promise<void> {
-    const { policy, task } = job
-    const init = { source: task.source, seed: policy.seed, memoryMiB: policy.memoryMiB, timeoutMs: policy.timeoutMs }
-    const sandbox = this.#components.runtime.open(init)
-    const leaveAt = this.#components.now() + LIMITS.SLOT_QUANTUM_MS
-    let batch = 1
+  async #runBatch(held: Held, taken: Taken): Promise<void> {
+    const { work } = held
+    const { now } = this.#components
+    const cut = new AbortController()
+    const cutting =
+      taken.units.length > 1 ? setInterval(() => this.#cutIfDue(held, cut), LIMITS.SLOT_BATCH_MAX_MS) : null
+    const began = now()
     try {
-      for (;;) {
-        const taken = desk.take(job.id, batch)
-        if (taken === null) {
-          if (!(await this.#lingerFor(desk, job))) return
-          continue
-        }
-        const began = this.#components.now()
-        await this.#runBatch({ desk, job }, sandbox, taken.units, taken.signal)
-        const perUnitMs = (this.#components.now() - began) / taken.units.length
-        batch = Math.max(
-          1,
-          Math.min(LIMITS.FRAME_UNITS_MAX, batch * 4, Math.floor(LIMITS.SANDBOX_BATCH_MS / perUnitMs)),
-        )
-        if (this.#stopping.signal.aborted) return
-        if (this.#components.now() > leaveAt && this.#othersWait(job)) return
-      }
+      await this.#run(held, taken, cut.signal)
     } finally {
-      await sandbox.close()
+      if (cutting !== null) clearInterval(cutting)
     }
+    const perUnitMs = (now() - began) / taken.units.length
+    const fitting = Math.min(LIMITS.FRAME_UNITS_MAX, work.batch * 4, Math.floor(LIMITS.SANDBOX_BATCH_MS / perUnitMs))
+    work.batch = cut.signal.aborted ? 1 : Math.max(1, fitting)
   }
 
-  async #runBatch({ desk, job }: Work, sandbox: Sandbox, units: UnitInput[], wanted: AbortSignal): Promise<void> {
-    const open = new Set(units.map(({ unit }) => unit))
+  /** Units that turned out longer than those before them do not keep a job that is due waiting. */
+  #cutIfDue({ work, since }: Held, cut: AbortController): void {
+    const { now } = this.#components
+    if (this.#turns.isOverdue({ claim: work, since }, this.#waiting(), now())) cut.abort()
+  }
+
+  async #run({ work, sandbox }: Held, { units, signal: wanted }: Taken, cut: AbortSignal): Promise<void> {
+    const { desk, job } = work
+    const { onError } = this.#components
+    const open = new Map(units.map((input) => [input.unit, input]))
     this.#busy += 1
     try {
-      for await (const attempts of sandbox.run(units, AbortSignal.any([wanted, this.#stopping.signal]))) {
+      for await (const attempts of sandbox.run(units, AbortSignal.any([wanted, cut, this.#stopping.signal]))) {
         for (const { unit } of attempts) open.delete(unit)
         this.#total += attempts.length
         desk.finish(job.id, attempts)
@@ -145,33 +188,15 @@ export class Slots {
       const message = error.message.slice(0, LIMITS.UNIT_ERROR_MAX_CHARS)
       desk.finish(
         job.id,
-        [...open].map((unit) => ({ unit, ok: false, code, message, blame: 'machine' })),
+        [...open.keys()].map((unit) => ({ unit, ok: false, code, message, blame: 'machine' })),
       )
       open.clear()
       throw thrown
     } finally {
       this.#busy -= 1
-      if (wanted.aborted) desk.drop(job.id, [...open])
-      else desk.handBack(job.id, [...open], 'E_DRAINING').catch(this.#components.onError)
+      if (wanted.aborted) desk.drop(job.id, [...open.keys()])
+      else if (cut.aborted && !this.#stopping.signal.aborted) desk.putBack(job.id, [...open.values()])
+      else desk.handBack(job.id, [...open.keys()], 'E_DRAINING').catch(onError)
     }
-  }
-
-  /** Keeps the sandbox warm for a moment, as the next frame is likely on its way. False when the slot should move on. */
-  async #lingerFor(desk: Desk, job: AdmittedJob): Promise<boolean> {
-    if (this.#stopping.signal.aborted || this.#othersWait(job) || !desk.knows(job)) return false
-    return new Promise<boolean>((resolve) => {
-      const timer = setTimeout(() => resolve(false), LIMITS.SANDBOX_LINGER_MS)
-      this.#wakers.push(() => {
-        clearTimeout(timer)
-        resolve(true)
-      })
-    })
-  }
-
-  #othersWait(job: AdmittedJob): boolean {
-    for (const desk of this.#components.desks()) {
-      for (const other of desk.ready()) if (other !== job) return true
-    }
-    return false
   }
 }

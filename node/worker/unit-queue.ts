@@ -19,6 +19,12 @@ export class UnitQueue {
     this.#bytes += bytesOf(units)
   }
 
+  /** Units that were taken and have not run: first again. */
+  putBack(units: readonly UnitInput[]): void {
+    this.#units.unshift(...units)
+    this.#bytes += bytesOf(units)
+  }
+
   take(count: number): UnitInput[] {
     const taken = this.#units.splice(0, count)
     this.#bytes -= bytesOf(taken)

@@ -10,7 +10,8 @@ import type { Confinement, Runtime } from '../runtimes/runtime.ts'
 import { type AdmittedJob, Desk } from './desk.ts'
 import { Outbox } from './outbox.ts'
 import { Slots } from './slots.ts'
-import { type FetchTask, TaskShelf } from './task-shelf.ts'
+import { type FetchTask, type HeldTask, TaskShelf } from './task-shelf.ts'
+import type { Needs } from './warm-shelf.ts'
 
 /** What the owner of this machine allows. */
 export type OwnerPolicy = {
@@ -104,12 +105,15 @@ export class Worker {
     const full = this.#seats.size >= LIMITS.SESSIONS_PER_WORKER_MAX
     if (full && submitter.role !== 'self' && !this.#dropLongestGone()) return null
     const { signer, onError } = this.#components
-    const desk = new Desk({
-      outbox: new Outbox({ signer, onError }),
-      admit: (message, signal) => this.#admit(submitter.id, message, signal),
-      onReady: () => this.#slots.wake(),
-      onError,
-    })
+    const desk = new Desk(
+      {
+        outbox: new Outbox({ signer, onError }),
+        admit: (message, signal) => this.#admit(submitter.id, message, signal),
+        onReady: () => this.#slots.wake(),
+        onError,
+      },
+      { submitter: submitter.id },
+    )
     const seat: Seat = { desk, role: submitter.role, leftAt: null }
     this.#seats.set(submitter.id, seat)
     return seat
@@ -137,7 +141,8 @@ export class Worker {
       throw new TalkootError('E_JOB_INVALID', 'the job is not signed by its submitter')
     }
     this.#checkOwner(manifest, this.#seats.get(from)?.role ?? 'stranger')
-    return { id, task: await this.#tasks.hold(from, manifest.task, signal), policy: manifest.policy }
+    const task = await this.#tasks.hold(from, manifest.task, signal)
+    return { id, task, policy: manifest.policy, needs: needsOf(manifest, task) }
   }
 
   #checkOwner({ policy }: Manifest, role: Submitter['role']): void {
@@ -168,5 +173,14 @@ export class Worker {
         else if (desk.idle || now - leftAt > LIMITS.ORPHAN_GRACE_MS) this.#drop(id)
       }
     }, delay)
+  }
+}
+
+/** Units leave nothing behind in a process: jobs of one submitter that need the same may use it one after another. */
+function needsOf({ submitter, task: { digest }, policy }: Manifest, { source }: HeldTask): Needs {
+  const { seed, memoryMiB, timeoutMs } = policy
+  return {
+    key: [submitter, digest, seed, memoryMiB, timeoutMs].join(' '),
+    init: { source, seed, memoryMiB, timeoutMs },
   }
 }

@@ -16,8 +16,10 @@ const signer = await newSigner()
 function open() {
   const onError = () => undefined
   const task = { source: '', release: () => undefined }
-  const admit = async () => ({ id: JOB, task, policy: policySchema.parse({}) })
-  const desk = new Desk({ outbox: new Outbox({ signer, onError }), admit, onReady: () => undefined, onError })
+  const needs = { key: '', init: { source: '', seed: 0, memoryMiB: 64, timeoutMs: 1_000 } }
+  const admit = async () => ({ id: JOB, task, policy: policySchema.parse({}), needs })
+  const outbox = new Outbox({ signer, onError })
+  const desk = new Desk({ outbox, admit, onReady: () => undefined, onError }, { submitter: 'peer' })
   const [near, far] = memoryChannels('peer')
   desk.serve(near).catch(onError)
   const heard: ToSubmitter[] = []

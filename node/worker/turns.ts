@@ -1,0 +1,203 @@
+/**
+ * Whose unit a free slot runs next: a pure decision, from the jobs with units waiting and the slot time used so far.
+ *
+ * - Submitters share slot time by weight, and the jobs of one submitter by priority (each step doubles the share): two
+ *   levels of `VirtualTime`. A unit that takes more than a slot's part of the memory is charged for all of it (the
+ *   dominant resource of A. Ghodsi et al., "Dominant Resource Fairness", NSDI 2011).
+ * - A job that never had a slot is first among its submitter's, and its submitter may run ahead of its share by
+ *   SHARE_BORROW_MS for it (K. J. Duda, D. R. Cheriton, "Borrowed-Virtual-Time scheduling", SOSP 1999): charged like
+ *   all time, so that many small jobs gain nothing in the long run.
+ * - A slot changes jobs only when that is due by a quantum, a short one if the other's process is warm.
+ * - A job whose memory is not free for MEMORY_GRACE_MS has it kept: nothing begins that would delay it further.
+ */
+
+import { LIMITS } from '../../protocol/limits.ts'
+import { VirtualTime } from './virtual-time.ts'
+
+/** A job with units waiting. One object for one job as long as it is here. */
+export type Claim = {
+  readonly submitter: string
+  /** Of the submitter, against other submitters. */
+  readonly weight: number
+  /** Against other jobs of the submitter: a step doubles the share. */
+  readonly priority: number
+  readonly memoryMiB: number
+}
+
+/** What a slot has at the end of a batch: the job it ran, and since when it has run it. */
+export type Stay<C> = { claim: C; since: number }
+
+type Init<C> = {
+  slots: number
+  memoryMiB: number
+  /** Whether the slot would find a process for the job that runs already. */
+  isWarm(claim: C): boolean
+}
+
+export class Turns<C extends Claim> {
+  readonly #init: Init<C>
+  readonly #submitters = new VirtualTime<string>()
+  readonly #jobs = new Map<string, VirtualTime<C>>()
+  readonly #begun = new WeakSet<C>()
+  #memoryTakenMiB = 0
+  /** The job that waits for memory. */
+  #short: { claim: C; since: number } | null = null
+
+  constructor(init: Init<C>) {
+    this.#init = init
+  }
+
+  /** Null: nobody waits, or what is free is kept for a job that needs more. Call `begin` with the answer. */
+  next(waiting: readonly C[], now: number, stay: Stay<C> | null): C | null {
+    const lines = this.#demand(waiting, now)
+    if (this.#short !== null && !waiting.includes(this.#short.claim)) this.#short = null
+    const keptFor = this.#short !== null && now - this.#short.since >= LIMITS.MEMORY_GRACE_MS ? this.#short.claim : null
+    if (keptFor !== null && this.#isFree(keptFor.memoryMiB)) return keptFor
+    const mayBegin = ({ memoryMiB }: C) => this.#isFree(memoryMiB + (keptFor?.memoryMiB ?? 0))
+    let first: C | null = null
+    let best: C | null = null
+    let bestOwn: C | null = null
+    for (const claim of waiting) {
+      if (claim.memoryMiB > this.#init.memoryMiB) continue
+      if (first === null || lines.isBefore(claim, first)) first = claim
+      if (!mayBegin(claim)) continue
+      if (best === null || lines.isBefore(claim, best)) best = claim
+      if (claim.submitter !== stay?.claim.submitter) continue
+      if (bestOwn === null || lines.isBefore(claim, bestOwn)) bestOwn = claim
+    }
+    if (first !== null && first !== best && !this.#isFree(first.memoryMiB)) this.#short ??= { claim: first, since: now }
+    if (stay === null || best === null || !waiting.includes(stay.claim) || !mayBegin(stay.claim)) return best
+    if (this.#leaves(stay, best, lines, now)) return best
+    return bestOwn !== null && this.#leaves(stay, bestOwn, lines, now) ? bestOwn : stay.claim
+  }
+
+  /** Whether a slot that runs a long batch of the job should leave it for one of these. */
+  isOverdue(stay: Stay<C>, waiting: readonly C[], now: number): boolean {
+    const lines = this.#demand(waiting, now)
+    return waiting.some((claim) => lines.isBefore(claim, stay.claim) && this.#leaves(stay, claim, lines, now))
+  }
+
+  begin(claim: C, now: number): void {
+    const { submitter, memoryMiB } = claim
+    if (this.#short?.claim === claim) this.#short = null
+    this.#begun.add(claim)
+    this.#memoryTakenMiB += memoryMiB
+    this.#submitters.begin(submitter, this.#costOf(claim), now)
+    this.#jobsOf(submitter).begin(claim, this.#costOf(claim), now)
+  }
+
+  end(claim: C, now: number): void {
+    const { submitter, memoryMiB } = claim
+    this.#memoryTakenMiB -= memoryMiB
+    this.#submitters.end(submitter, this.#costOf(claim), now)
+    this.#jobsOf(submitter).end(claim, this.#costOf(claim), now)
+  }
+
+  #isFree(memoryMiB: number): boolean {
+    return this.#memoryTakenMiB + memoryMiB <= this.#init.memoryMiB
+  }
+
+  /** In slots: the larger of one and its part of the memory. */
+  #costOf({ memoryMiB }: C): number {
+    return Math.max(1, (memoryMiB * this.#init.slots) / this.#init.memoryMiB)
+  }
+
+  #jobsOf(submitter: string): VirtualTime<C> {
+    const jobs = this.#jobs.get(submitter) ?? new VirtualTime<C>()
+    this.#jobs.set(submitter, jobs)
+    return jobs
+  }
+
+  #demand(waiting: readonly C[], now: number): Lines<C> {
+    const weights = new Map<string, number>()
+    const jobs = new Map<string, Map<C, number>>()
+    const fresh = new Set<string>()
+    for (const claim of waiting) {
+      const { submitter, weight, priority } = claim
+      weights.set(submitter, weight)
+      const own = jobs.get(submitter) ?? new Map<C, number>()
+      jobs.set(submitter, own.set(claim, 2 ** priority))
+      if (!this.#begun.has(claim)) fresh.add(submitter)
+    }
+    this.#submitters.demand(weights, now)
+    for (const [submitter, own] of jobs) this.#jobsOf(submitter).demand(own, now)
+    this.#forget(jobs)
+    return new Lines({ submitters: this.#submitters, jobsOf: (id) => this.#jobsOf(id), begun: this.#begun, fresh }, now)
+  }
+
+  /** What the jobs of a submitter had is remembered while it is here, or was lately. */
+  #forget(jobs: ReadonlyMap<string, unknown>): void {
+    for (const submitter of this.#jobs.keys()) {
+      if (this.#jobs.size <= 2 * LIMITS.SESSIONS_PER_WORKER_MAX) return
+      if (!jobs.has(submitter) && this.#submitters.rateOf(submitter) === 0) this.#jobs.delete(submitter)
+    }
+  }
+
+  #leaves({ claim, since }: Stay<C>, other: C, lines: Lines<C>, now: number): boolean {
+    if (other === claim) return false
+    const stayed = now - since
+    if (lines.isFresh(other)) return stayed >= LIMITS.SLOT_STAY_MS && lines.isBefore(other, claim)
+    const quantum = this.#init.isWarm(other) ? LIMITS.SLOT_QUANTUM_WARM_MS : LIMITS.SLOT_QUANTUM_MS
+    return lines.leadOf(claim, other) >= quantum
+  }
+}
+
+type Standing<C extends Claim> = {
+  submitters: VirtualTime<string>
+  jobsOf(submitter: string): VirtualTime<C>
+  begun: WeakSet<C>
+  /** Submitters with a job that never had a slot. */
+  fresh: ReadonlySet<string>
+}
+
+/** Who comes before whom at one moment: a total order. */
+class Lines<C extends Claim> {
+  readonly #standing: Standing<C>
+  readonly #now: number
+  readonly #keys = new Map<string, number>()
+
+  constructor(standing: Standing<C>, now: number) {
+    this.#standing = standing
+    this.#now = now
+  }
+
+  isFresh(claim: C): boolean {
+    return !this.#standing.begun.has(claim)
+  }
+
+  isBefore(a: C, b: C): boolean {
+    if (a.submitter !== b.submitter) {
+      const ahead = this.#keyOf(a) - this.#keyOf(b)
+      return ahead === 0 ? a.submitter < b.submitter : ahead < 0
+    }
+    const [freshA, freshB] = [this.isFresh(a), this.isFresh(b)]
+    if (freshA !== freshB) return freshA
+    if (freshA) return a.priority > b.priority
+    return this.#jobKeyOf(a) < this.#jobKeyOf(b)
+  }
+
+  /** Slot time the first has had beyond the other, by its own weight, milliseconds. */
+  leadOf(a: C, b: C): number {
+    if (a.submitter !== b.submitter) return (this.#keyOf(a) - this.#keyOf(b)) * a.weight
+    return (this.#jobKeyOf(a) - this.#jobKeyOf(b)) * 2 ** a.priority
+  }
+
+  #keyOf({ submitter, weight }: C): number {
+    const known = this.#keys.get(submitter)
+    if (known !== undefined) return known
+    const { submitters, fresh } = this.#standing
+    const borrowed = fresh.has(submitter) ? LIMITS.SHARE_BORROW_MS / weight : 0
+    const key = expected(submitters, submitter, weight, this.#now) - borrowed
+    this.#keys.set(submitter, key)
+    return key
+  }
+
+  #jobKeyOf(claim: C): number {
+    return expected(this.#standing.jobsOf(claim.submitter), claim, 2 ** claim.priority, this.#now)
+  }
+}
+
+/** Slots taken a moment ago count as if their batch had run: slots that come free together do not all go to one. */
+function expected<Key>(times: VirtualTime<Key>, key: Key, weight: number, now: number): number {
+  return times.tagOf(key, now) + (times.rateOf(key) * LIMITS.SANDBOX_BATCH_MS) / weight
+}

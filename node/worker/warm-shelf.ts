@@ -1,0 +1,77 @@
+/** Sandboxes between turns: kept warm for a while, within the memory of this machine's units. */
+
+import { LIMITS } from '../../protocol/limits.ts'
+import type { Runtime, Sandbox, SandboxInit } from '../runtimes/runtime.ts'
+
+/** What a job needs to run, and the key under which another job of the same needs and submitter finds its sandbox. */
+export type Needs = { key: string; init: SandboxInit }
+
+type Idle = { key: string; memoryMiB: number; sandbox: Sandbox; timer: NodeJS.Timeout }
+
+type Components = { runtime: Runtime; onError(error: unknown): void }
+
+export class WarmShelf {
+  readonly #components: Components
+  readonly #memoryMiB: number
+  /** Longest idle first. */
+  readonly #idle = new Set<Idle>()
+  readonly #closing = new Set<Promise<void>>()
+  /** Of the sandboxes in use and of the idle ones. */
+  #memoryTakenMiB = 0
+
+  constructor(components: Components, init: { memoryMiB: number }) {
+    this.#components = components
+    this.#memoryMiB = init.memoryMiB
+  }
+
+  has(key: string): boolean {
+    return this.#find(key) !== undefined
+  }
+
+  /** The last one used with these needs, or a new one, when idle ones have made room for it. */
+  async take({ key, init }: Needs): Promise<Sandbox> {
+    const warm = this.#find(key)
+    if (warm !== undefined) {
+      clearTimeout(warm.timer)
+      this.#idle.delete(warm)
+      return warm.sandbox
+    }
+    this.#memoryTakenMiB += init.memoryMiB
+    for (const idle of this.#idle) {
+      if (this.#memoryTakenMiB <= this.#memoryMiB) break
+      this.#drop(idle)
+    }
+    await Promise.all(this.#closing)
+    return this.#components.runtime.open(init)
+  }
+
+  put({ key, init: { memoryMiB } }: Needs, sandbox: Sandbox): void {
+    const timer = setTimeout(() => this.#drop(idle), LIMITS.SANDBOX_LINGER_MS)
+    const idle: Idle = { key, memoryMiB, sandbox, timer }
+    this.#idle.add(idle)
+    const [oldest] = this.#idle
+    if (oldest !== undefined && this.#idle.size > LIMITS.SANDBOXES_WARM_MAX) this.#drop(oldest)
+  }
+
+  async stop(): Promise<void> {
+    for (const idle of this.#idle) this.#drop(idle)
+    await Promise.all(this.#closing)
+  }
+
+  #find(key: string): Idle | undefined {
+    let latest: Idle | undefined
+    for (const idle of this.#idle) if (idle.key === key) latest = idle
+    return latest
+  }
+
+  #drop(idle: Idle): void {
+    clearTimeout(idle.timer)
+    this.#idle.delete(idle)
+    this.#memoryTakenMiB -= idle.memoryMiB
+    const closed = idle.sandbox
+      .close()
+      .catch(this.#components.onError)
+      .finally(() => this.#closing.delete(closed))
+    this.#closing.add(closed)
+  }
+}
