@@ -14,8 +14,8 @@ import { Pulse } from './pulse.ts'
 import type { Refusals } from './refusals.ts'
 import type { MeshStore } from './store.ts'
 
-const TICK_MS = 200
-const DIALS_AT_ONCE = 8
+export const TICK_MS = 200
+export const DIALS_AT_ONCE = 8
 const BACKOFF_FIRST_MS = 500
 /** A peer only heard of is dropped after this many failures; one that was ever admitted never is. */
 const RUMOUR_FAILURES_MAX = 6

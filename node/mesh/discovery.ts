@@ -1,22 +1,23 @@
 /** The routines that make a mesh out of members: say what one offers, look for peers and for work, forget the dead. */
 
-import type { PeerId } from '@libp2p/interface'
 import type { Ad } from '../../protocol/ad.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { Connector } from './connector.ts'
 import type { MeshHost } from './host.ts'
+import { Neighbourhood } from './neighbourhood.ts'
 import type { PeerTable } from './peers.ts'
 import { Pulse } from './pulse.ts'
 import { type Capability, Rendezvous } from './rendezvous.ts'
+import { type RoutingTable, routingTableOf } from './routing-table.ts'
 
 /** Also what a worker behind a firewall it does not know of needs to find a submitter that cannot reach it. */
-const LOOK_FOR_PEERS_MS = 10_000
-const LOOK_FOR_WORK_MS = 30_000
+export const LOOK_FOR_PEERS_MS = 10_000
+export const LOOK_FOR_WORK_MS = 30_000
 /** Who can only dial out is given work only by those it found. */
 const LOOK_FOR_WORK_OUTBOUND_MS = 10_000
-const SWEEP_MS = 5 * 60_000
-const SWEEP_CONTACTS = 16
-const WORK_PROVIDERS = 8
+export const SWEEP_MS = 5 * 60_000
+export const SWEEP_CONTACTS = 16
+export const WORK_PROVIDERS = 8
 
 export type DiscoveryComponents = {
   host: MeshHost
@@ -40,12 +41,8 @@ export class Discovery {
     this.#components = components
     const { host, mesh, outboundOnly } = components
     this.#table = routingTableOf(host)
-    this.#rendezvous = new Rendezvous({
-      host,
-      mesh,
-      sizeEstimate: () => estimateSize(this.#table),
-      offers: () => this.#offers(),
-    })
+    const neighbourhood = new Neighbourhood(host, this.#table.kBucketSize)
+    this.#rendezvous = new Rendezvous({ host, mesh, neighbourhood, offers: () => this.#offers() })
     this.#lookForPeers = new Pulse(LOOK_FOR_PEERS_MS, () => this.#seekPeers())
     this.#lookForWork = new Pulse(outboundOnly ? LOOK_FOR_WORK_OUTBOUND_MS : LOOK_FOR_WORK_MS, () => this.#seekWork())
     this.#pulses = [this.#lookForPeers, this.#lookForWork, new Pulse(SWEEP_MS, () => this.sweep())]
@@ -118,19 +115,4 @@ export class Discovery {
       connector.suggest(id, addresses, true)
     }
   }
-}
-
-/** The part of the DHT's routing table used here; the library does not export its type. */
-type RoutingTable = {
-  size: number
-  kBucketSize: number
-  kb: { toIterable(): Iterable<{ peerId: PeerId }> }
-  remove(peer: PeerId): Promise<void>
-}
-
-const routingTableOf = (host: MeshHost) => (host.services.dht as unknown as { routingTable: RoutingTable }).routingTable
-
-/** A table of k-buckets knows all of a small mesh, and k more for each doubling of a large one. */
-export function estimateSize({ size, kBucketSize }: Pick<RoutingTable, 'size' | 'kBucketSize'>): number {
-  return size <= kBucketSize ? size : Math.round(kBucketSize * 2 ** (size / kBucketSize - 1))
 }

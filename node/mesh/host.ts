@@ -11,6 +11,7 @@ import { yamux } from '@libp2p/yamux'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { LIMITS } from '../../protocol/limits.ts'
 import { type Handshakes, meshEncrypter } from './encrypter.ts'
+import { holdToBuckets, routingTableOf, TRIE_DEPTH } from './routing-table.ts'
 
 export type DhtSettings = {
   kBucketSize: number
@@ -48,7 +49,7 @@ export async function createHost(
   const hash = createHash('sha256').update(`talkoot mesh ${mesh}`).digest('hex').slice(0, 32)
   const discovery: Array<(components: Parameters<ReturnType<typeof mdns>>[0]) => PeerDiscovery> = []
   if (init.mdns) discovery.push(mdns({ serviceTag: `_talkoot-${hash.slice(0, 8)}._udp.local`, interval: 10_000 }))
-  return await createLibp2p({
+  const host = await createLibp2p({
     start: false,
     privateKey,
     addresses: { listen: init.outboundOnly ? [] : init.listen, announce: init.announce },
@@ -78,6 +79,7 @@ export async function createHost(
         clientMode: init.outboundOnly,
         peerInfoMapper: init.dht.reach === 'lan' ? passthroughMapper : removePrivateAddressesMapper,
         kBucketSize: init.dht.kBucketSize,
+        prefixLength: TRIE_DEPTH,
         alpha: init.dht.alpha,
         disjointPaths: init.dht.disjointPaths,
         initialQuerySelfInterval: 100,
@@ -87,4 +89,6 @@ export async function createHost(
       }),
     },
   })
+  holdToBuckets(routingTableOf(host))
+  return host
 }

@@ -13,6 +13,7 @@ import * as raw from 'multiformats/codecs/raw'
 import { create as createDigest } from 'multiformats/hashes/digest'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { MeshHost } from './host.ts'
+import type { Neighbourhood } from './neighbourhood.ts'
 import { Pulse } from './pulse.ts'
 
 /** `work-wanted`: nodes with units to give; `peer`: any; `runtime:js` and so on: peers that run such tasks. */
@@ -20,15 +21,14 @@ export type Capability = 'work-wanted' | 'peer' | `runtime:${string}`
 
 const SHA2_256 = 0x12
 const PEERS_PER_SHARD = 200
-const PROVIDE_EVERY_MS = 10 * 60_000
+export const PROVIDE_EVERY_MS = 10 * 60_000
 const PROVIDE_TIMEOUT_MS = 60_000
 const SHARD_BITS_MAX = 16
 
 export type RendezvousComponents = {
   host: MeshHost
   mesh: string
-  /** About how many peers the DHT has. */
-  sizeEstimate(): number
+  neighbourhood: Pick<Neighbourhood, 'size' | 'lookAround'>
   /** What to provide now; nothing for a node that cannot be dialled. */
   offers(): Capability[]
 }
@@ -63,11 +63,12 @@ export class Rendezvous {
    * query: that takes the slowest peer of the DHT. Ends after `RENDEZVOUS_LOOKUP_MS` with what was found.
    */
   async *find(capability: Capability, count: number): AsyncGenerator<{ id: string; addresses: Multiaddr[] }> {
-    const { host, mesh, sizeEstimate } = this.#components
-    const signal = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(LIMITS.RENDEZVOUS_LOOKUP_MS)])
+    const { host, mesh, neighbourhood } = this.#components
+    const signal = this.#within(LIMITS.RENDEZVOUS_LOOKUP_MS)
     const seen = new Set([host.peerId.toString()])
-    const bits = shardBits(sizeEstimate())
     try {
+      if (neighbourhood.size === 0) await neighbourhood.lookAround()
+      const bits = shardBits(neighbourhood.size)
       for (const at of [bits, bits - 1, bits + 1].filter((some) => some >= 0 && some <= SHARD_BITS_MAX)) {
         const shard = Math.floor(Math.random() * 2 ** at)
         for await (const event of host.services.dht.findProviders(keyOf(mesh, capability, at, shard), { signal })) {
@@ -86,9 +87,10 @@ export class Rendezvous {
   }
 
   async #provideAll(): Promise<void> {
-    const { host, mesh, sizeEstimate, offers } = this.#components
+    const { host, mesh, neighbourhood, offers } = this.#components
     if (host.getPeers().length === 0) return
-    const bits = shardBits(sizeEstimate())
+    await neighbourhood.lookAround()
+    const bits = shardBits(neighbourhood.size)
     const wanted = new Map(
       offers().map((capability) => [capability, keyOf(mesh, capability, bits, shardOf(host.peerId.toString(), bits))]),
     )
@@ -99,9 +101,13 @@ export class Rendezvous {
     }
     for (const [capability, key] of wanted) {
       this.#provided.set(capability, key)
-      const signal = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(PROVIDE_TIMEOUT_MS)])
+      const signal = this.#within(PROVIDE_TIMEOUT_MS)
       for await (const _ of host.services.dht.provide(key, { signal }));
     }
+  }
+
+  #within(ms: number): AbortSignal {
+    return AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(ms)])
   }
 }
 

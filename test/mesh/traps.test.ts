@@ -191,7 +191,7 @@ const rendezvousOf = (session: Awaited<ReturnType<typeof startSession>>) =>
   new Rendezvous({
     host: session.host,
     mesh: session.membership.facts.id,
-    sizeEstimate: () => 2,
+    neighbourhood: { size: 2, lookAround: async () => undefined },
     offers: () => ['work-wanted'],
   })
 
