@@ -18,6 +18,8 @@ export const LIMITS = {
   REQUEST_TIMEOUT_MS: 10_000,
   DIAL_TIMEOUT_MS: 5_000,
   CONNECTIONS_MAX: 150,
+  /** Peers connected to without any work between them. */
+  CONNECTIONS_IDLE_MAX: 100,
 
   JOIN_TIMEOUT_MS: 20_000,
   PROBE_TIMEOUT_MS: 30_000,

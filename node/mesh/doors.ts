@@ -84,6 +84,11 @@ export class Doors {
     )
   }
 
+  /** Whether any channel but the lifeline is open. */
+  isBusy(peer: string): boolean {
+    return this.#channels.has(peer)
+  }
+
   endAll(peer: string, code: ErrorCode): void {
     for (const channel of this.#channels.get(peer) ?? []) channel.end(code, 'disconnected')
   }

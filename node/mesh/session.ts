@@ -9,6 +9,7 @@ import type { Signer } from '../../protocol/signatures.ts'
 import { type AdmissionComponents, greet, receive } from './admission.ts'
 import { type AdContent, AdPress, AdReader } from './ads.ts'
 import { Connector } from './connector.ts'
+import { Crowd } from './crowd.ts'
 import { Discovery } from './discovery.ts'
 import { Doors, type Handler } from './doors.ts'
 import { createHost, type HostInit, type MeshHost } from './host.ts'
@@ -50,6 +51,7 @@ export class Session {
   readonly #ads: AdReader
   readonly #connector: Connector
   readonly #sync: Sync
+  readonly #crowd: Crowd
   readonly #reprint: Pulse
   readonly #stopped = new AbortController()
   #ownAd: Promise<SignedAd> | undefined
@@ -103,6 +105,11 @@ export class Session {
       keepChain: (chain) => this.#keepChain(chain),
       renewFounder: async () => this.#keepChain((await renewFounder(store, signer, membership.facts)).chain),
     })
+    const { doors } = this
+    this.#crowd = new Crowd(
+      { peers, doors, cut: (peer, code) => this.cut(peer, code) },
+      { idleMax: LIMITS.CONNECTIONS_IDLE_MAX },
+    )
     this.#reprint = new Pulse(LIMITS.AD_TTL_MS / 3, () => this.#printAd())
   }
 
@@ -115,12 +122,12 @@ export class Session {
     await this.doors.serveLifeline(SYNC_PROTOCOL, (channel, connection) => this.#lifeline(channel, connection))
     for (const [protocol, handler] of handlers) await this.doors.serve(protocol, handler)
     await this.host.start()
-    for (const part of [this.#connector, this.#sync, this.discovery, this.#reprint]) part.start()
+    for (const part of [this.#connector, this.#sync, this.#crowd, this.discovery, this.#reprint]) part.start()
   }
 
   async stop(): Promise<void> {
     this.#stopped.abort()
-    for (const part of [this.#connector, this.#sync, this.discovery, this.#reprint]) part.stop()
+    for (const part of [this.#connector, this.#sync, this.#crowd, this.discovery, this.#reprint]) part.stop()
     await this.host.stop()
     this.peers.clear()
   }
