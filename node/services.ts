@@ -76,6 +76,14 @@ export function nodeServices(components: Components, init: Init): NodeServices {
     jobs: () => ({ schema: 'talkoot.jobs/1', jobs: jobs.list() }),
     job: (id) => jobs.info(id),
     cancel: (id) => jobs.cancel(id),
+    explainJob: (id) => jobs.explain.job(id),
+    explainUnit: (id, unit) => jobs.explain.unit(id, unit),
+    explainPeer: (idOrName) => {
+      const { id, notes } = peers.find(idOrName)
+      return jobs.explain.peer(id, notes)
+    },
+    hold: (id) => jobs.hold(id),
+    release: (id) => jobs.release(id),
     watchJob: (id, signal) => jobs.watch(id, signal),
     results: (id, query, signal) => jobs.results(id, query, signal),
     requestStop: init.requestStop,

@@ -21,6 +21,8 @@ export const API = {
   peers: '/v1/peers',
   /** GET: PeerInfo. */
   peer: (id: string) => `/v1/peers/${encodeURIComponent(id)}`,
+  /** GET: PeerExplanation. */
+  peerExplanation: (id: string) => `/v1/peers/${encodeURIComponent(id)}/explanation`,
   /** POST TokenRequest: TokenCreated. GET: Tokens. */
   tokens: '/v1/tokens',
   /** DELETE `?members=true` also removes the members it admitted: Revoked. */
@@ -31,6 +33,14 @@ export const API = {
   jobs: '/v1/jobs',
   /** GET: JobInfo. DELETE cancels: JobInfo. */
   job: (id: string) => `/v1/jobs/${encodeURIComponent(id)}`,
+  /** POST: nothing of the job is given out until it is released, what runs is taken back: JobInfo. */
+  jobHold: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/hold`,
+  /** POST: a held job, or one whose predecessor failed, goes on: JobInfo. */
+  jobRelease: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/release`,
+  /** GET: JobExplanation. */
+  jobExplanation: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/explanation`,
+  /** GET: UnitExplanation. */
+  unitExplanation: (id: string, unit: number) => `/v1/jobs/${encodeURIComponent(id)}/units/${unit}/explanation`,
   /** GET: server-sent events, the data of each a JobSummary; the last has another state than `running`. */
   jobEvents: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/events`,
   /** GET with a ResultsQuery: NDJSON of ResultRow. */
@@ -52,7 +62,7 @@ export const addressFileSchema = z.object({
 })
 export type AddressFile = z.infer<typeof addressFileSchema>
 
-const clauseSchema = z.object({
+export const clauseSchema = z.object({
   /** A part of `policy.require` joined by &&, or a rule of the mesh, as text. */
   clause: z.string(),
   /** Known peers for which it is false. */
@@ -223,6 +233,8 @@ export const jobRequestSchema = z.strictObject({
   task: taskRefSchema,
   sweep: sweepSchema,
   policy: policySchema.prefault({}),
+  /** Jobs of this node, by id or unique prefix, that must end well first. */
+  after: z.array(z.string().min(1).max(100)).max(LIMITS.JOB_AFTER_MAX).default([]),
 })
 export type JobRequest = z.input<typeof jobRequestSchema>
 
@@ -238,6 +250,10 @@ export const jobInfoSchema = z.object({
   name: z.string(),
   state: jobStateSchema,
   createdAgoMs: ms,
+  /** How long a job that runs has been held; null: it is not. */
+  heldForMs: ms.nullable(),
+  /** Jobs that must end well before any unit of this one is given out. */
+  after: z.array(digestSchema),
   units: count,
   accepted: count,
   failed: count,

@@ -67,6 +67,10 @@ export const LIMITS = {
   EXPRESSION_MAX_NODES: 256,
   JOB_NAME_MAX_CHARS: 120,
   JOBS_ACTIVE_MAX: 1_000,
+  /** Jobs one job may follow. */
+  JOB_AFTER_MAX: 64,
+  /** Peers and codes named with one reason. */
+  EXPLAIN_NAMES_MAX: 8,
   QUORUM_MAX: 15,
   RETRIES_MAX: 20,
   PRIORITY_STEPS_MAX: 3,

@@ -80,6 +80,8 @@ export const manifestSchema = z.strictObject({
   task: taskRefSchema,
   sweep: sweepSchema,
   policy: policySchema,
+  /** Jobs of the same submitter that must end well before any unit of this one is given out. */
+  after: z.array(digestSchema).max(LIMITS.JOB_AFTER_MAX).default([]),
 })
 export type Manifest = z.infer<typeof manifestSchema>
 

@@ -85,7 +85,11 @@ export const REASONS = {
     'loosen the clause that `talkoot explain JOB` names, or let a machine that satisfies it join',
   ),
   'no-cores': entry('Offers no cores: it only submits.', 'owner', 'offer some with `talkoot up --cores N`'),
-  'no-peer': entry('No peer is connected.', 'user', 'start `talkoot up` on other machines, or offer cores of this one'),
+  'no-peer': entry(
+    'No peer that offers cores is connected.',
+    'user',
+    'start `talkoot up` on other machines, or offer cores of this one',
+  ),
 
   // of a peer without jobs
   'no-work': entry('No job has work to give.', 'user', 'submit one with `talkoot run` or `talkoot submit`'),

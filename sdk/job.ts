@@ -10,6 +10,12 @@ import {
   resultRowSchema,
 } from '../protocol/api.ts'
 import { TalkootError } from '../protocol/errors.ts'
+import {
+  type JobExplanation,
+  jobExplanationSchema,
+  type UnitExplanation,
+  unitExplanationSchema,
+} from '../protocol/explanation.ts'
 import { LIMITS } from '../protocol/limits.ts'
 import { type Client, isLost, readAs } from './client.ts'
 import { type Accepted, type Failed, type Result, resultOf } from './result.ts'
@@ -100,6 +106,17 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
     return this.#info(this.#signal)
   }
 
+  /** Why it is where it is: which units wait, why, since when, and what each peer does. */
+  explain(): Promise<JobExplanation>
+  /** Why one unit is where it is, and who had it. @throws E_NOT_FOUND */
+  explain(unit: number): Promise<UnitExplanation>
+  explain(unit?: number): Promise<JobExplanation | UnitExplanation> {
+    const signal = this.#signal
+    return unit === undefined
+      ? this.#client.request(API.jobExplanation(this.id), jobExplanationSchema, { signal })
+      : this.#client.request(API.unitExplanation(this.id, unit), unitExplanationSchema, { signal })
+  }
+
   /** The state now and after each change, at most a few times a second; the last is settled. */
   async *watch({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<JobSummary> {
     const ended = this.#with(signal)
@@ -119,6 +136,16 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
   /** Units not decided yet are given up. Does nothing to a job that is settled. */
   async cancel(): Promise<void> {
     await this.#client.request(API.job(this.id), jobInfoSchema, { method: 'DELETE' })
+  }
+
+  /** Gives nothing more of it out, and takes back what runs, until `release`; results are kept. Survives restarts. */
+  async hold(): Promise<void> {
+    await this.#client.request(API.jobHold(this.id), jobInfoSchema, { method: 'POST' })
+  }
+
+  /** Lets it go on: a job that is held, or that follows one which failed. */
+  async release(): Promise<void> {
+    await this.#client.request(API.jobRelease(this.id), jobInfoSchema, { method: 'POST' })
   }
 
   /** Ends every iteration; cancels a job that still runs if this handle submitted it. */

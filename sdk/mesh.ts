@@ -68,14 +68,20 @@ export class Mesh implements AsyncDisposable {
     sweep: Sweep<Params>,
     options: MapOptions = {},
   ): Promise<Job<Params, unknown>> {
-    const { name, queue = false, signal } = options
+    const { name, queue = false, after = [], signal } = options
     signal?.throwIfAborted()
     const bundle = await bundleTask(moduleOf(task))
     const policy = policyOf(options, bundle.agreement)
     const data = sweepSchema.safeParse(await sweep.toData((bytes) => this.#store(bytes, signal)))
     if (!data.success) throw new TalkootError('E_SWEEP_INVALID', z.prettifyError(data.error))
     await this.#store(bundle.source, signal)
-    const body: JobRequest = { task: bundle.ref, sweep: data.data, policy, ...(name === undefined ? {} : { name }) }
+    const body: JobRequest = {
+      task: bundle.ref,
+      sweep: data.data,
+      policy,
+      after: after.map((job) => (typeof job === 'string' ? job : job.id)),
+      ...(name === undefined ? {} : { name }),
+    }
     const query = { queue: String(queue) }
     const { id } = await this.#client.request(API.jobs, jobInfoSchema, { method: 'POST', query, body, signal })
     return new Job({ client: this.#client }, { id, onDispose: 'cancel', signal })

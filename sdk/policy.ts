@@ -18,6 +18,8 @@ export type MapOptions = Omit<Plain, 'verify' | 'agree'> & {
   verify?: 'none' | { quorum: number; of?: number }
   /** Instead of what the task says. `function` is the one the task module exports. */
   agree?: 'exact' | 'function' | Tolerance
+  /** Jobs of this machine that must end well first: handles, ids, or unique beginnings of ids. */
+  after?: readonly (string | { readonly id: string })[]
   /** Accept the job even if no peer known now could ever run it. */
   queue?: boolean
   /** Aborting cancels the job. */
@@ -26,7 +28,15 @@ export type MapOptions = Omit<Plain, 'verify' | 'agree'> & {
 
 /** @throws E_JOB_INVALID naming the field */
 export function policyOf(options: MapOptions, ofTask: Task<never, unknown>['agreement']): Policy {
-  const { name: _name, queue: _queue, signal: _signal, verify = 'none', agree = ofTask, ...plain } = options
+  const {
+    name: _name,
+    queue: _queue,
+    signal: _signal,
+    after: _after,
+    verify = 'none',
+    agree = ofTask,
+    ...plain
+  } = options
   const parsed = policySchema.safeParse({
     ...plain,
     verify: verify === 'none' ? { kind: 'none' } : quorumOf(verify),

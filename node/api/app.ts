@@ -26,6 +26,7 @@ type Env = { Bindings: HttpBindings }
 
 /** A connection that ends with its stream does not hold up a server that stops. */
 const STREAM_HEADERS = { 'cache-control': 'no-store', connection: 'close' }
+const unitSchema = z.coerce.number().int().min(0)
 const membersQuerySchema = z.object({ members: z.stringbool().default(false) })
 
 export function createApp({ services, log }: Components, { token, stopping }: Init): Hono<Env> {
@@ -48,6 +49,7 @@ function nodeRoutes(app: Hono<Env>, services: NodeServices): void {
   app.get(API.status, (c) => c.json(services.status()))
   app.get(API.peers, (c) => c.json(services.peers()))
   app.get(`${API.peers}/:id`, (c) => c.json(services.peer(c.req.param('id'))))
+  app.get(`${API.peers}/:id/explanation`, (c) => c.json(services.explainPeer(c.req.param('id'))))
   app.put('/v1/blobs/:digest', async (c) => {
     const digest = parse(digestSchema, c.req.param('digest'), 'E_REQUEST')
     return c.json(services.putBlob(digest, await readBody(c.env.incoming)))
@@ -81,6 +83,13 @@ function jobRoutes(app: Hono<Env>, services: NodeServices): void {
   })
   app.get(`${API.jobs}/:id`, (c) => c.json(services.job(c.req.param('id'))))
   app.delete(`${API.jobs}/:id`, async (c) => c.json(await services.cancel(c.req.param('id'))))
+  app.get(`${API.jobs}/:id/explanation`, (c) => c.json(services.explainJob(c.req.param('id'))))
+  app.get(`${API.jobs}/:id/units/:unit/explanation`, (c) => {
+    const unit = parse(unitSchema, c.req.param('unit'), 'E_REQUEST')
+    return c.json(services.explainUnit(c.req.param('id'), unit))
+  })
+  app.post(`${API.jobs}/:id/hold`, (c) => c.json(services.hold(c.req.param('id'))))
+  app.post(`${API.jobs}/:id/release`, (c) => c.json(services.release(c.req.param('id'))))
 }
 
 function streamRoutes(app: Hono<Env>, services: NodeServices, init: { log: Logger; stopping: AbortSignal }): void {

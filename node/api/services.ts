@@ -17,6 +17,7 @@ import type {
   Tokens,
   tokenRequestSchema,
 } from '../../protocol/api.ts'
+import type { JobExplanation, PeerExplanation, UnitExplanation } from '../../protocol/explanation.ts'
 
 /** Methods throw TalkootErrors; anything else that is thrown is answered as E_INTERNAL. */
 export interface NodeServices {
@@ -37,6 +38,14 @@ export interface NodeServices {
   /** By id or unique prefix. @throws E_NOT_FOUND */
   job(idOrPrefix: string): JobInfo
   cancel(idOrPrefix: string): Promise<JobInfo>
+  /** Neither changes a job that has ended. @throws E_NOT_FOUND, E_DISK_FULL */
+  hold(idOrPrefix: string): JobInfo
+  release(idOrPrefix: string): JobInfo
+  /** @throws E_NOT_FOUND */
+  explainJob(idOrPrefix: string): JobExplanation
+  explainUnit(idOrPrefix: string, unit: number): UnitExplanation
+  /** By id, unique part of an id, or name. @throws E_NOT_FOUND */
+  explainPeer(idOrName: string): PeerExplanation
   /** The job now and after each change; ends with its first state that is not `running`, or with the signal. */
   watchJob(idOrPrefix: string, signal: AbortSignal): AsyncIterable<JobSummary>
   results(idOrPrefix: string, query: ResultsQuery, signal: AbortSignal): AsyncIterable<ResultRow>

@@ -17,11 +17,13 @@ export type PolicyFlags = {
   deadline?: string
   seed?: string
   queue?: boolean
+  after?: string[]
 }
 
 /** @throws E_USAGE */
 export function parsePolicy(flags: PolicyFlags): MapOptions {
-  const { name, quorum, of, tolerance, require, rank, retries, timeoutUnit, memory, deadline, seed, queue } = flags
+  const { name, quorum, of, tolerance, require, rank, retries, timeoutUnit, memory, deadline, seed, queue, after } =
+    flags
   if (of !== undefined && quorum === undefined) throw new TalkootError('E_USAGE', '--of goes with --quorum')
   return {
     ...(name === undefined ? {} : { name }),
@@ -37,6 +39,7 @@ export function parsePolicy(flags: PolicyFlags): MapOptions {
     ...(deadline === undefined ? {} : { deadlineMs: parseDuration(deadline) }),
     ...(seed === undefined ? {} : { seed: parseCount(seed) }),
     ...(queue === true ? { queue } : {}),
+    ...(after === undefined ? {} : { after }),
   }
 }
 

@@ -12,6 +12,7 @@ import { completion } from './verbs/completion.ts'
 import { demo } from './verbs/demo.ts'
 import { doctor } from './verbs/doctor.ts'
 import { down } from './verbs/down.ts'
+import { explain } from './verbs/explain.ts'
 import { job } from './verbs/job.ts'
 import { jobs } from './verbs/jobs.ts'
 import { peers } from './verbs/peers.ts'
@@ -22,7 +23,21 @@ import { up } from './verbs/up.ts'
 import { version } from './verbs/version.ts'
 
 /** In the order of `talkoot help`. */
-const VERBS: readonly Register[] = [up, down, status, doctor, peers, token, run, jobs, job, demo, completion, version]
+const VERBS: readonly Register[] = [
+  up,
+  down,
+  status,
+  doctor,
+  peers,
+  token,
+  run,
+  jobs,
+  job,
+  explain,
+  demo,
+  completion,
+  version,
+]
 
 /** Runs one command line; answers with its exit code. */
 export async function runCli(argv: readonly string[], io: Io): Promise<number> {

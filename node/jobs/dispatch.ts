@@ -65,7 +65,11 @@ export class Dispatch {
     }
     for (const { timer } of this.#retries.values()) if (timer !== null) clearTimeout(timer)
     this.#retries.clear()
-    for (const peer of [...this.#sessions.keys()]) this.#lose(peer, 'E_UNREACHABLE')
+    for (const [peer, session] of [...this.#sessions]) {
+      this.#sessions.delete(peer)
+      session.leave()
+      this.#components.onEvent({ type: 'peer.down', peer, code: 'E_UNREACHABLE' })
+    }
   }
 
   run(peer: PeerId, job: JobId, units: [number, string][]): void {

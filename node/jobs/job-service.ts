@@ -1,5 +1,6 @@
 /** The jobs of this node: taken in, scheduled, decided, kept, and read. The thin shell around the scheduler core. */
 
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Ad } from '../../protocol/ad.ts'
 import type { JobInfo, JobSummary, ResultRow, ResultsQuery } from '../../protocol/api.ts'
 import { TalkootError } from '../../protocol/errors.ts'
@@ -18,10 +19,12 @@ import { Changes } from './changes.ts'
 import { Comparer } from './comparer.ts'
 import { DecisionLog } from './decision-log.ts'
 import { Dispatch } from './dispatch.ts'
+import { Explainer } from './explainer.ts'
+import { Gates } from './gates.ts'
 import { checkPlaceable, Intake, type JobDescription } from './intake.ts'
 import { JobViews } from './job-views.ts'
+import { knownPeers } from './known-peers.ts'
 import { LiveJob } from './live-job.ts'
-import type { Candidate } from './matching/expression.ts'
 import { ResultReader } from './result-reader.ts'
 import type { SchedulerEffect, SchedulerEvent } from './scheduler/events.ts'
 import type { Scheduler } from './scheduler/scheduler.ts'
@@ -49,6 +52,7 @@ type Components = {
 const TIMER_MAX_MS = 2 ** 31 - 1
 
 export class JobService {
+  readonly explain: Explainer
   readonly #components: Components
   readonly #intake: Intake
   readonly #dispatch: Dispatch
@@ -56,6 +60,7 @@ export class JobService {
   readonly #comparer: Comparer
   readonly #reader: ResultReader
   readonly #views: JobViews
+  readonly #gates: Gates
   /** Of what the ledger keeps, by job; and of what the scheduler is at, all jobs together. */
   readonly #changes = new Changes<JobId>()
   readonly #moves = new Changes<'any'>()
@@ -66,23 +71,44 @@ export class JobService {
   #stepping = false
   #wake: NodeJS.Timeout | null = null
   #halted: TalkootError | null = null
+  #haltedAt = 0
+  /** When the last job ended. */
+  #idleSince: number
   #running = false
 
   constructor(components: Components) {
     this.#components = components
     const { signer, blobs, mesh, worker, ledger, jobs, evidence, scheduler } = components
     const { runtime, ownAd, now, wallClock, random, onError } = components
+    this.#idleSince = now()
     this.#intake = new Intake({ signer, blobs }, { mesh: mesh.meshId })
     this.#views = new JobViews({
       jobs,
-      progress: (job) => (this.#live.has(job) ? scheduler.progress(job) : null),
-      peerNames: () => new Map(this.#knownPeers().map(({ id, ad }) => [id, ad.name])),
+      progress: (job) => this.explain.progress(job),
+      peerNames: () => new Map(knownPeers(components).map(({ id, ad }) => [id, ad.name])),
       wallClock,
     })
-    this.#reader = new ResultReader({
+    const sweepOf = (id: JobId) => this.#live.get(id)?.sweep ?? this.#intake.compile(this.#views.manifestOf(id).sweep)
+    this.#reader = new ResultReader({ jobs, changes: this.#changes, sweepOf })
+    this.explain = new Explainer({
+      scheduler,
       jobs,
-      changes: this.#changes,
-      sweepOf: (id) => this.#live.get(id)?.sweep ?? this.#intake.compile(this.#views.manifestOf(id).sweep),
+      views: this.#views,
+      live: this.#live,
+      knownPeers: () => knownPeers(components),
+      halted: () => (this.#halted === null ? null : { sinceMs: now() - this.#haltedAt }),
+      decided: (job, unit) => this.#reader.one(job, unit),
+      params: (job, unit) => sweepOf(job).point(unit),
+      idleMs: () => now() - this.#idleSince,
+      now,
+    })
+    this.#gates = new Gates({
+      jobs,
+      wallClock,
+      onGate: (job, gate) => {
+        this.#step({ type: 'job.gate', job, gate })
+        this.#updateWanted()
+      },
     })
     this.#comparer = new Comparer({ runtime, blobs, now, onEvent: (event) => this.#step(event), onError })
     this.#log = new DecisionLog({
@@ -131,11 +157,12 @@ export class JobService {
    */
   async submit(description: JobDescription, options: { queue: boolean }): Promise<JobInfo> {
     const { jobs, wallClock } = this.#components
-    const { id, manifest, bytes, signature, sweep } = await this.#intake.sign(description)
+    const after = description.after.map((job) => this.#views.find(job).id)
+    const { id, manifest, bytes, signature, sweep } = await this.#intake.sign({ ...description, after })
     if (this.#live.size >= LIMITS.JOBS_ACTIVE_MAX) {
       throw new TalkootError('E_JOB_INVALID', `${LIMITS.JOBS_ACTIVE_MAX} jobs are running already`)
     }
-    if (!options.queue) checkPlaceable(manifest, this.#knownPeers())
+    if (!options.queue) checkPlaceable(manifest, knownPeers(this.#components))
     const stored = jobs.add({ id, units: sweep.size, manifest: bytes, signature, createdMs: wallClock() })
     if (this.#running) this.#begin(new LiveJob(stored, manifest, sweep))
     return this.info(id)
@@ -160,6 +187,20 @@ export class JobService {
     return this.info(id)
   }
 
+  /** Durable; does nothing to a job that has ended. @throws E_NOT_FOUND, E_DISK_FULL */
+  hold(idOrPrefix: string): JobInfo {
+    const row = this.#views.find(idOrPrefix)
+    if (row.state === 'running') this.#gates.hold(row)
+    return this.info(row.id)
+  }
+
+  /** @throws E_NOT_FOUND, E_DISK_FULL */
+  release(idOrPrefix: string): JobInfo {
+    const row = this.#views.find(idOrPrefix)
+    if (row.state === 'running') this.#gates.release(row)
+    return this.info(row.id)
+  }
+
   /** The job now and after each change, at most some times a second, until it has ended. */
   async *watch(idOrPrefix: string, signal: AbortSignal): AsyncIterable<JobInfo> {
     const { id } = this.#views.find(idOrPrefix)
@@ -169,7 +210,7 @@ export class JobService {
       yield info
       if (info.state !== 'running') return
       await watch.next(signal)
-      await pause(LIMITS.PROGRESS_INTERVAL_MS, signal)
+      await wait(LIMITS.PROGRESS_INTERVAL_MS, undefined, { signal }).catch(() => undefined)
     }
   }
 
@@ -196,7 +237,8 @@ export class JobService {
   #begin(job: LiveJob): void {
     this.#live.set(job.id, job)
     this.#idsByNumber.set(job.stored.n, job.id)
-    this.#step({ type: 'job.added', job: job.spec(this.#components.wallClock() - job.stored.createdMs) })
+    const gate = this.#gates.watch(job.id, job.manifest.after)
+    this.#step({ type: 'job.added', job: job.spec(this.#components.wallClock() - job.stored.createdMs, gate) })
     this.#updateWanted()
   }
 
@@ -306,6 +348,8 @@ export class JobService {
   #end(id: JobId, n: number, state: Exclude<JobState, 'running'>): void {
     this.#idsByNumber.set(n, id)
     this.#live.delete(id)
+    this.#gates.forget(id)
+    this.#idleSince = this.#components.now()
     this.#log.add({ kind: 'end', job: n, state, atMs: this.#components.wallClock() })
     this.#log.commit()
     this.#comparer.forget(id)
@@ -318,13 +362,16 @@ export class JobService {
       const id = this.#idsByNumber.get(n)
       if (id === undefined) continue
       this.#changes.notify(id)
-      if (!this.#live.has(id)) this.#idsByNumber.delete(n)
+      if (this.#live.has(id)) continue
+      this.#idsByNumber.delete(n)
+      this.#gates.ended(id)
     }
     this.#moves.notify('any')
   }
 
   #halt(error: TalkootError | null): void {
     this.#halted = error
+    this.#haltedAt = this.#components.now()
     if (error !== null) this.#components.onError(error)
     this.#updateWanted()
     if (error === null) this.#step({ type: 'tick' })
@@ -332,32 +379,11 @@ export class JobService {
 
   /** Work is asked for while there is some and its results can be kept. */
   #updateWanted(): void {
-    this.#dispatch.want(this.#halted === null && this.#live.size > 0)
+    this.#dispatch.want(this.#halted === null && this.#gates.someOpen)
   }
 
   #signedManifest(id: JobId): { manifest: Uint8Array; signature: Uint8Array } | null {
     const job = this.#live.get(id)
     return job === undefined ? null : { manifest: job.stored.manifest, signature: job.stored.signature }
   }
-
-  /** This machine and every peer admitted now. */
-  #knownPeers(): Candidate[] {
-    const { mesh, ownAd } = this.#components
-    const others = mesh
-      .peers()
-      .map(({ id, role, ad }): Candidate => ({ id, role, trust: role === 'stranger' ? role : 'member', ad }))
-    return [{ id: mesh.peerId, role: 'self', trust: 'self', ad: ownAd() }, ...others]
-  }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    signal.addEventListener('abort', done, { once: true })
-  })
 }

@@ -17,7 +17,7 @@ type Components = {
 }
 
 /** What of a manifest is short. */
-type Brief = Pick<Manifest, 'name' | 'task' | 'policy'>
+type Brief = Pick<Manifest, 'name' | 'task' | 'policy' | 'after'>
 
 export class JobViews {
   readonly #components: Components
@@ -55,7 +55,7 @@ export class JobViews {
     return decodeManifest(stored.manifest).manifest
   }
 
-  #summary({ n, id, state, createdMs, units, totals }: JobRow, names: ReadonlyMap<string, string>): JobSummary {
+  #summary({ n, id, state, createdMs, heldMs, units, totals }: JobRow, names: ReadonlyMap<string, string>): JobSummary {
     const progress = this.#components.progress(id)
     const peers = this.#components.jobs.creditOf(n)
     return {
@@ -63,6 +63,7 @@ export class JobViews {
       id,
       state,
       createdAgoMs: Math.max(0, this.#components.wallClock() - createdMs),
+      heldForMs: heldMs === null || state !== 'running' ? null : Math.max(0, this.#components.wallClock() - heldMs),
       units,
       ...totals,
       running: progress?.running ?? 0,
@@ -75,8 +76,8 @@ export class JobViews {
   #briefOf(id: JobId): Brief {
     const known = this.#briefs.get(id)
     if (known !== undefined) return known
-    const { name, task, policy } = this.manifestOf(id)
-    const brief = { name, task, policy }
+    const { name, task, policy, after } = this.manifestOf(id)
+    const brief = { name, task, policy, after }
     this.#briefs.set(id, brief)
     return brief
   }

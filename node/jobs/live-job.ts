@@ -4,7 +4,8 @@ import { canonicalJson } from '../../protocol/canonical.ts'
 import type { JobId, Manifest } from '../../protocol/manifest.ts'
 import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
 import type { StoredJob } from '../store/job-store.ts'
-import type { JobSpec } from './scheduler/events.ts'
+import { compilePolicy, type MatchedPolicy } from './matching/policy.ts'
+import type { Gate, JobSpec } from './scheduler/events.ts'
 import { UnitSet } from './unit-set.ts'
 
 export class LiveJob {
@@ -13,6 +14,7 @@ export class LiveJob {
   readonly sweep: CompiledSweep
   /** The next place in the order of completion. */
   #nextSeq = 1
+  #matched: MatchedPolicy | null = null
   readonly #settled: UnitSet
 
   constructor(stored: StoredJob, manifest: Manifest, sweep: CompiledSweep) {
@@ -24,6 +26,12 @@ export class LiveJob {
 
   get id(): JobId {
     return this.stored.id
+  }
+
+  /** Which peers may be given units of it. */
+  get matched(): MatchedPolicy {
+    this.#matched ??= compilePolicy(this.manifest.policy)
+    return this.#matched
   }
 
   /** Marks a unit decided and gives its decision a place in the order. `seq` is given when it is read from the ledger. */
@@ -39,7 +47,7 @@ export class LiveJob {
   }
 
   /** What the scheduler needs to know of a job submitted so long ago; a clock that was set back makes it new, not younger. */
-  spec(ageMs: number): JobSpec {
+  spec(ageMs: number, gate: Gate | null): JobSpec {
     return {
       id: this.id,
       size: this.sweep.size,
@@ -48,6 +56,7 @@ export class LiveJob {
       settledCount: this.#settled.size,
       failedCount: this.stored.totals.failed,
       ageMs: Math.max(0, ageMs),
+      gate,
     }
   }
 }

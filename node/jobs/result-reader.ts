@@ -19,6 +19,12 @@ export class ResultReader {
     this.#components = components
   }
 
+  /** The decision on one unit; null: there is none. */
+  one({ id, n }: JobRow, unit: number): ResultRow | null {
+    const [row] = this.#components.jobs.results(n, 'unit', unit - 1, 1)
+    return row?.unit === unit ? toRow(row, this.#components.sweepOf(id)) : null
+  }
+
   /** In input order a row waits for all before it, until the job has ended. */
   async *read({ id, n }: JobRow, query: ResultsQuery, signal: AbortSignal): AsyncIterable<ResultRow> {
     const { jobs, changes, sweepOf } = this.#components

@@ -74,6 +74,19 @@ export class WorkerSession {
     if (this.#introduced.has(job)) this.revoke(job, null)
   }
 
+  /** There is no more to say: what was said still goes out, so that what was called off does not run on. */
+  leave(): void {
+    const { channel, onError } = this.#components
+    const late = setTimeout(
+      () => this.end(new TalkootError('E_UNREACHABLE', 'the worker does not take the end of the session')),
+      LIMITS.REQUEST_TIMEOUT_MS,
+    )
+    this.#sending
+      .then(() => channel.close())
+      .catch(onError)
+      .finally(() => clearTimeout(late))
+  }
+
   end(error: TalkootError): void {
     this.#components.channel.abort(error.code, error.message)
   }

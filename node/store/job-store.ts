@@ -16,6 +16,10 @@ export type JobRow = {
   /** This machine's own clock; shown as an age, never compared with another machine's. */
   createdMs: number
   endedMs: number | null
+  /** Since when it is held; null: it is not. */
+  heldMs: number | null
+  /** It goes on although a job it follows failed. */
+  waived: boolean
   totals: JobTotals
 }
 
@@ -41,7 +45,8 @@ export type StoredResult = {
   disagreed: boolean
 }
 
-const ROW_COLUMNS = 'n, id, units, state, created_ms, ended_ms, accepted, failed, executions, disagreements'
+const ROW_COLUMNS =
+  'n, id, units, state, created_ms, ended_ms, held_ms, waived, accepted, failed, executions, disagreements'
 
 export class JobStore {
   readonly #ledger: Ledger
@@ -114,6 +119,22 @@ export class JobStore {
     this.#ledger.db
       .prepare(`UPDATE jobs SET state = ?, ended_ms = ? WHERE n = ? AND state = 'running'`)
       .run(state, endedMs, n)
+  }
+
+  /** On disk when it returns. A job that is held already was held since then. @throws E_DISK_FULL */
+  hold(n: number, heldMs: number): void {
+    this.#ledger.transaction(() =>
+      this.#ledger.db.prepare('UPDATE jobs SET held_ms = COALESCE(held_ms, ?) WHERE n = ?').run(heldMs, n),
+    )
+  }
+
+  /** On disk when it returns. @throws E_DISK_FULL */
+  release(n: number, { waive }: { waive: boolean }): void {
+    this.#ledger.transaction(() =>
+      this.#ledger.db
+        .prepare('UPDATE jobs SET held_ms = NULL, waived = MAX(waived, ?) WHERE n = ?')
+        .run(waive ? 1 : 0, n),
+    )
   }
 
   /** Keeps a decision; false if the unit was decided already: the first stands. Call within a transaction. */
@@ -215,6 +236,8 @@ function toRow(row: Record<string, unknown>): JobRow {
     state: String(row.state) as JobState,
     createdMs: Number(row.created_ms),
     endedMs: row.ended_ms === null ? null : Number(row.ended_ms),
+    heldMs: row.held_ms === null ? null : Number(row.held_ms),
+    waived: row.waived === 1,
     totals: {
       accepted: Number(row.accepted),
       failed: Number(row.failed),

@@ -7,9 +7,7 @@ import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { TalkootError } from '../../protocol/errors.ts'
 
-/** Grows by one with each change of tables; an older program refuses a newer ledger. */
-const LEDGER_VERSION = 1
-
+/** The tables of version 1. */
 const TABLES = `
 CREATE TABLE facts (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 CREATE TABLE jobs (
@@ -44,6 +42,16 @@ CREATE TABLE revocations (id TEXT PRIMARY KEY, revocation BLOB NOT NULL) STRICT;
 CREATE TABLE known_peers (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, addresses TEXT NOT NULL) STRICT;
 `
 
+/** What each later version changes; an older program refuses a newer ledger. */
+const MIGRATIONS = [
+  // 2: jobs can be held, and go on although a job they follow failed; how long units of a task take.
+  `ALTER TABLE jobs ADD COLUMN held_ms INTEGER;
+   ALTER TABLE jobs ADD COLUMN waived INTEGER NOT NULL DEFAULT 0;
+   CREATE TABLE unit_times (task TEXT PRIMARY KEY, job TEXT NOT NULL, unit_ms REAL NOT NULL, units INTEGER NOT NULL) STRICT;`,
+]
+
+const LEDGER_VERSION = MIGRATIONS.length + 1
+
 export interface Ledger {
   readonly db: DatabaseSync
   /** Runs `work` in one transaction: all of it is kept, or none. Not to be nested. */
@@ -65,7 +73,7 @@ export function openLedger(file: string): Ledger {
       'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 2000',
     )
     checkWhole(db, file)
-    checkVersion(db)
+    migrate(db)
   } catch (thrown) {
     db?.close()
     throw ledgerError(thrown, file)
@@ -112,7 +120,7 @@ function createLedger(file: string): void {
   const unfinished = `${file}.new`
   rmSync(unfinished, { force: true })
   const db = new DatabaseSync(unfinished)
-  db.exec(`BEGIN; ${TABLES} PRAGMA user_version = ${LEDGER_VERSION}; COMMIT`)
+  db.exec(`BEGIN; ${TABLES} ${MIGRATIONS.join('')} PRAGMA user_version = ${LEDGER_VERSION}; COMMIT`)
   db.close()
   renameSync(unfinished, file)
 }
@@ -123,13 +131,23 @@ function checkWhole(db: DatabaseSync, file: string): void {
     throw new TalkootError('E_LEDGER_CORRUPT', `${file} is damaged: ${String(row?.quick_check)}`)
 }
 
-function checkVersion(db: DatabaseSync): void {
+/** Brings an older ledger up to date, whole or not at all. */
+function migrate(db: DatabaseSync): void {
   const version = Number(db.prepare('PRAGMA user_version').get()?.user_version)
-  if (version !== LEDGER_VERSION) {
+  if (version < 1 || version > LEDGER_VERSION) {
     throw new TalkootError(
       'E_LEDGER_VERSION',
       `the ledger has version ${version}, this program reads ${LEDGER_VERSION}`,
     )
+  }
+  if (version === LEDGER_VERSION) return
+  try {
+    db.exec(
+      `BEGIN IMMEDIATE; ${MIGRATIONS.slice(version - 1).join('')} PRAGMA user_version = ${LEDGER_VERSION}; COMMIT`,
+    )
+  } catch (thrown) {
+    if (db.isTransaction) db.exec('ROLLBACK')
+    throw thrown
   }
 }
 

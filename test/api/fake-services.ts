@@ -6,6 +6,7 @@ import { digestOf } from '../../protocol/canonical.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { policySchema } from '../../protocol/manifest.ts'
 import { UnplaceableError } from '../../protocol/unplaceable.ts'
+import { explainedJob, explainedPeer, explainedUnit } from './fake-explanations.ts'
 
 export const JOB_ID = digestOf('a job')
 
@@ -90,6 +91,20 @@ export class FakeServices implements NodeServices {
     return this.info
   }
 
+  explainJob: NodeServices['explainJob'] = (id) => explainedJob(this.job(id))
+  explainUnit: NodeServices['explainUnit'] = (id, unit) => explainedUnit(this.job(id), unit)
+  explainPeer: NodeServices['explainPeer'] = (id) => explainedPeer(this.peer(id))
+
+  hold: NodeServices['hold'] = () => {
+    this.info = { ...this.info, state: 'running', heldForMs: 0 }
+    return this.info
+  }
+
+  release: NodeServices['release'] = () => {
+    this.info = { ...this.info, heldForMs: null }
+    return this.info
+  }
+
   watchJob: NodeServices['watchJob'] = (_id, signal) => {
     if (this.watchSource !== null) return this.watchSource(signal)
     return from([{ ...this.info, state: 'running' }, this.info])
@@ -135,6 +150,8 @@ export const jobInfo = (facts: Partial<JobInfo> = {}): JobInfo => ({
   name: 'squares',
   state: 'done',
   createdAgoMs: 12_000,
+  heldForMs: null,
+  after: [],
   units: 3,
   accepted: 2,
   failed: 1,

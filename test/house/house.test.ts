@@ -6,6 +6,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ERRORS } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
+import { REASONS } from '../../protocol/reasons.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const FILE_LINES_MAX = 400
@@ -125,6 +126,12 @@ describe('the house', () => {
     const rows = [...textOf('docs/limits.md').matchAll(/^\| `([A-Z0-9_]+)` \| ([^|]+) \|/gm)]
     const documented = Object.fromEntries(rows.map(([, name, value]) => [name, value]))
     expect(documented).toEqual(Object.fromEntries(Object.entries(LIMITS).map((limit) => [limit[0], inWords(...limit)])))
+  })
+
+  it('documents every reason to wait in the words of the program, in its order, and no other', () => {
+    const rows = [...textOf('docs/reasons.md').matchAll(/^\| `([a-z-]+)` \| (.+) \| ([a-z]+) \| (.+) \|$/gm)]
+    const documented = rows.map(([, code, says, mover, hint]) => ({ code, says, mover, hint }))
+    expect(documented).toEqual(Object.entries(REASONS).map(([code, reason]) => ({ code, ...reason })))
   })
 
   it('uses every limit and every error code', () => {

@@ -108,17 +108,21 @@ export class Laboratory {
 
   describe(
     units: number,
-    { source = SQUARE, ...policy }: { source?: string } & Record<string, unknown> = {},
+    { source = SQUARE, after = [], ...policy }: { source?: string; after?: string[] } & Record<string, unknown> = {},
   ): JobDescription {
     const digest = this.blobs.put(Buffer.from(source))
     return jobRequestSchema.parse({
       task: { runtime: 'js', digest, bytes: Buffer.byteLength(source) },
       sweep: { kind: 'product', axes: [['n', { kind: 'range', from: 0, to: units, step: 1 }]] },
       policy: { memoryMiB: 64, ...policy },
+      after,
     })
   }
 
-  submit(units: number, policy: { source?: string } & Record<string, unknown> = {}): Promise<JobInfo> {
+  submit(
+    units: number,
+    policy: { source?: string; after?: string[] } & Record<string, unknown> = {},
+  ): Promise<JobInfo> {
     return this.jobs.submit(this.describe(units, policy), { queue: true })
   }
 

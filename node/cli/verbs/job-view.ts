@@ -50,6 +50,7 @@ export const jobView: View<JobSummary> = {
       ],
       ...(require === '' ? [] : [['require', require] as [string, string]]),
       ...(rank === '' ? [] : [['rank', rank] as [string, string]]),
+      ...job.after.map((id) => ['after', id] as [string, string]),
       ['age', duration(job.createdAgoMs)],
       ...job.waiting.map((wait) => ['waiting', waitText(wait)] as [string, string]),
     ]
@@ -68,7 +69,8 @@ export const jobView: View<JobSummary> = {
   },
 }
 
-function stateText({ state, failed }: JobSummary, colours: Colours): string {
+function stateText({ state, failed, heldForMs }: JobSummary, colours: Colours): string {
+  if (heldForMs !== null) return colours.yellow('held')
   if (state === 'running') return colours.cyan(state)
   if (state === 'cancelled') return colours.yellow(state)
   return failed > 0 ? colours.red('done, units failed') : colours.green(state)

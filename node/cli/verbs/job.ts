@@ -41,6 +41,14 @@ export function job(program: Command, act: Act): void {
     .option('--out <file>', 'write them to a .csv or .jsonl file')
     .action(act(results))
   group
+    .command('hold <job>')
+    .description('give nothing more of it out, and take back what runs, until it is released')
+    .action(act((context, id: string) => post(context, API.jobHold(id))))
+  group
+    .command('release <job>')
+    .description('let it go on: a job that is held, or that follows one which failed')
+    .action(act((context, id: string) => post(context, API.jobRelease(id))))
+  group
     .command('cancel <job>')
     .description('give up what is not decided; results are kept')
     .action(
@@ -49,6 +57,10 @@ export function job(program: Command, act: Act): void {
         return undefined
       }),
     )
+}
+
+async function post({ client, output, signal }: Context, path: string): Promise<undefined> {
+  await output.show(await client.request(path, jobInfoSchema, { method: 'POST', signal }), jobView)
 }
 
 /** Goes on when the node is restarted. */

@@ -65,6 +65,7 @@ function taskCommand(program: Command, name: string): Command {
     .option('--timeout-unit <duration>', 'the longest one unit may run')
     .option('--memory <size>', 'memory one unit may use: 512MiB')
     .option('--deadline <duration>', 'units not decided by then fail')
+    .addOption(new Option('--after <job>', 'start when this job has ended well (repeatable)').argParser(repeat))
     .option('--name <name>', 'what the job is called')
     .option('--queue', 'take the job even if no peer can run it now')
 }

@@ -1,0 +1,91 @@
+/** The zoo: a situation for each reason to wait, on real nodes, each explained by `talkoot explain` on the command line. */
+
+import { fileURLToPath } from 'node:url'
+import { expect, it } from 'vitest'
+import { type JobExplanation, jobExplanationSchema, unitExplanationSchema } from '../../protocol/explanation.ts'
+import { Lab, type NodeProcess, until } from './node-process.ts'
+
+const TASK = fileURLToPath(new URL('./tasks/slow-square.task.ts', import.meta.url))
+
+/** Submits without asking whether anybody could run it, and answers with the job's id. */
+async function submit(node: NodeProcess, units: number, ms: number, ...args: string[]): Promise<string> {
+  const sweep = ['--param', `x=0:${units}:1`, '--param', `ms=${ms}`]
+  const { id } = await node.json<{ id: string }>(['submit', TASK, ...sweep, '--queue', ...args])
+  return id
+}
+
+const explain = async (node: NodeProcess, job: string): Promise<JobExplanation> =>
+  jobExplanationSchema.parse(await node.json(['explain', job]))
+
+/** Waits until the job and its last unit wait for this reason; what is told of both. */
+async function explained(node: NodeProcess, job: string, reason: string) {
+  let last: JobExplanation | null = null
+  await until(`${reason}, not ${JSON.stringify(last)}`, 30_000, async () => {
+    last = await explain(node, job)
+    return last.waiting.some((entry) => entry.reason === reason)
+  }).catch((error) => {
+    throw new Error(`${error.message}: ${JSON.stringify(last?.waiting)} ${JSON.stringify(last?.peers)}`)
+  })
+  const whole = await explain(node, job)
+  const unit = unitExplanationSchema.parse(await node.json(['explain', `${job}/${whole.units - 1}`]))
+  expect(unit.waiting?.reason).toBe(reason)
+  return { whole, unit }
+}
+
+it('one machine: nobody there, own limits, held, after another, one that failed', async () => {
+  await using lab = new Lab()
+  const home = await lab.node('home', ['--cores', '0', '--mem', '512MiB'])
+  const alone = await submit(home, 3, 1)
+  const { whole } = await explained(home, alone, 'no-peer')
+  expect(whole.peers.idle).toMatchObject([{ reason: 'no-cores', peers: 1, names: ['home'] }])
+
+  const next = await submit(home, 3, 1, '--after', alone.slice(0, 10))
+  expect((await explained(home, next, 'dependency')).whole.after).toMatchObject([{ job: alone, state: 'running' }])
+
+  await home.run(['job', 'hold', alone])
+  await explained(home, alone, 'held')
+  await home.kill('SIGKILL')
+  await home.start()
+  expect((await explained(home, alone, 'held')).whole.waiting[0]?.mover).toBe('user')
+  await home.run(['job', 'cancel', alone])
+  await explained(home, next, 'dependency-failed')
+  await home.run(['job', 'release', next])
+  await explained(home, next, 'no-peer')
+
+  const worker = await lab.node('worker', ['--cores', '1', '--mem', '512MiB', '--join', await home.token()])
+  await home.sees(2)
+  const big = await submit(home, 2, 1, '--memory', '1GiB')
+  const limits = await explained(home, big, 'own-limits')
+  expect(limits.whole.clauses).toContainEqual({ clause: 'offers the 1024 MiB of one unit', excludes: 2, remaining: 0 })
+  const none = await submit(home, 2, 1, '--require', 'peer.cpus >= 64')
+  expect((await explained(home, none, 'no-match')).whole.peers.idle).toMatchObject([
+    { reason: 'no-match', names: ['worker'] },
+    { reason: 'no-cores', names: ['home'] },
+  ])
+  await worker.kill('SIGKILL')
+})
+
+it('a few machines: all busy, too few to agree', async () => {
+  await using lab = new Lab()
+  const home = await lab.node('home', ['--cores', '0'])
+  await lab.node('worker', ['--cores', '1', '--join', await home.token()])
+  await home.sees(2)
+  const long = await submit(home, 50, 20_000)
+  const busy = await explained(home, long, 'busy')
+  expect(busy.whole.peers).toMatchObject({ known: 2, working: 1 })
+  const first = unitExplanationSchema.parse(await home.json(['explain', `${long}/0`]))
+  expect(first).toMatchObject({ state: 'running', waiting: null, attempts: [{ name: 'worker', holding: 'running' }] })
+  await home.run(['job', 'cancel', long])
+
+  const pairs = await submit(home, 2, 1, '--quorum', '2')
+  await until('one voice on each', 30_000, async () => {
+    const unit = unitExplanationSchema.parse(await home.json(['explain', `${pairs}/1`]))
+    return unit.attempts[0]?.holding === 'voiced'
+  })
+  const short = await explained(home, pairs, 'quorum-short')
+  expect(short.unit).toMatchObject({ missing: 1, attempts: [{ name: 'worker', said: { ok: true } }] })
+  expect(short.whole.peers.idle).toMatchObject([
+    { reason: 'all-given', names: ['worker'] },
+    { reason: 'no-cores', names: ['home'] },
+  ])
+})
