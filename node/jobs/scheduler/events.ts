@@ -54,7 +54,8 @@ export type SchedulerEvent =
   | { type: 'peer.alive'; peer: PeerId }
   | { type: 'peer.down'; peer: PeerId; code: ErrorCode }
   | { type: 'job.refused'; peer: PeerId; job: JobId; code: string; retryAfterMs: number | null }
-  | { type: 'results'; peer: PeerId; job: JobId; attempts: AttemptEnd[] }
+  /** `heldMs`: how long the peer says it had the first of them; the rest of its turnaround is the way there and back. */
+  | { type: 'results'; peer: PeerId; job: JobId; attempts: AttemptEnd[]; heldMs?: number }
   | { type: 'handback'; peer: PeerId; job: JobId; units: UnitIndex[]; code: string }
   /** Answer to a `compare` effect. */
   | { type: 'compared'; job: JobId; unit: UnitIndex; a: string; b: string; same: boolean }

@@ -3,9 +3,9 @@
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { Bag } from './bag.ts'
+import { isTimed, markBegun, rateOf, unitMsOf } from './pace.ts'
 import { type Core, freshCount, type Job, type Peer, type Seat, type Unit } from './state.ts'
-import { hand, openUnit } from './units.ts'
-import { weightOf } from './window.ts'
+import { hand, holderOf, openUnit } from './units.ts'
 
 /** Of the peers with room, this many are drawn at random and the best ranked of them is served first. */
 const RANK_SAMPLE = 16
@@ -15,6 +15,8 @@ const WEIGH_MS = 100
 const MIXED_PEERS = 16
 /** Busy seats tried in vain in one step. */
 const BUSY_TRIES_MAX = 16
+/** Idle seats passed over in one step because others would be done sooner. */
+const PASSED_TRIES_MAX = 64
 
 /** Fills the peer's windows, a frame of each job in turn. */
 export function refill(core: Core, peer: Peer): void {
@@ -29,9 +31,10 @@ export function refill(core: Core, peer: Peer): void {
   for (const seat of seats) enlist(core, seat)
 }
 
-/** Remembers whether the seat could take more. */
+/** Remembers whether the seat could take more, and what it is at. */
 export function enlist(core: Core, seat: Seat): void {
   const { idle, hungry } = seat.job
+  markBegun(core, seat)
   idle.delete(seat)
   hungry.delete(seat)
   if (roomOf(core, seat) > 0) (seat.inFlight.size < seat.peer.ad.cpus ? idle : hungry).add(seat)
@@ -39,7 +42,7 @@ export function enlist(core: Core, seat: Seat): void {
 
 /** Gives what the job has to those with room for it: first to whoever stands still. */
 export function serve(core: Core, job: Job): void {
-  serveFrom(core, job, job.idle, Number.POSITIVE_INFINITY)
+  serveFrom(core, job, job.idle, PASSED_TRIES_MAX)
   // A busy peer that is passed over asks again with its next result.
   serveFrom(core, job, job.hungry, BUSY_TRIES_MAX)
 }
@@ -50,13 +53,15 @@ export function serve(core: Core, job: Job): void {
  */
 function serveFrom(core: Core, job: Job, bag: Bag<Seat>, triesMax: number): void {
   const aside: Seat[] = []
-  while (bag.size > 0 && hasWork(job) && aside.length < triesMax) {
+  let tries = 0
+  while (bag.size > 0 && hasWork(job) && tries < triesMax) {
     const seat = bestOf(core, bag)
     const granted = grant(core, seat)
     if (granted > 0) enlist(core, seat)
     else {
       bag.delete(seat)
       aside.push(seat)
+      if (seat.passedAt !== null || triesMax === BUSY_TRIES_MAX) tries += 1
     }
   }
   for (const seat of aside) enlist(core, seat)
@@ -94,13 +99,20 @@ function grant(core: Core, seat: Seat): number {
   const frame = Math.min(window.turnaroundMs === 0 ? slots : LIMITS.FRAME_UNITS_MAX, LIMITS.FRAME_UNITS_MAX)
   const count = Math.min(room, frame, fairShare(core, seat) - seat.inFlight.size)
   if (count <= 0) return 0
-  if (seat.inFlight.size === 0) {
+  const wasIdle = seat.inFlight.size === 0
+  const late = isTooLate(core, seat)
+  const units = choose(core, seat, count, late)
+  if (units.length === 0) {
+    if (late && seat.inFlight.size < slots) pass(core, seat)
+    return 0
+  }
+  seat.passedAt = null
+  if (wasIdle) {
     // The time it had nothing to do does not count.
     window.markedAt = Math.min(core.now, window.markedAt + core.now - seat.lastEndAt)
     seat.lastEndAt = core.now
   }
-  const units = choose(core, seat, count)
-  if (units.length > 0) core.effects.push({ type: 'run', peer: peer.id, job: job.spec.id, units })
+  core.effects.push({ type: 'run', peer: peer.id, job: job.spec.id, units })
   return units.length
 }
 
@@ -109,27 +121,58 @@ function grant(core: Core, seat: Seat): number {
  * for its slots. Far from the end this is no bound; near it, windows shrink and nobody waits long for the last peer.
  */
 function fairShare(core: Core, seat: Seat): number {
-  const { job } = seat
+  const { job, peer } = seat
   if (core.now >= job.weighAt) weigh(core, job)
-  const left = job.pool.copies + freshCount(job) * job.verification.copies
-  const share = weightOf(seat, job.perSlot) / Math.max(job.weight, Number.MIN_VALUE)
-  return Math.max(seat.peer.ad.cpus, Math.ceil((left * Math.min(1, share)) / 2))
+  const rate = rateOf(core, seat)
+  const share = rate / Math.max(job.rate, Number.MIN_VALUE)
+  const least = peer.ad.cpus + (isTimed(job) ? Math.floor(rate * peer.latencyMs) : 0)
+  return Math.max(least, Math.ceil((leftOf(job) * Math.min(1, share)) / 2))
 }
+
+/** Copies still to be given out, so far as is known. */
+const leftOf = (job: Job): number => job.pool.copies + freshCount(job) * job.verification.copies
 
 function weigh(core: Core, job: Job): void {
   job.weighAt = core.now + WEIGH_MS
-  let [rate, slots] = [0, 0]
+  job.rate = 0
+  job.bestMs = Number.POSITIVE_INFINITY
   for (const seat of job.seats.values()) {
-    if (!seat.usable || seat.window.rate === 0) continue
-    rate += seat.window.rate
-    slots += seat.peer.ad.cpus
+    if (!seat.usable || core.now < seat.restUntil) continue
+    const rate = rateOf(core, seat)
+    job.rate += rate
+    job.bestMs = Math.min(job.bestMs, seat.peer.ad.cpus / rate)
   }
-  job.perSlot = slots === 0 ? 1 : rate / slots
-  job.weight = 0
-  for (const seat of job.seats.values()) if (seat.usable) job.weight += weightOf(seat, job.perSlot)
 }
 
-function choose(core: Core, seat: Seat, count: number): number[] {
+/**
+ * Near the end: the others would have ended all that is left, this unit among it, before this seat ended one. Then it
+ * is given none, until nothing has ended for as long as a unit would take it: the others do not do what was expected.
+ */
+function isTooLate(core: Core, seat: Seat): boolean {
+  const { job, passedAt, inFlight, peer } = seat
+  if (!isTimed(job)) return false
+  const ownMs = unitMsOf(seat) * (1 + Math.max(0, inFlight.size - peer.ad.cpus + 1) / peer.ad.cpus)
+  if (passedAt !== null && core.now - Math.max(passedAt, job.lastEndAt) > ownMs) return false
+  const others = job.rate - rateOf(core, seat)
+  return others > 0 && ownMs > (leftOf(job) + job.running / 2) / others + job.bestMs
+}
+
+function pass(core: Core, seat: Seat): void {
+  seat.passedAt ??= core.now
+  seat.job.passed = true
+}
+
+/** Whether a faster peer may still take the unit. */
+function isForFaster(core: Core, job: Job, unit: Unit, seat: Seat): boolean {
+  const ownMs = unitMsOf(seat)
+  for (const other of job.seats.values()) {
+    if (!other.usable || core.now < other.restUntil || unitMsOf(other) >= ownMs) continue
+    if ((holderOf(unit, other)?.holding ?? 'gone') === 'gone') return true
+  }
+  return false
+}
+
+function choose(core: Core, seat: Seat, count: number, late: boolean): number[] {
   const { job, peer } = seat
   const indices: number[] = []
   const give = (unit: Unit) => {
@@ -138,7 +181,13 @@ function choose(core: Core, seat: Seat, count: number): number[] {
   }
   const drawUpTo = (limit: number) => {
     if (indices.length >= limit) return
-    for (const unit of job.pool.draw(peer.slot, limit - indices.length, core.components.random)) give(unit)
+    for (const unit of job.pool.draw(peer.slot, limit - indices.length, core.components.random)) {
+      if (!late || !isForFaster(core, job, unit, seat)) give(unit)
+    }
+  }
+  if (late) {
+    drawUpTo(count)
+    return indices
   }
   drawUpTo(begunShare(core, job, count))
   while (indices.length < count && canOpen(job)) {
@@ -163,13 +212,16 @@ function begunShare(core: Core, job: Job, count: number): number {
   return Math.floor(share) + (chance ? 1 : 0)
 }
 
+/** By the job's own measure, else the fastest. */
+const rankOf = (seat: Seat): number => seat.rank ?? -unitMsOf(seat)
+
 /** The best ranked of a few drawn at random. */
 function bestOf(core: Core, bag: Bag<Seat>): Seat {
   let best: Seat | undefined
   for (let i = 0; i < RANK_SAMPLE; i++) {
     const seat = bag.draw(core.components.random)
     if (seat === undefined) break
-    if (best === undefined || (seat.rank ?? seat.window.rate) > (best.rank ?? best.window.rate)) best = seat
+    if (best === undefined || rankOf(seat) > rankOf(best)) best = seat
     if (bag.size === 1) break
   }
   if (best === undefined) throw new RangeError('no peer has room')

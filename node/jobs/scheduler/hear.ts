@@ -1,16 +1,19 @@
 /** What a worker sends back: ends of attempts, units handed back, answers to comparisons. */
 
 import type { AttemptEnd, UnitIndex } from './events.ts'
+import { noteLatency, notePace } from './pace.ts'
 import { fail, judge } from './settle.ts'
 import type { Core, Holder, Job, Seat, Unit } from './state.ts'
 import { noteFault, noteGood, rest, updateUsable } from './trust.ts'
 import { giveBack, giveBackAll, holderOf, place, takeOut } from './units.ts'
 import { measure } from './window.ts'
 
-export function hearResults(core: Core, seat: Seat, attempts: readonly AttemptEnd[]): void {
+export function hearResults(core: Core, seat: Seat, attempts: readonly AttemptEnd[], heldMs?: number): void {
   const { job } = seat
   const before = seat.inFlight.size
   let turnaround = 0
+  const begunMs: number[] = []
+  if (heldMs !== undefined) noteLatency(core, seat, attempts[0], heldMs)
   for (const end of attempts) {
     const unit = job.open.get(end.unit)
     const holder = unit === undefined ? undefined : holderOf(unit, seat)
@@ -19,11 +22,18 @@ export function hearResults(core: Core, seat: Seat, attempts: readonly AttemptEn
       if (seat.strays.delete(end.unit)) job.executions += 1
       continue
     }
-    if (holder.holding === 'running') turnaround = Math.max(turnaround, core.now - holder.since, 0.01)
+    if (holder.holding === 'running') {
+      turnaround = Math.max(turnaround, core.now - holder.since, 0.01)
+      if (holder.begunAt !== null) begunMs.push(Math.max(0, core.now - holder.begunAt))
+    }
     hearEnd(core, job, unit, holder, end)
   }
   const ended = before - seat.inFlight.size
-  if (ended > 0) noteTurnaround(core, seat, before, ended, turnaround)
+  if (ended === 0) return
+  measure(seat.window, ended, turnaround, seat.peer.ad.cpus, before * 2 >= seat.window.size, core.now)
+  notePace(core, seat, begunMs, ended)
+  seat.lastEndAt = core.now
+  job.lastEndAt = core.now
 }
 
 export function hearHandback(core: Core, seat: Seat, units: readonly UnitIndex[], code: string): void {
@@ -120,12 +130,4 @@ function hearEnd(core: Core, job: Job, unit: Unit, holder: Holder, end: AttemptE
   }
   place(core, job, unit)
   core.stirred.add(job)
-}
-
-function noteTurnaround(core: Core, seat: Seat, before: number, ended: number, turnaroundMs: number): void {
-  const { window, job } = seat
-  const full = before * 2 >= window.size
-  measure(window, ended, turnaroundMs, seat.peer.ad.cpus, full, core.now)
-  job.turnaroundMs = job.turnaroundMs === 0 ? turnaroundMs : job.turnaroundMs * 0.9 + turnaroundMs * 0.1
-  seat.lastEndAt = core.now
 }

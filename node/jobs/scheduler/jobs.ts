@@ -7,6 +7,7 @@ import { enlist } from './grants.ts'
 import { Pool } from './pool.ts'
 import { takeSeat } from './sessions.ts'
 import { endJob, fail } from './settle.ts'
+import { Shape } from './shape.ts'
 import type { Core, Job } from './state.ts'
 import { giveBackAll, openUnit } from './units.ts'
 
@@ -36,10 +37,14 @@ export function addJob(core: Core, spec: JobSpec): void {
     comparing: 0,
     comparingSince: 0,
     valueBytes: 0,
-    turnaroundMs: 0,
-    weight: 0,
+    reference: { busyMs: 0, ends: 0 },
+    shape: new Shape(),
+    rate: 0,
+    bestMs: 0,
     weighAt: 0,
-    perSlot: 1,
+    passed: false,
+    lastEndAt: core.now,
+    checkedAt: Number.NEGATIVE_INFINITY,
     restored: spec.settledCount > 0,
     watching: false,
     deadlinePassed: false,

@@ -127,7 +127,7 @@ type WorkEvent = Extract<SchedulerEvent, { type: 'results' | 'handback' | 'job.r
 function takeFromSeat(core: Core, peer: Peer, event: WorkEvent): void {
   const seat = core.jobs.get(event.job)?.seats.get(peer.id)
   if (seat === undefined) return
-  if (event.type === 'results') hearResults(core, seat, event.attempts)
+  if (event.type === 'results') hearResults(core, seat, event.attempts, event.heldMs)
   else if (event.type === 'handback') hearHandback(core, seat, event.units, event.code)
   else hearRefusal(core, seat, event.code, event.retryAfterMs)
 }

@@ -4,6 +4,7 @@ import { type ErrorCode, isErrorCode } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { Blame } from '../../../protocol/work.ts'
 import { type JudgedVoice, pairKey, type Verdict } from '../verification/verification.ts'
+import { noteUnended } from './pace.ts'
 import { progressOf } from './progress.ts'
 import { type Core, type Job, settledCount, type Unit, voicesOf } from './state.ts'
 import { noteAgreed, noteFaulty, noteOutvoted } from './trust.ts'
@@ -162,6 +163,7 @@ function close(core: Core, job: Job, unit: Unit): void {
     seat.named -= 1
     if (holder.said?.ok) job.valueBytes -= holder.said.value.length
     if (holder.holding !== 'running') continue
+    noteUnended(core, seat, holder.begunAt)
     takeOut(unit, holder, 'gone')
     addStray(seat, unit.index)
     revoke(core, seat, unit.index)

@@ -10,7 +10,9 @@ import type { JudgedVoice, Verification } from '../verification/verification.ts'
 import type { Bag } from './bag.ts'
 import type { Gate, JobProgress, JobSpec, PeerId, SchedulerEffect, TrustClass, UnitIndex, Voice } from './events.ts'
 import type { LeasePolicy } from './lease.ts'
+import type { Pace } from './pace.ts'
 import type { Bucket, Pool } from './pool.ts'
+import type { Shape } from './shape.ts'
 import type { Timers } from './timers.ts'
 import type { Window } from './window.ts'
 
@@ -68,6 +70,8 @@ export type Peer = {
   ad: Ad
   up: boolean
   heardAt: number
+  /** Smoothed time of the way there and back, by what it says of the rest; 0: not known. */
+  latencyMs: number
   /** Its seats in the jobs at hand, and whose turn it is. */
   seats: Seat[]
   turn: number
@@ -97,6 +101,9 @@ export type Seat = {
   /** Units taken back from it that it may still be running. */
   readonly strays: Set<UnitIndex>
   window: Window
+  pace: Pace
+  /** Since when it is given nothing because others would be done sooner; null: it is not so. */
+  passedAt: number | null
   /** Undecided units that name it. */
   named: number
   agreed: number
@@ -139,13 +146,18 @@ export type Job = {
   comparing: number
   comparingSince: number
   valueBytes: number
-  /** Typical time from giving a unit out to its end, milliseconds; 0: not known. */
-  turnaroundMs: number
-  /** Sum of the weights of usable seats, and when it is next worked out. */
-  weight: number
+  /** What a unit takes on a slot of speed 1, by what peers say of their speed. */
+  readonly reference: Pace
+  readonly shape: Shape
+  /** Units a millisecond of all usable seats together and the mean time of a unit on the fastest, as last worked out. */
+  rate: number
+  bestMs: number
   weighAt: number
-  /** Ends per millisecond and slot, of the peers measured; 1 while none is. */
-  perSlot: number
+  /** A seat was passed over because others would be done sooner. */
+  passed: boolean
+  lastEndAt: number
+  /** When stragglers were looked for last. */
+  checkedAt: number
   /** Some units were settled before a restart. */
   readonly restored: boolean
   watching: boolean
@@ -164,6 +176,8 @@ export type Holder = {
   readonly seat: Seat
   holding: Holding
   since: number
+  /** When it came to the head of the peer's queue; null: not yet, or not running. */
+  begunAt: number | null
   said: JudgedVoice['said'] | null
   /** It failed the unit by a fault of the machine. */
   faulty: boolean

@@ -2,10 +2,11 @@
 
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { LIMITS } from '../../../protocol/limits.ts'
+import { rateOf } from './pace.ts'
 import { reasonOfRefusal } from './reasons.ts'
 import type { Core, Job, Seat } from './state.ts'
 import { giveBackAll } from './units.ts'
-import { shrinkWindow, weightOf } from './window.ts'
+import { shrinkWindow } from './window.ts'
 
 /** A fault weighs as much as this many good results, so that a peer failing fewer than one in five is not rested. */
 export const FAULT_WEIGHT = 4
@@ -31,7 +32,7 @@ export function updateUsable(core: Core, seat: Seat): void {
   if (usable === seat.usable) return
   seat.usable = usable
   job.usable += usable ? 1 : -1
-  job.weight += (usable ? 1 : -1) * weightOf(seat, job.perSlot)
+  job.rate = Math.max(0, job.rate + (usable ? 1 : -1) * rateOf(core, seat))
   if (usable) return
   job.idle.delete(seat)
   job.hungry.delete(seat)

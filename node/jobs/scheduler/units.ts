@@ -37,11 +37,20 @@ export function holderOf(unit: Unit, seat: Seat): Holder | undefined {
 export function hand(core: Core, job: Job, unit: Unit, seat: Seat): void {
   const known = holderOf(unit, seat)
   if (known === undefined) {
-    unit.holders.push({ seat, holding: 'running', since: core.now, said: null, faulty: false, fault: null })
+    unit.holders.push({
+      seat,
+      holding: 'running',
+      since: core.now,
+      begunAt: null,
+      said: null,
+      faulty: false,
+      fault: null,
+    })
     seat.named += 1
   } else {
     known.holding = 'running'
     known.since = core.now
+    known.begunAt = null
   }
   if (unit.running === 0) job.running += 1
   unit.running += 1
@@ -60,6 +69,7 @@ export function takeOut(unit: Unit, holder: Holder, becomes: Holder['holding']):
     if (unit.running === 0) seat.job.running -= 1
   }
   holder.holding = becomes
+  holder.begunAt = null
 }
 
 /** The holder lost the unit without an end: it goes elsewhere, and a late result still counts. */

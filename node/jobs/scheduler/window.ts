@@ -35,10 +35,6 @@ export const openWindow = (slots: number, now: number): Window => ({
   markedAt: now,
 })
 
-/** What a peer can do, against others: ends per millisecond, measured or guessed from its slots. */
-export const weightOf = (seat: { window: Window; peer: { ad: { cpus: number } } }, perSlot: number): number =>
-  seat.window.rate > 0 ? seat.window.rate : seat.peer.ad.cpus * perSlot
-
 /** After a fault or a rest: one unit shows whether the peer is well again. */
 export function shrinkWindow(window: Window, now: number): void {
   window.size = 1
