@@ -21,19 +21,21 @@ type Case = {
   /** Makespan against the bound: of the mean and of the worst seed. */
   mean: number
   worst: number
-  /** Share of the slot time spent in vain, of all seeds together. */
+  /** Share of the slot time spent in vain: of all seeds together, and of the worst where that is promised. */
   wasted: number
+  worstWasted?: number
 }
 
 const stalling = { kind: 'one of four 10x slower, one stalls', draw: drawStalling }
+const promised = { mean: 1.05, worst: 1.15, wasted: 0.02, worstWasted: 0.05 }
 const mixed = { kind: '1x to 20x', draw: drawMixed }
 const slowing = { kind: '1x to 20x, half slow down', draw: drawSlowing }
 
 const cases: Case[] = [
-  { ...stalling, times: 'constant', agree: 1, mean: 1.05, worst: 1.15, wasted: 0.02 },
-  { ...stalling, times: 'constant', agree: 2, mean: 1.05, worst: 1.15, wasted: 0.02 },
-  { ...stalling, times: 'uniform', agree: 1, mean: 1.05, worst: 1.15, wasted: 0.02 },
-  { ...stalling, times: 'uniform', agree: 2, mean: 1.05, worst: 1.15, wasted: 0.02 },
+  { ...stalling, ...promised, times: 'constant', agree: 1 },
+  { ...stalling, ...promised, times: 'constant', agree: 2 },
+  { ...stalling, ...promised, times: 'uniform', agree: 1 },
+  { ...stalling, ...promised, times: 'uniform', agree: 2 },
   { ...stalling, times: 'bimodal', agree: 1, mean: 1.15, worst: 1.5, wasted: 0.12 },
   { ...stalling, times: 'bimodal', agree: 2, mean: 1.15, worst: 1.5, wasted: 0.05 },
   { ...stalling, times: 'heavy', agree: 1, mean: 1.3, worst: 2, wasted: 0.15 },
@@ -48,8 +50,8 @@ const cases: Case[] = [
   { ...slowing, times: 'heavy', agree: 1, mean: 1.25, worst: 2, wasted: 0.15 },
 ]
 
-test.each(cases)('$kind, $times units, $agree agree', ({ kind, draw, times, agree, mean, worst, wasted }) => {
-  let [sum, most, worstSeed, spentMs, vainMs] = [0, 0, 0, 0, 0]
+test.each(cases)('$kind, $times units, $agree agree', ({ kind, draw, times, agree, ...bound }) => {
+  let [sum, most, worstSeed, spentMs, vainMs, mostInVain] = [0, 0, 0, 0, 0, 0]
   for (let seed = 1; seed <= SEEDS; seed++) {
     const world = new World(seed)
     const report = runFleet(world, draw(world, times, agree))
@@ -58,16 +60,18 @@ test.each(cases)('$kind, $times units, $agree agree', ({ kind, draw, times, agre
     sum += ratio
     spentMs += report.spentMs
     vainMs += report.vainMs
+    mostInVain = Math.max(mostInVain, report.vainMs / report.spentMs)
     if (ratio > most) [most, worstSeed] = [ratio, seed]
   }
   const share = vainMs / spentMs
   console.log(
     `${kind}, ${times}, ${agree} agree: makespan / optimum ${(sum / SEEDS).toFixed(3)}, ` +
-      `worst ${most.toFixed(3)} (seed ${worstSeed}); wasted ${(100 * share).toFixed(2)}%`,
+      `worst ${most.toFixed(3)} (seed ${worstSeed}); wasted ${(100 * share).toFixed(2)}%, worst ${(100 * mostInVain).toFixed(2)}%`,
   )
-  expect(sum / SEEDS).toBeLessThan(mean)
-  expect(most).toBeLessThan(worst)
-  expect(share).toBeLessThan(wasted)
+  expect(sum / SEEDS).toBeLessThan(bound.mean)
+  expect(most).toBeLessThan(bound.worst)
+  expect(share).toBeLessThan(bound.wasted)
+  expect(mostInVain).toBeLessThan(bound.worstWasted ?? 1)
 })
 
 test('the bound is what it should be where that can be worked out by hand', () => {

@@ -10,6 +10,11 @@ import { holderOf } from './units.ts'
 /** Sums that fade: of the time slots were busy, and of the units that ended in it. */
 export type Pace = { busyMs: number; ends: number }
 
+export type SeatPace = Pace & {
+  /** The longest that a unit was run here in vain, since something ended here. */
+  vainMs: number
+}
+
 /** After so many ends what was measured before weighs half. */
 const HALF_LIFE_ENDS = 32
 /** What a peer says of its speed counts like so many measured ends. */
@@ -56,20 +61,21 @@ export function notePace(core: Core, seat: Seat, begunMs: readonly number[], end
     if (ended > begunMs.length) job.shape.add(busyMs / ended / mean)
     else for (const ms of begunMs) job.shape.add(ms / mean)
   } else job.weighAt = 0
+  pace.vainMs = 0
   fade(pace, busyMs, ended)
   fade(job.reference, busyMs * peer.ad.speed, ended)
 }
 
-/** A unit it had begun is not waited for any longer: so much time, and no end. */
+/** A unit it had begun is not waited for any longer: it takes that long at least here. */
 export function noteUnended(core: Core, seat: Seat, begunAt: number | null): void {
-  if (begunAt !== null) seat.pace.busyMs += Math.max(0, core.now - begunAt)
+  if (begunAt !== null) seat.pace.vainMs = Math.max(seat.pace.vainMs, core.now - begunAt)
 }
 
 /** Mean time of a unit on one slot of the peer, milliseconds; of no meaning but as a ratio while nothing has ended. */
 export function unitMsOf({ job, pace, peer }: Seat): number {
   const { busyMs, ends } = job.reference
   const statedMs = (ends === 0 ? 1 : busyMs / ends) / peer.ad.speed
-  return (STATED_ENDS * statedMs + pace.busyMs) / (STATED_ENDS + pace.ends)
+  return Math.max(pace.vainMs, (STATED_ENDS * statedMs + pace.busyMs) / (STATED_ENDS + pace.ends))
 }
 
 /** Units a millisecond that the peer can be counted on for, now. */

@@ -73,7 +73,7 @@ export function takeSeat(core: Core, job: Job, peer: Peer): Seat {
     inFlight: new Map(),
     strays: new Set(),
     window: openWindow(peer.ad.cpus, core.now),
-    pace: { busyMs: 0, ends: 0 },
+    pace: { busyMs: 0, ends: 0, vainMs: 0 },
     passedAt: null,
     named: 0,
     agreed: 0,

@@ -10,7 +10,7 @@ import type { JudgedVoice, Verification } from '../verification/verification.ts'
 import type { Bag } from './bag.ts'
 import type { Gate, JobProgress, JobSpec, PeerId, SchedulerEffect, TrustClass, UnitIndex, Voice } from './events.ts'
 import type { LeasePolicy } from './lease.ts'
-import type { Pace } from './pace.ts'
+import type { Pace, SeatPace } from './pace.ts'
 import type { Bucket, Pool } from './pool.ts'
 import type { Shape } from './shape.ts'
 import type { Timers } from './timers.ts'
@@ -101,7 +101,7 @@ export type Seat = {
   /** Units taken back from it that it may still be running. */
   readonly strays: Set<UnitIndex>
   window: Window
-  pace: Pace
+  pace: SeatPace
   /** Since when it is given nothing because others would be done sooner; null: it is not so. */
   passedAt: number | null
   /** Undecided units that name it. */

@@ -10,7 +10,8 @@
  */
 
 import { LIMITS } from '../../../protocol/limits.ts'
-import { isTimed, markBegun, unitMsOf } from './pace.ts'
+import { enlist, roomOf } from './grants.ts'
+import { isTimed, unitMsOf } from './pace.ts'
 import { type Core, freshCount, type Holder, type Job, type Seat, type Unit } from './state.ts'
 import { giveBack, hand, holderOf, revoke } from './units.ts'
 
@@ -19,15 +20,16 @@ const CHECK_MAX_MS = 2_000
 /** The chance that a peer which is silent has stalled, before anything speaks for it. */
 const STALL_CHANCE = 0.01
 /** What is gained less than this is lost again on the way. */
-const GAIN_LEAST_MS = 50
-/** Units moved or copied in one check, and looked at for it. */
-const MOVES_MAX = 256
+const GAIN_LEAST_MS = 25
+/** In one check: units seen, the latest of them that are tried to be moved or copied, peers they may go to. */
 const SEEN_MAX = 4_096
+const TRIES_MAX = 256
+const TAKERS_MAX = 256
 
 /** A unit somewhere, and when it is expected to end there if nothing is done, milliseconds from now. */
 type Laggard = { unit: Unit; holder: Holder; begun: boolean; endMs: number; stallChance: number; age: number }
-/** A peer with room, and when a slot of it is free, milliseconds from now. */
-type Taker = { seat: Seat; freeMs: number[]; unitMs: number; given: number[] }
+/** A peer, when a unit given to it would begin on each of its slots, milliseconds from now, and how many it may be given. */
+type Taker = { seat: Seat; freeMs: number[]; unitMs: number; room: number; given: number[] }
 
 /** Sets the next check if there is anything to gain from it. */
 export function watchStragglers(core: Core, job: Job): void {
@@ -45,101 +47,90 @@ export function checkStragglers(core: Core, job: Job): void {
   job.passed = false
   core.stirred.add(job)
   if (job.running === 0 || freshCount(job) > 0) return
-  const takers = takersOf(core, job)
-  if (takers.length === 0) return
-  const laggards = [...laggardsOf(core, job).values()].sort((a, b) => b.endMs - a.endMs)
-  let moves = 0
-  for (const laggard of laggards) {
-    if (moves >= MOVES_MAX) break
-    if (relieve(core, job, laggard, takers)) moves += 1
+  const laggards = new Map<Unit, Laggard>()
+  const takers: Taker[] = []
+  for (const seat of job.seats.values()) {
+    const busyMs = look(core, seat, laggards)
+    const most = job.idle.has(seat) ? TAKERS_MAX : TAKERS_MAX / 2
+    if (takers.length < most) takers.push(takerOf(core, seat, busyMs))
+    if (laggards.size >= SEEN_MAX) break
+  }
+  let room = takers.reduce((sum, taker) => sum + taker.room, 0)
+  const latest = [...laggards.values()].sort((a, b) => b.endMs - a.endMs).slice(0, TRIES_MAX)
+  for (const laggard of latest) {
+    if (room <= 0) break
+    if (relieve(core, job, laggard, takers)) room -= 1
   }
   for (const { seat, given } of takers) {
     if (given.length === 0) continue
-    seat.lastEndAt = core.now
-    markBegun(core, seat)
+    if (seat.inFlight.size === given.length) seat.lastEndAt = core.now
+    enlist(core, seat)
     core.effects.push({ type: 'run', peer: seat.peer.id, job: job.spec.id, units: given })
   }
 }
 
-/** Idle seats, with the time each free slot is free from. */
-function takersOf(core: Core, job: Job): Taker[] {
-  const takers: Taker[] = []
-  for (const seat of job.idle) {
-    if (takers.length === MOVES_MAX) break
-    const free = seat.peer.ad.cpus - seat.inFlight.size
-    if (free <= 0 || core.now < seat.restUntil) continue
-    takers.push({
-      seat,
-      freeMs: new Array<number>(Math.min(free, MOVES_MAX)).fill(0),
-      unitMs: unitMsOf(seat),
-      given: [],
-    })
-  }
-  return takers
+/** One that is busy is given nothing now, but may be worth waiting for. */
+function takerOf(core: Core, seat: Seat, busyMs: readonly number[]): Taker {
+  const { peer, job, usable } = seat
+  const freeMs = [...busyMs]
+  if (!usable || core.now < seat.restUntil) freeMs.length = 0
+  else for (let slot = freeMs.length; slot < Math.min(peer.ad.cpus, TRIES_MAX); slot++) freeMs.push(peer.latencyMs)
+  return { seat, freeMs, unitMs: unitMsOf(seat), room: job.idle.has(seat) ? roomOf(core, seat) : 0, given: [] }
 }
 
-/** Of several copies of a unit the one that is expected to end first is what counts. */
-function laggardsOf(core: Core, job: Job): Map<Unit, Laggard> {
-  const laggards = new Map<Unit, Laggard>()
-  for (const seat of job.seats.values()) {
-    if (laggards.size >= SEEN_MAX) break
-    if (seat.inFlight.size > 0) look(core, seat, laggards)
+/**
+ * What the peer has in its hands: first what it runs, then what waits there. Of several copies of a unit the one
+ * expected to end first counts. Returns when each of its busy slots is free again.
+ */
+function look(core: Core, seat: Seat, laggards: Map<Unit, Laggard>): number[] {
+  const { job } = seat
+  const begun: { unit: Unit; holder: Holder }[] = []
+  const queued: { unit: Unit; holder: Holder }[] = []
+  for (const unit of seat.inFlight.values()) {
+    const holder = holderOf(unit, seat)
+    if (holder !== undefined) (holder.begunAt === null ? queued : begun).push({ unit, holder })
   }
-  return laggards
-}
-
-/** What the peer has in its hands: first what it runs, then what waits there. */
-function look(core: Core, seat: Seat, laggards: Map<Unit, Laggard>): void {
-  const { job, peer, inFlight } = seat
+  if (begun.length === 0) return []
   const note = (laggard: Laggard) => {
     const known = laggards.get(laggard.unit)
     if (known === undefined || laggard.endMs < known.endMs) laggards.set(laggard.unit, laggard)
   }
   const unitMs = unitMsOf(seat)
-  const held: { unit: Unit; holder: Holder }[] = []
-  let silence = 1
-  for (const unit of inFlight.values()) {
-    const holder = holderOf(unit, seat)
-    if (holder === undefined) continue
-    held.push({ unit, holder })
-    if (holder.begunAt !== null) silence *= job.shape.survival(Math.max(0, core.now - holder.begunAt) / unitMs)
-  }
+  const ageOf = ({ begunAt }: Holder) => Math.max(0, core.now - (begunAt ?? core.now)) / unitMs
+  const silence = begun.reduce((product, { holder }) => product * job.shape.survival(ageOf(holder)), 1)
   const stallChance = STALL_CHANCE / (STALL_CHANCE + (1 - STALL_CHANCE) * silence)
-  let [soonest, queued] = [Number.POSITIVE_INFINITY, 0]
-  for (const { unit, holder } of held) {
-    if (holder.begunAt === null) continue
-    const ageMs = Math.max(0, core.now - holder.begunAt)
-    const age = ageMs / unitMs
-    const endMs = (1 - stallChance) * job.shape.residual(age) * unitMs + stallChance * ageMs
-    soonest = Math.min(soonest, endMs)
+  const freeMs: number[] = []
+  for (const { unit, holder } of begun) {
+    const age = ageOf(holder)
+    const endMs = ((1 - stallChance) * job.shape.residual(age) + stallChance * age) * unitMs
+    freeMs.push(endMs)
     note({ unit, holder, begun: true, endMs, stallChance, age })
   }
-  if (soonest === Number.POSITIVE_INFINITY) soonest = 0
-  for (const { unit, holder } of held) {
-    if (holder.begunAt !== null) continue
-    const endMs = soonest + unitMs * (1 + queued++ / peer.ad.cpus)
+  for (const { unit, holder } of queued) {
+    const slot = soonestOf(freeMs)
+    const endMs = (freeMs[slot] ?? 0) + unitMs
+    freeMs[slot] = endMs
     note({ unit, holder, begun: false, endMs, stallChance, age: 0 })
   }
+  return freeMs
 }
 
-/** Moves or copies the unit to whoever ends it soonest, if that gains anything. */
+/** Moves or copies the unit to whoever ends it soonest, if that gains anything and can be done now. */
 function relieve(core: Core, job: Job, laggard: Laggard, takers: readonly Taker[]): boolean {
   const { unit, holder, begun, endMs } = laggard
-  if (unit.missing > 0) return false
-  if (
-    begun &&
-    (unit.spared >= LIMITS.SPARE_COPIES_MAX || (!isTimed(job) && core.now - holder.since < job.policy.timeoutMs))
-  )
-    return false
+  if (unit.missing > 0 || (begun && !mayCopy(core, job, laggard))) return false
+  const times = begun ? timesOfCopy(laggard, job) : 1
   let best: { taker: Taker; slot: number; endMs: number } | null = null
   for (const taker of takers) {
-    if ((holderOf(unit, taker.seat)?.holding ?? 'gone') !== 'gone') continue
+    if (taker.freeMs.length === 0 || (holderOf(unit, taker.seat)?.holding ?? 'gone') !== 'gone') continue
     const slot = soonestOf(taker.freeMs)
-    const copyEndMs = (taker.freeMs[slot] ?? 0) + timeOf(laggard, job) * taker.unitMs
-    if (best === null || copyEndMs < best.endMs) best = { taker, slot, endMs: copyEndMs }
+    const there = (taker.freeMs[slot] ?? 0) + times * taker.unitMs
+    if (best === null || there < best.endMs) best = { taker, slot, endMs: there }
   }
   if (best === null || endMs - best.endMs < GAIN_LEAST_MS) return false
   const { taker, slot } = best
+  taker.freeMs[slot] = best.endMs
+  if (taker.given.length >= taker.room) return false
   if (begun) {
     unit.spare += 1
     unit.spared += 1
@@ -149,14 +140,18 @@ function relieve(core: Core, job: Job, laggard: Laggard, takers: readonly Taker[
   }
   hand(core, job, unit, taker.seat)
   taker.given.push(unit.index)
-  taker.freeMs[slot] = best.endMs
   return true
 }
 
-/** Mean times of a unit that a fresh run of it is expected to take. */
-function timeOf({ begun, stallChance, age }: Laggard, job: Job): number {
-  return begun ? (1 - stallChance) * (age + job.shape.residual(age)) + stallChance : 1
+/** While no unit of the job has ended, nothing is known of their times but the longest they may take. */
+function mayCopy(core: Core, job: Job, { unit, holder }: Laggard): boolean {
+  if (unit.spared >= LIMITS.SPARE_COPIES_MAX) return false
+  return isTimed(job) || core.now - holder.since >= job.policy.timeoutMs
 }
+
+/** Mean times of a unit that a fresh run of it is expected to take. */
+const timesOfCopy = ({ stallChance, age }: Laggard, job: Job): number =>
+  (1 - stallChance) * (age + job.shape.residual(age)) + stallChance
 
 function soonestOf(times: readonly number[]): number {
   let soonest = 0
