@@ -7,8 +7,8 @@ import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+import { program } from './program.js'
 
-const main = join(dirname(dirname(fileURLToPath(import.meta.url))), 'node', 'cli', 'main.ts')
 const major = Number(process.versions.node.split('.')[0])
 
 if (major >= 24) await runHere()
@@ -20,7 +20,7 @@ async function runHere() {
     const type = typeof rest[0] === 'object' ? rest[0]?.type : rest[0]
     if (type !== 'ExperimentalWarning') emitWarning.call(process, warning, ...rest)
   }
-  await import(main)
+  await import(program())
 }
 
 function newerNode() {
@@ -35,7 +35,7 @@ function newerNode() {
 }
 
 function runUnder(node) {
-  const args = ['--disable-warning=ExperimentalWarning', main, ...process.argv.slice(2)]
+  const args = ['--disable-warning=ExperimentalWarning', fileURLToPath(import.meta.url), ...process.argv.slice(2)]
   // The channel tells the child when this process is gone, even if it was killed.
   const child = spawn(node, args, {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],

@@ -2,7 +2,6 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { TalkootError } from '../../protocol/errors.ts'
 
@@ -33,7 +32,7 @@ const KILL_AFTER_MS = 10_000
  */
 export async function spawnNode({ argv, env, bond, log, signal }: SpawnInit): Promise<NodeProcess> {
   signal.throwIfAborted()
-  const main = fileURLToPath(new URL(`./main${extname(import.meta.url)}`, import.meta.url))
+  const main = fileURLToPath(new URL('../../bin/talkoot.js', import.meta.url))
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...argv], {
     stdio: ['ignore', log, log, 'ipc'],
     env: { ...env, [BOND]: bond },

@@ -1,22 +1,32 @@
-/** The harness as one JavaScript file, made from `harness/` when the node starts. */
+/** The harness as one JavaScript file, made from `harness/` when the program is built, or when its sources are run as they are. */
 
 import { chmod, writeFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildSync } from 'esbuild'
 
 export type HarnessFiles = { harness: string; importMap: string }
 
 /** Writes both files, readable to everyone, into the folder. */
 export async function writeHarness(folder: string): Promise<HarnessFiles> {
   const files = { harness: join(folder, 'harness.js'), importMap: join(folder, 'imports.json') }
-  const entry = fileURLToPath(new URL('./harness/main.ts', import.meta.url))
-  // Asynchronous builds would leave esbuild's service running; this one takes some 60 ms, once.
-  buildSync({
-    entryPoints: [entry],
-    outfile: files.harness,
+  await writeFile(files.harness, typeof BUILT_HARNESS === 'undefined' ? await harnessText() : BUILT_HARNESS)
+  await writeFile(files.importMap, JSON.stringify({ imports: refusedImports() }))
+  // Whatever the umask: units may run as another user.
+  for (const file of Object.values(files)) await chmod(file, 0o644)
+  return files
+}
+
+/** Written in by `bin/build.js`. */
+declare const BUILT_HARNESS: string | undefined
+
+export async function harnessText(): Promise<string> {
+  // Loaded here only: esbuild and its worker thread would stay with the node for as long as it lives.
+  const { buildSync } = await import('esbuild')
+  const { outputFiles } = buildSync({
+    entryPoints: [fileURLToPath(new URL('./harness/main.ts', import.meta.url))],
     bundle: true,
+    write: false,
     format: 'esm',
     platform: 'neutral',
     mainFields: ['module', 'main'],
@@ -25,10 +35,7 @@ export async function writeHarness(folder: string): Promise<HarnessFiles> {
     legalComments: 'none',
     logLevel: 'silent',
   })
-  await writeFile(files.importMap, JSON.stringify({ imports: refusedImports() }))
-  // Whatever the umask: units may run as another user.
-  for (const file of Object.values(files)) await chmod(file, 0o644)
-  return files
+  return outputFiles[0]?.text ?? ''
 }
 
 /** Deno's permissions do not cover its `node:` modules: each name leads to a module that throws. */

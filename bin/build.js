@@ -1,0 +1,48 @@
+/** `node build.js FOLDER`: builds the program of this checkout into a folder. */
+
+import { readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import process from 'node:process'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { build } from 'esbuild'
+import { harnessText } from '../node/runtimes/js/bundle.ts'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const [folder] = process.argv.slice(2)
+
+/** Not where it is a text. */
+const EXPRESSION = /(?<!['"`])\bimport\.meta\.url\b/g
+
+/** Sources that look for files beside them go on finding them. */
+const staysInPlace = {
+  name: 'import.meta.url of the source',
+  setup({ onLoad }) {
+    onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+      const text = await readFile(path, 'utf8')
+      const url = JSON.stringify(pathToFileURL(path).href)
+      return { contents: text.replace(EXPRESSION, () => url), loader: 'ts' }
+    })
+  },
+}
+
+await build({
+  entryPoints: [join(root, 'node', 'cli', 'main.ts')],
+  absWorkingDir: root,
+  outdir: folder,
+  bundle: true,
+  // What only a node needs is not read by the verbs that only ask one.
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  // These find files of their own by where they are.
+  external: ['esbuild', 'pino', 'msgpackr-extract'],
+  banner: { js: `import{createRequire as requireFrom}from'node:module';const require=requireFrom(import.meta.url);` },
+  minifyWhitespace: true,
+  // V8 takes two bytes for each character of a text that has one beyond Latin-1.
+  charset: 'ascii',
+  legalComments: 'none',
+  sourcemap: 'linked',
+  define: { BUILT_HARNESS: JSON.stringify(await harnessText()) },
+  plugins: [staysInPlace],
+})
