@@ -27,8 +27,10 @@ import { EvidenceStore } from './store/evidence.ts'
 import { JobStore } from './store/job-store.ts'
 import { openLedger } from './store/ledger.ts'
 import { SqliteMeshStore } from './store/mesh-store.ts'
+import { SqlitePauseStore } from './store/pause-store.ts'
 import { PeerNumbers } from './store/peer-numbers.ts'
 import { takeStateFolder } from './store/state-folder.ts'
+import { OwnerPause } from './worker/owner-pause.ts'
 import { Worker } from './worker/worker.ts'
 
 export type NodeInit = {
@@ -76,7 +78,7 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
   const mesh = await createMesh(
     { store: stores.meshStore },
     {
-      describe: () => offer.describe(worker.facts().busy),
+      describe: () => offer.describe(worker.facts().busy, pause.facts()),
       listen: settings.listen,
       announce: settings.announce,
       outboundOnly: settings.outboundOnly,
@@ -85,6 +87,16 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
     },
   )
   const worker = buildWorker({ runtime, mesh, blobs: stores.blobs, offer }, init)
+  const pause = new OwnerPause({
+    store: stores.pauseStore,
+    wallClock: Date.now,
+    onChange: (paused) => {
+      worker.pause(paused)
+      mesh.adChanged()
+      jobs.ownAdChanged()
+    },
+    onError: passing(log),
+  })
   mesh.serve(WORK_PROTOCOL, (channel, peer) => worker.serve(channel, peer))
   serveBlobs(mesh, stores.blobs)
   if (init.join !== undefined) await join(mesh, init.join)
@@ -96,7 +108,7 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
 
   // As others see it, but for what only an ad that is sent has: a number and addresses.
   const ownAd = (): Ad => ({
-    ...offer.describe(worker.facts().busy),
+    ...offer.describe(worker.facts().busy, pause.facts()),
     v: 1,
     peer: mesh.peerId,
     mesh: mesh.meshId,
@@ -120,12 +132,14 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
     onError: passing(log),
   })
   cleanup.add(() => jobs.stop())
+  cleanup.add(() => pause.stop())
+  pause.start()
   jobs.start()
 
   const stopped = Promise.withResolvers<void>()
   const stop = () => cleanup.run().then(stopped.resolve)
   const services = nodeServices(
-    { ...stores, mesh, jobs, worker, offer, ownAd },
+    { ...stores, mesh, jobs, worker, pause, offer, ownAd },
     { apiUrl: () => api.url, requestStop: () => setImmediate(stop) },
   )
   const server = new ApiServer({ services, log }, { port: settings.apiPort, addressFile: paths.api })
@@ -155,6 +169,7 @@ function openStores(paths: StatePaths, cleanup: Cleanup) {
     evidence: new EvidenceStore({ ledger, peers }),
     jobStore: new JobStore({ ledger, peers }),
     meshStore: new SqliteMeshStore(ledger),
+    pauseStore: new SqlitePauseStore(ledger),
     blobs: new BlobStore(paths.blobs),
   }
 }

@@ -19,7 +19,7 @@ export type Offer = {
   probe: RuntimeProbe | null
   /** What the owner should know. */
   warnings: string[]
-  describe(busySlots: number): MachineAd
+  describe(busySlots: number, paused: Ad['paused']): MachineAd
 }
 
 /** Without a runtime that works the node still joins, submits and says why it runs nothing. */
@@ -37,9 +37,9 @@ export async function probeOffer(runtime: Runtime, settings: Settings, stateFold
     warnings.push(`${code}: no units can be run here: ${message}; ${hint}`)
   }
   const slots = probe === null ? 0 : settings.cpus
-  return { slots, probe, warnings, describe: (busy) => describe(busy) }
+  return { slots, probe, warnings, describe: (busy, paused) => describe(busy, paused) }
 
-  function describe(busySlots: number): MachineAd {
+  function describe(busySlots: number, paused: Ad['paused']): MachineAd {
     const { kind, version, confinement } = probe ?? {}
     return {
       name: settings.name,
@@ -50,7 +50,8 @@ export async function probeOffer(runtime: Runtime, settings: Settings, stateFold
       memory: settings.memoryMiB * 2 ** 20,
       disk: Math.min(settings.diskMiB * 2 ** 20, freeBytes(stateFolder)),
       speed,
-      freeSlots: Math.max(0, slots - busySlots),
+      freeSlots: paused === null ? Math.max(0, slots - busySlots) : 0,
+      paused,
       runtimes: kind && version && confinement ? [{ kind, version, confinement }] : [],
       labels: settings.labels,
       strangers: confinement === 'os' || settings.strangersWithoutOsSandbox,

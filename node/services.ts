@@ -13,6 +13,7 @@ import type { Offer } from './offer.ts'
 import type { BlobStore } from './store/blobs.ts'
 import type { EvidenceStore } from './store/evidence.ts'
 import type { SqliteMeshStore } from './store/mesh-store.ts'
+import type { OwnerPause } from './worker/owner-pause.ts'
 import type { Worker } from './worker/worker.ts'
 
 /** From this many outvoted results on, one in twenty of all, a peer is called a liar. */
@@ -24,6 +25,7 @@ type Components = {
   meshStore: SqliteMeshStore
   jobs: JobService
   worker: Worker
+  pause: OwnerPause
   blobs: BlobStore
   evidence: EvidenceStore
   offer: Offer
@@ -36,8 +38,17 @@ export function nodeServices(components: Components, init: Init): NodeServices {
   const { mesh, meshStore, jobs, blobs } = components
   const peers = new PeerDirectory(components)
   const startedAt = performance.now()
+  const statusNow = () => status(components, init.apiUrl(), performance.now() - startedAt)
   return {
-    status: () => status(components, init.apiUrl(), performance.now() - startedAt),
+    status: statusNow,
+    pause: (forMs) => {
+      components.pause.pause(forMs)
+      return statusNow()
+    },
+    resume: () => {
+      components.pause.resume()
+      return statusNow()
+    },
     peers: () => peers.list(),
     peer: (idOrName) => peers.find(idOrName),
     createToken: async (request) => {
@@ -90,7 +101,7 @@ export function nodeServices(components: Components, init: Init): NodeServices {
   }
 }
 
-function status({ mesh, jobs, worker, offer, ownAd }: Components, url: string, uptimeMs: number): Status {
+function status({ mesh, jobs, worker, pause, offer, ownAd }: Components, url: string, uptimeMs: number): Status {
   const ad = ownAd()
   const { slots, busy, queued, total } = worker.facts()
   const { mesh: facts, role, addresses } = mesh.status()
@@ -118,6 +129,7 @@ function status({ mesh, jobs, worker, offer, ownAd }: Components, url: string, u
       halted === null ? offer.warnings : [...offer.warnings, `${halted.code}: ${halted.message}; ${halted.hint}`],
     peers: mesh.peers().length,
     jobs: jobs.counts(),
+    paused: pause.facts(),
     working: { running: busy, queued, total },
   }
 }

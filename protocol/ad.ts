@@ -39,6 +39,11 @@ export const adSchema = z.strictObject({
   /** Whether work of strangers is run at all. */
   strangers: z.boolean(),
   addresses: z.array(z.string().max(200)).max(LIMITS.TOKEN_ADDRESSES_MAX),
+  /** The owner has paused the machine: for how long by now, and when it is back, milliseconds; null: not known. */
+  paused: z
+    .strictObject({ forMs: z.int().min(0), returnsInMs: z.int().min(0).max(LIMITS.PAUSE_MAX_MS).nullable() })
+    .nullable()
+    .default(null),
 })
 export type Ad = z.infer<typeof adSchema>
 

@@ -45,6 +45,10 @@ export const API = {
   jobEvents: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/events`,
   /** GET with a ResultsQuery: NDJSON of ResultRow. */
   jobResults: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/results`,
+  /** POST PauseRequest: Status; the machine runs nothing from now on. */
+  pause: '/v1/pause',
+  /** POST: Status. */
+  resume: '/v1/resume',
   /** POST: Stopping, and the node stops. */
   down: '/v1/down',
 } as const
@@ -122,10 +126,16 @@ export const statusSchema = z.object({
   /** Connected and admitted, this node not counted. */
   peers: count,
   jobs: z.object({ running: count, done: count, cancelled: count }),
+  /** By the owner: for how long by now, and when it ends; null: until the owner resumes. */
+  paused: z.object({ forMs: ms, returnsInMs: ms.nullable() }).nullable(),
   /** What this machine does for others and for itself. */
   working: z.object({ running: count, queued: count, total: count }),
 })
 export type Status = z.infer<typeof statusSchema>
+
+/** How long the machine is to be paused, milliseconds; null: until it is resumed. */
+export const pauseRequestSchema = z.strictObject({ forMs: z.int().min(1).nullable().default(null) })
+export type PauseRequest = z.input<typeof pauseRequestSchema>
 
 /** First-hand evidence about a peer: units it agreed on, was outvoted on, went silent with, or failed alone. */
 export const standingSchema = z.object({ agreed: count, outvoted: count, lapsed: count, faulty: count })

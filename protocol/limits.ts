@@ -75,6 +75,9 @@ export const LIMITS = {
   RETRIES_MAX: 20,
   PRIORITY_STEPS_MAX: 3,
 
+  // the owner
+  PAUSE_MAX_MS: 7 * 24 * 3_600_000,
+
   // one unit
   UNIT_MEMORY_DEFAULT_MIB: 256,
   UNIT_MEMORY_MAX_MIB: 16_384,

@@ -8,6 +8,7 @@ import {
   API,
   jobQuerySchema,
   jobRequestSchema,
+  pauseRequestSchema,
   resultsQuerySchema,
   type Stopping,
   tokenRequestSchema,
@@ -54,6 +55,10 @@ function nodeRoutes(app: Hono<Env>, services: NodeServices): void {
     const digest = parse(digestSchema, c.req.param('digest'), 'E_REQUEST')
     return c.json(services.putBlob(digest, await readBody(c.env.incoming)))
   })
+  app.post(API.pause, async (c) => {
+    return c.json(services.pause(parse(pauseRequestSchema, await readJson(c.env.incoming), 'E_USAGE').forMs))
+  })
+  app.post(API.resume, (c) => c.json(services.resume()))
   app.post(API.down, (c) => {
     // Once the answer is out: whoever asked must hear that it was heard.
     c.env.outgoing.once('close', () => services.requestStop())

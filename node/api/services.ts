@@ -22,6 +22,9 @@ import type { JobExplanation, PeerExplanation, UnitExplanation } from '../../pro
 /** Methods throw TalkootErrors; anything else that is thrown is answered as E_INTERNAL. */
 export interface NodeServices {
   status(): Status
+  /** The owner takes the machine back; null: until it is resumed. @throws E_USAGE, E_DISK_FULL */
+  pause(forMs: number | null): Status
+  resume(): Status
   peers(): Peers
   /** By id, unique part of an id, or name. @throws E_NOT_FOUND */
   peer(idOrName: string): PeerInfo

@@ -15,6 +15,7 @@ import { down } from './verbs/down.ts'
 import { explain } from './verbs/explain.ts'
 import { job } from './verbs/job.ts'
 import { jobs } from './verbs/jobs.ts'
+import { pause } from './verbs/pause.ts'
 import { peers } from './verbs/peers.ts'
 import { run } from './verbs/run.ts'
 import { status } from './verbs/status.ts'
@@ -27,6 +28,7 @@ const VERBS: readonly Register[] = [
   up,
   down,
   status,
+  pause,
   doctor,
   peers,
   token,

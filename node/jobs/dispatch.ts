@@ -72,6 +72,12 @@ export class Dispatch {
     }
   }
 
+  /** This machine's own worker is told of by no mesh. */
+  ownAdChanged(): void {
+    const { mesh, ownAd, onEvent } = this.#components
+    if (this.#sessions.has(mesh.peerId)) onEvent({ type: 'peer.ad', peer: mesh.peerId, ad: ownAd() })
+  }
+
   run(peer: PeerId, job: JobId, units: [number, string][]): void {
     this.#sessions.get(peer)?.run(job, units)
   }

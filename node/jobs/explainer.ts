@@ -121,7 +121,7 @@ export class Explainer {
       state: units > 0 ? 'working' : 'idle',
       units,
       idle: units > 0 ? null : idleReason(candidate, jobs, this.#components.idleMs()),
-      returnsInMs: null,
+      returnsInMs: candidate.ad.paused?.returnsInMs ?? null,
       jobs,
       notes,
     }
@@ -204,6 +204,7 @@ function stateOf(decided: boolean, view: UnitView | null, live: boolean): UnitEx
 }
 
 function idleReason({ ad }: Candidate, jobs: PeerExplanation['jobs'], idleMs: number): Reasoned {
+  if (ad.paused !== null) return reasoned('paused', ad.paused.forMs)
   const reasons = jobs.flatMap(({ idle }) => idle ?? [])
   const reason = nearest(reasons.map((idle) => idle.reason))
   const found = reasons.find((idle) => idle.reason === reason)

@@ -41,11 +41,16 @@ export function standingsOf({ candidates, seats, matched, overall, waitedMs, now
     if (overall !== null) return { ...base, units: 0, ...overall }
     if (seat?.up) {
       const { inFlight: units, reason, sinceMs, refusal, rest } = seat
-      const returnsInMs = rest === null ? null : Math.max(0, rest.until - now)
+      const restsMs = rest === null || reason === 'paused' ? null : Math.max(0, rest.until - now)
+      const returnsInMs = seat.returnsInMs ?? restsMs
       return { ...base, units, reason, sinceMs, returnsInMs, code: refusal ?? rest?.code ?? null }
     }
-    const reason = matched.misfit(candidate) ?? 'connecting'
-    return { ...base, units: 0, reason, sinceMs: seat?.sinceMs ?? waitedMs }
+    const { paused } = candidate.ad
+    const misfit = matched.misfit(candidate)
+    if (misfit === null && paused !== null) {
+      return { ...base, units: 0, reason: 'paused', sinceMs: paused.forMs, returnsInMs: paused.returnsInMs }
+    }
+    return { ...base, units: 0, reason: misfit ?? 'connecting', sinceMs: seat?.sinceMs ?? waitedMs }
   })
 }
 

@@ -218,6 +218,11 @@ export class JobService {
     return this.#reader.read(this.#views.find(idOrPrefix), query, signal)
   }
 
+  /** What this machine offers has changed. */
+  ownAdChanged(): void {
+    this.#dispatch.ownAdChanged()
+  }
+
   counts(): Record<JobState, number> {
     return this.#components.jobs.counts()
   }

@@ -24,8 +24,13 @@ type Components = {
   admit(message: Extract<ToWorker, { t: 'job' }>, signal: AbortSignal): Promise<AdmittedJob>
   /** Called when units may have become ready to run. */
   onReady(): void
+  /** The owner has the machine: nothing is taken in. */
+  isPaused(): boolean
   onError(error: unknown): void
 }
+
+/** Refusals that the same job may not meet a while later. */
+const PASSING: ReadonlySet<string> = new Set(['E_BUSY', 'E_UNREACHABLE', 'E_BLOB', 'E_PAUSED'])
 
 export class Desk {
   readonly submitter: string
@@ -139,6 +144,14 @@ export class Desk {
     }
   }
 
+  /** Gives back everything that waits, and keeps the jobs. */
+  async giveBack(code: string): Promise<void> {
+    for (const [job, { queue }] of this.#jobs) {
+      const units = queue.takeAll().map(({ unit }) => unit)
+      if (units.length > 0) await this.handBack(job, units, code)
+    }
+  }
+
   /** The sign of life. */
   async beat(slots: number): Promise<void> {
     if (this.#beating) return
@@ -187,6 +200,8 @@ export class Desk {
     const known = this.#jobs.get(job)
     if (known !== undefined) {
       if (known.admitted !== null) await this.#tell({ t: 'accept', job })
+    } else if (this.#components.isPaused()) {
+      await this.#refuse(job, new TalkootError('E_PAUSED', 'the owner has paused this machine'))
     } else if (new Set([...this.#jobs.values(), ...this.#unanswered]).size >= LIMITS.JOBS_PER_DESK_MAX) {
       await this.#refuse(job, new TalkootError('E_BUSY', 'too many jobs at once'))
     } else {
@@ -223,7 +238,7 @@ export class Desk {
   }
 
   async #refuse(job: JobId, error: TalkootError): Promise<void> {
-    const passing = error.code === 'E_BUSY' || error.code === 'E_UNREACHABLE' || error.code === 'E_BLOB'
+    const passing = PASSING.has(error.code)
     const message = error.message.slice(0, LIMITS.UNIT_ERROR_MAX_CHARS)
     const retryAfterMs = passing ? LIMITS.BUSY_RETRY_MS : null
     await this.#tell({ t: 'refuse', job, code: error.code, message, retryAfterMs })
@@ -232,9 +247,10 @@ export class Desk {
   async #enqueue(job: JobId, frame: readonly [number, string][]): Promise<void> {
     const entry = this.#jobs.get(job)
     const units = frame.map(([unit, params]) => ({ unit, params }))
-    if (entry === undefined || !this.#hasRoomFor(units)) {
+    const paused = this.#components.isPaused()
+    if (entry === undefined || paused || !this.#hasRoomFor(units)) {
       const numbers = units.map(({ unit }) => unit)
-      await this.handBack(job, numbers, entry === undefined ? 'E_NOT_FOUND' : 'E_BUSY')
+      await this.handBack(job, numbers, entry === undefined ? 'E_NOT_FOUND' : paused ? 'E_PAUSED' : 'E_BUSY')
       return
     }
     entry.queue.push(...units)

@@ -40,6 +40,7 @@ export class Slots {
   readonly #turns: Turns<Work>
   readonly #shelf: WarmShelf
   readonly #stopping = new AbortController()
+  #pausing = new AbortController()
   readonly #loops: Promise<void>[] = []
   readonly #works = new WeakMap<AdmittedJob, Work>()
   #wakers: (() => void)[] = []
@@ -75,6 +76,14 @@ export class Slots {
     const wakers = this.#wakers
     this.#wakers = []
     for (const wake of wakers) wake()
+  }
+
+  /** Ends what runs and hands it back, and begins nothing until it is called again. */
+  pause(paused: boolean): void {
+    if (paused === this.#pausing.signal.aborted) return
+    if (paused) this.#pausing.abort()
+    else this.#pausing = new AbortController()
+    this.wake()
   }
 
   async stop(): Promise<void> {
@@ -123,6 +132,7 @@ export class Slots {
 
   #waiting(): Work[] {
     const waiting: Work[] = []
+    if (this.#pausing.signal.aborted) return waiting
     for (const desk of this.#components.desks()) {
       for (const job of desk.ready()) waiting.push(this.#workOf(desk, job))
     }
@@ -175,9 +185,10 @@ export class Slots {
     const { desk, job } = work
     const { onError } = this.#components
     const open = new Map(units.map((input) => [input.unit, input]))
+    const paused = this.#pausing.signal
     this.#busy += 1
     try {
-      for await (const attempts of sandbox.run(units, AbortSignal.any([wanted, cut, this.#stopping.signal]))) {
+      for await (const attempts of sandbox.run(units, AbortSignal.any([wanted, cut, paused, this.#stopping.signal]))) {
         for (const { unit } of attempts) open.delete(unit)
         this.#total += attempts.length
         desk.finish(job.id, attempts)
@@ -195,6 +206,7 @@ export class Slots {
     } finally {
       this.#busy -= 1
       if (wanted.aborted) desk.drop(job.id, [...open.keys()])
+      else if (paused.aborted) desk.handBack(job.id, [...open.keys()], 'E_PAUSED').catch(onError)
       else if (cut.aborted && !this.#stopping.signal.aborted) desk.putBack(job.id, [...open.values()])
       else desk.handBack(job.id, [...open.keys()], 'E_DRAINING').catch(onError)
     }

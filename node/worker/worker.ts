@@ -49,6 +49,7 @@ export class Worker {
   readonly #seats = new Map<string, Seat>()
   #beat: NodeJS.Timeout | null = null
   #running = false
+  #paused = false
   #stopped: Promise<void> | null = null
 
   constructor(components: Components, policy: OwnerPolicy) {
@@ -77,6 +78,14 @@ export class Worker {
     let queued = 0
     for (const desk of this.#desks()) queued += desk.queued()
     return { slots: this.#slots.size, busy: this.#slots.busy, queued, total: this.#slots.total }
+  }
+
+  /** From now on nothing runs here: what runs is stopped, and everything is handed back; or work goes on. */
+  pause(paused: boolean): void {
+    this.#paused = paused
+    this.#slots.pause(paused)
+    if (!paused) return
+    for (const desk of this.#desks()) desk.giveBack('E_PAUSED').catch(this.#components.onError)
   }
 
   /** Serves one submitter over one channel until it ends. */
@@ -110,6 +119,7 @@ export class Worker {
         outbox: new Outbox({ signer, onError }),
         admit: (message, signal) => this.#admit(submitter.id, message, signal),
         onReady: () => this.#slots.wake(),
+        isPaused: () => this.#paused,
         onError,
       },
       { submitter: submitter.id },

@@ -26,6 +26,16 @@ export class FakeServices implements NodeServices {
   watchSource: ((signal: AbortSignal) => AsyncIterable<JobInfo>) | null = null
 
   status = () => this.statusNow
+  pause: NodeServices['pause'] = (forMs) => {
+    this.statusNow = { ...this.statusNow, paused: { forMs: 0, returnsInMs: forMs } }
+    return this.statusNow
+  }
+
+  resume: NodeServices['resume'] = () => {
+    this.statusNow = { ...this.statusNow, paused: null }
+    return this.statusNow
+  }
+
   peers = () => ({
     schema: 'talkoot.peers/1' as const,
     peers: this.peersNow,
@@ -182,6 +192,7 @@ const status = (): Status => ({
   warnings: [],
   peers: 1,
   jobs: { running: 0, done: 1, cancelled: 0 },
+  paused: null,
   working: { running: 1, queued: 4, total: 128 },
 })
 
@@ -215,6 +226,7 @@ const peer = (name: string, facts: Partial<PeerInfo> = {}): PeerInfo => ({
     reach: 'dialable',
     strangers: true,
     addresses: ['/ip4/127.0.0.1/tcp/4802'],
+    paused: null,
   },
   lastSeenMs: 400,
   standing: { agreed: 10, outvoted: 0, lapsed: 1, faulty: 0 },

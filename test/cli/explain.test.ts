@@ -97,6 +97,17 @@ describe('explain', () => {
   })
 })
 
+test('the machine is paused, for a while or not, and resumed', async () => {
+  expect((await cli.run(['pause', '90m'])).stdout).toBe(
+    '✔ paused for 1 h 30 min: nothing runs here, units were handed back\n',
+  )
+  expect((await cli.run(['status'])).stdout).toContain('paused    for 0 ms, back in 1 h 30 min')
+  expect((await cli.run(['pause'])).stdout).toContain('until `talkoot resume`')
+  expect((await cli.run(['resume', '-o', 'quiet'])).stdout).toBe('running\n')
+  expect((await cli.run(['status'])).stdout).not.toContain('paused')
+  expect((await cli.run(['pause', 'soon'])).code).toBe(2)
+})
+
 test('a job is held and released', async () => {
   expect((await cli.run(['job', 'hold', JOB_ID])).stdout).toContain('held')
   expect(JSON.parse((await cli.run(['job', 'release', JOB_ID, '--json'])).stdout).heldForMs).toBe(null)

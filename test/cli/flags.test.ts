@@ -185,6 +185,6 @@ describe('progress', () => {
     await line.end()
     const lines = log.text().trimEnd().split('\n')
     expect(lines).toHaveLength(3)
-    expect(lines[0]).toContain('waiting: no peer is connected')
+    expect(lines[0]).toContain('waiting: no peer that offers cores is connected')
   })
 })

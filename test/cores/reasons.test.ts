@@ -60,6 +60,42 @@ test('a peer with room for no more is busy; one that handed its units back rests
   expectReason(desk, 'busy')
 })
 
+test('an owner’s pause: units handed back wait for the others, nothing is given, and the return is told and kept', () => {
+  const desk = new Desk()
+  const paused = (forMs: number, returnsInMs: number | null, seq: number) =>
+    desk.step({ type: 'peer.ad', peer: 'a', ad: adOf('a', { seq, freeSlots: 0, paused: { forMs, returnsInMs } }) })
+  desk.up('a')
+  desk.job(100)
+  desk.step({ type: 'handback', peer: 'a', job: 'job', units: desk.holds('a'), code: 'E_PAUSED' })
+  desk.held.clear()
+  // The ad comes a moment later.
+  expectReason(desk, 'paused')
+  paused(5_000, 60_000, 2)
+  desk.pass(10_000, ['a'])
+  expect(desk.holds('a')).toEqual([])
+  expectReason(desk, 'paused')
+  expect(desk.seat('a')).toMatchObject({ sinceMs: 15_000, returnsInMs: 50_000 })
+  paused(20_000, null, 3)
+  expect(desk.seat('a')).toMatchObject({ sinceMs: 20_000, returnsInMs: null })
+  desk.up('b')
+  expect(reasons(desk)).toEqual(['busy'])
+  desk.step({ type: 'peer.ad', peer: 'a', ad: adOf('a', { seq: 4 }) })
+  expect(desk.holds('a').length).toBeGreaterThan(0)
+  expect(desk.seat('a')).toMatchObject({ reason: null, returnsInMs: null })
+})
+
+test('a peer that is paused and back at once is given units at once', () => {
+  const desk = new Desk()
+  desk.up('a')
+  desk.job(100)
+  const pause = { forMs: 0, returnsInMs: null }
+  desk.step({ type: 'peer.ad', peer: 'a', ad: adOf('a', { seq: 2, paused: pause }) })
+  desk.step({ type: 'handback', peer: 'a', job: 'job', units: desk.holds('a'), code: 'E_PAUSED' })
+  desk.held.clear()
+  desk.step({ type: 'peer.ad', peer: 'a', ad: adOf('a', { seq: 3 }) })
+  expect(desk.holds('a').length).toBeGreaterThan(0)
+})
+
 test('fewer peers than must agree: the rest of them by what keeps them away', () => {
   const desk = new Desk()
   desk.up('a')

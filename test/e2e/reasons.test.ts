@@ -2,7 +2,9 @@
 
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
+import type { Status } from '../../protocol/api.ts'
 import { type JobExplanation, jobExplanationSchema, unitExplanationSchema } from '../../protocol/explanation.ts'
+import { Mesh } from '../../sdk/index.ts'
 import { Lab, type NodeProcess, until } from './node-process.ts'
 
 const TASK = fileURLToPath(new URL('./tasks/slow-square.task.ts', import.meta.url))
@@ -88,4 +90,35 @@ it('a few machines: all busy, too few to agree', async () => {
     { reason: 'all-given', names: ['worker'] },
     { reason: 'no-cores', names: ['home'] },
   ])
+})
+
+it('a machine its owner pauses: nothing runs there within a second, its return is known, a restart changes nothing', async () => {
+  await using lab = new Lab()
+  const home = await lab.node('home', ['--cores', '0'])
+  const worker = await lab.node('worker', ['--cores', '1', '--join', await home.token()])
+  await home.sees(2)
+  const job = await submit(home, 5, 60_000)
+  await until('a unit to run', 30_000, async () => (await worker.json<Status>(['status'])).working.running === 1)
+  const mesh = await Mesh.connect({ home: worker.home })
+  const began = performance.now()
+  const { paused } = await worker.json<Status>(['pause', '30m'])
+  expect(paused?.returnsInMs).toBe(1_800_000)
+  await until('the worker to stand still', 1_000, async () => {
+    const { working } = await mesh.status()
+    return working.running === 0 && working.queued === 0
+  })
+  const { whole } = await explained(home, job, 'paused')
+  expect(whole.running).toBe(0)
+  const [group] = whole.peers.idle
+  expect(group).toMatchObject({ reason: 'paused', peers: 1, names: ['worker'] })
+  expect(group?.returnsInMs).toBeLessThanOrEqual(1_800_000)
+  expect(group?.returnsInMs).toBeGreaterThan(1_800_000 - (performance.now() - began) - 5_000)
+
+  await worker.kill('SIGKILL')
+  await worker.start()
+  await home.sees(2)
+  await explained(home, job, 'paused')
+  expect((await worker.json<Status>(['status'])).paused).not.toBe(null)
+  await worker.run(['resume'])
+  await until('the job to go on', 10_000, async () => (await explain(home, job)).running > 0)
 })

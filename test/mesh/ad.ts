@@ -13,4 +13,5 @@ export const AD: AdContent = {
   runtimes: [{ kind: 'js', version: '1', confinement: 'os' }],
   labels: {},
   strangers: false,
+  paused: null,
 }

@@ -125,6 +125,7 @@ export class FakeNode {
     const info = jobInfoSchema.parse({
       schema: 'talkoot.job/1',
       ...{ id, name, task, sweep, policy, state: 'running', createdAgoMs: 0, units: size },
+      ...{ heldForMs: null, after: [] },
       ...{ accepted: 0, failed: 0, running: 0, executions: 0, disagreements: 0, waiting: [], peers: [] },
     })
     const job: FakeJob = { info, rows: [], changed: new Set() }
@@ -237,5 +238,6 @@ const STATUS: Status = {
   offering: { cpus: 1, memory: 0, disk: 0, slots: 1, slotsUsed: 0 },
   ...{ runtimes: [], confinement: null, warnings: [] },
   jobs: { running: 0, done: 0, cancelled: 0 },
+  paused: null,
   working: { running: 0, queued: 0, total: 0 },
 }

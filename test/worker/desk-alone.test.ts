@@ -19,7 +19,10 @@ function open() {
   const needs = { key: '', init: { source: '', seed: 0, memoryMiB: 64, timeoutMs: 1_000 } }
   const admit = async () => ({ id: JOB, task, policy: policySchema.parse({}), needs })
   const outbox = new Outbox({ signer, onError })
-  const desk = new Desk({ outbox, admit, onReady: () => undefined, onError }, { submitter: 'peer' })
+  const desk = new Desk(
+    { outbox, admit, onReady: () => undefined, isPaused: () => false, onError },
+    { submitter: 'peer' },
+  )
   const [near, far] = memoryChannels('peer')
   desk.serve(near).catch(onError)
   const heard: ToSubmitter[] = []

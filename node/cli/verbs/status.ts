@@ -6,6 +6,7 @@ import type { Act } from '../context.ts'
 import { bytes, count, duration, plural } from '../render/figures.ts'
 import { facts } from '../render/grid.ts'
 import type { View } from '../render/output.ts'
+import { pauseText } from './pause.ts'
 
 export function status(program: Command, act: Act): void {
   program
@@ -31,6 +32,7 @@ const statusView: View<Status> = {
       ['peers', `${count(status.peers)} connected`],
       ['offering', `${plural(offering.slots, 'core')}, ${bytes(offering.memory)}, ${bytes(offering.disk)} disk`],
       ['sandbox', confinement[status.confinement ?? 'none']],
+      ...(status.paused === null ? [] : [['paused', pauseText(status)] as [string, string]]),
       ['working', `${count(working.running)} running, ${count(working.queued)} queued, ${count(working.total)} done`],
       ['jobs', `${count(jobs.running)} running, ${count(jobs.done)} done, ${count(jobs.cancelled)} cancelled`],
       ['up', `${duration(status.uptimeMs)}, process ${status.pid}, talkoot ${status.version}`],

@@ -46,7 +46,8 @@ export function hearHandback(core: Core, seat: Seat, units: readonly UnitIndex[]
     given += 1
   }
   if (given === 0) return
-  seat.handbacks += 1
+  // An owner is no fault of the machine, and says by the ad when it may go on.
+  if (code !== 'E_PAUSED') seat.handbacks += 1
   rest(core, seat, seat.handbacks, code)
 }
 

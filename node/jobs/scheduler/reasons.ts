@@ -16,12 +16,18 @@ export function reasonOfRefusal(code: string): Reason {
   return code === 'E_NO_OS_SANDBOX' ? 'untrusted' : 'refused'
 }
 
+function reasonOfRest(code: string | null): Reason {
+  if (code === 'E_PAUSED') return 'paused'
+  return code === 'E_BUSY' ? 'busy' : 'backoff'
+}
+
 /** Why a unit that waits is not with this peer. */
 export function standingOf(seat: Seat, now: number): Standing {
   const { block, blockedAt, restUntil, restedAt, restCode } = seat
   if (block === 'away') return { reason: null, since: blockedAt }
+  if (block === 'paused') return { reason: block, since: seat.peer.pausedAt ?? blockedAt }
   if (block !== null) return { reason: block, since: blockedAt }
-  if (now < restUntil) return { reason: restCode === 'E_BUSY' ? 'busy' : 'backoff', since: restedAt }
+  if (now < restUntil) return { reason: reasonOfRest(restCode), since: restedAt }
   return { reason: 'busy', since: Math.max(blockedAt, restUntil) }
 }
 

@@ -35,9 +35,14 @@ export function peerUp(core: Core, event: Extract<SchedulerEvent, { type: 'peer.
 /** A refusal stands until the ad says something else than before. */
 export function peerAd(core: Core, peer: Peer, ad: Ad): void {
   const changed = offerOf(peer.ad) !== offerOf(ad)
+  const { paused } = ad
+  const back = paused === null && peer.pausedAt !== null
   peer.ad = ad
+  peer.pausedAt = paused === null ? null : core.now - paused.forMs
+  peer.returnsAt = paused === null || paused.returnsInMs === null ? null : core.now + paused.returnsInMs
   for (const seat of peer.seats) {
     if (changed) seat.refusal = null
+    if (back && seat.restCode === 'E_PAUSED') seat.restUntil = Math.min(seat.restUntil, core.now)
     match(core, seat)
   }
   core.refills.add(peer)
@@ -148,6 +153,8 @@ function newPeer(core: Core, { peer: id, trust, ad }: Extract<SchedulerEvent, { 
     role: '',
     independence: id,
     ad,
+    pausedAt: null,
+    returnsAt: null,
     up: false,
     heardAt: core.now,
     latencyMs: 0,
@@ -169,7 +176,8 @@ function match(core: Core, seat: Seat): void {
 
 /** What an ad offers, without what changes from one ad to the next by itself. */
 function offerOf(ad: Ad): string {
-  const { seq: _seq, ttlMs: _ttl, freeSlots: _free, addresses: _addresses, reach: _reach, speed: _speed, ...offer } = ad
+  const { seq: _seq, ttlMs: _ttl, freeSlots: _free, addresses: _at, reach: _reach, paused: _paused, ...rest } = ad
+  const { speed: _speed, ...offer } = rest
   return JSON.stringify(offer)
 }
 

@@ -68,6 +68,9 @@ export type Peer = {
   role: string
   independence: string
   ad: Ad
+  /** When the owner paused it, and when it is back by its own word; null: not paused, not known. */
+  pausedAt: number | null
+  returnsAt: number | null
   up: boolean
   heardAt: number
   /** Smoothed time of the way there and back, by what it says of the rest; 0: not known. */

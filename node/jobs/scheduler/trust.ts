@@ -44,7 +44,8 @@ function blockOf({ peer, misfit, refusal, distrusted }: Seat): Seat['block'] {
   if (distrusted) return 'untrusted'
   if (peer.ad.cpus === 0) return 'no-cores'
   if (misfit !== null) return misfit
-  return refusal === null ? null : reasonOfRefusal(refusal)
+  if (refusal !== null) return reasonOfRefusal(refusal)
+  return peer.pausedAt === null ? null : 'paused'
 }
 
 /** No units for the seat for a while that doubles with `times`; `leastMs` is what it asked for. */

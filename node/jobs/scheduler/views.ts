@@ -18,6 +18,8 @@ export type SeatView = {
   refusal: string | null
   /** Resting until then, and the code that brought it; null: not resting. */
   rest: { until: number; code: string } | null
+  /** Until its owner gives it back, by the peer's own word; null: not paused, or not known. */
+  returnsInMs: number | null
   /** Why it is given nothing; null: it has units, or is not up. */
   reason: Reason | null
   /** How long it has been so. */
@@ -57,6 +59,7 @@ export function seatView(seat: Seat, now: number): SeatView {
     distrusted,
     refusal,
     rest: now < seat.restUntil ? { until: seat.restUntil, code: seat.restCode ?? '' } : null,
+    returnsInMs: peer.returnsAt === null ? null : Math.max(0, peer.returnsAt - now),
     ...ownReason(seat, now),
   }
 }
