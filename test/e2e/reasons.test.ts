@@ -102,7 +102,7 @@ it('a machine its owner pauses: nothing runs there within a second, its return i
   const mesh = await Mesh.connect({ home: worker.home })
   const began = performance.now()
   const { paused } = await worker.json<Status>(['pause', '30m'])
-  expect(paused?.returnsInMs).toBe(1_800_000)
+  expect(paused?.returnsInMs).toBeGreaterThan(1_799_000)
   await until('the worker to stand still', 1_000, async () => {
     const { working } = await mesh.status()
     return working.running === 0 && working.queued === 0
