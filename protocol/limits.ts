@@ -125,6 +125,8 @@ export const LIMITS = {
   /** A worker that stops waits so long for its last results to be taken. */
   WORKER_STOP_GRACE_MS: 1_000,
   JOBS_PER_DESK_MAX: 256,
+  /** Jobs a submitter tells one worker of at once. */
+  JOBS_TOLD_MAX: 192,
   BUSY_RETRY_MS: 2_000,
   /** A worker keeps results of a submitter that is away: this much, this long. */
   OUTBOX_MAX_BYTES: 16 * MiB,

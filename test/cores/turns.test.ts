@@ -141,8 +141,9 @@ describe('no starvation', () => {
         machine.add(...jobs.map((init) => new Work(init)))
         machine.runTo(200_000)
         const worst = Math.max(...machine.works.map(({ longestWaitMs }) => longestWaitMs))
-        // A turn each, of a quantum and a unit, the wait for memory before each.
-        const turn = LIMITS.SLOT_QUANTUM_MS + LIMITS.MEMORY_GRACE_MS + 1_000
+        // A turn each, of a quantum and a unit; who takes all memory is charged for all slots; memory is waited for.
+        const stay = LIMITS.SLOT_QUANTUM_MS + 400
+        const turn = slots * stay + stay + LIMITS.MEMORY_GRACE_MS
         expect(worst).toBeLessThan(2 * jobs.length * turn)
         for (const { usedMs } of machine.works) expect(usedMs).toBeGreaterThan(0)
       }),

@@ -3,6 +3,7 @@
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { Bag } from './bag.ts'
+import { activeJobs, fromLine, hasPlace, standInLine } from './line.ts'
 import { isTimed, markBegun, rateOf, unitMsOf } from './pace.ts'
 import { type Core, freshCount, type Job, type Peer, type Seat, type Unit } from './state.ts'
 import { hand, holderOf, openUnit } from './units.ts'
@@ -18,26 +19,30 @@ const BUSY_TRIES_MAX = 16
 /** Idle seats passed over in one step because others would be done sooner. */
 const PASSED_TRIES_MAX = 64
 
-/** Fills the peer's windows, a frame of each job in turn. */
-export function refill(core: Core, peer: Peer): void {
-  if (!peer.up) return
-  const { seats } = peer
-  for (let idle = 0; idle < seats.length; ) {
-    peer.turn = (peer.turn + 1) % seats.length
-    const seat = seats[peer.turn]
-    const granted = seat === undefined ? 0 : grant(core, seat)
-    idle = granted > 0 ? 0 : idle + 1
-  }
-  for (const seat of seats) enlist(core, seat)
+/** Fills the window of the seat. */
+export function refill(core: Core, seat: Seat): void {
+  while (grant(core, seat) > 0);
+  enlist(core, seat)
+  core.freed.add(seat.peer)
 }
 
-/** Remembers whether the seat could take more, and what it is at. */
+/** The jobs in line have what places there are at the peer. */
+export function serveLine(core: Core, peer: Peer): void {
+  for (const seat of fromLine(core, peer)) {
+    while (grant(core, seat) > 0);
+    enlist(core, seat)
+  }
+}
+
+/** Remembers whether the seat could take more or waits for a place, and what it is at. */
 export function enlist(core: Core, seat: Seat): void {
-  const { idle, hungry } = seat.job
+  const { job, peer, inFlight } = seat
   markBegun(core, seat)
-  idle.delete(seat)
-  hungry.delete(seat)
-  if (roomOf(core, seat) > 0) (seat.inFlight.size < seat.peer.ad.cpus ? idle : hungry).add(seat)
+  job.idle.delete(seat)
+  job.hungry.delete(seat)
+  core.ending.add(job)
+  if (roomOf(core, seat) > 0) (inFlight.size < peer.ad.cpus ? job.idle : job.hungry).add(seat)
+  else if (inFlight.size === 0 && isOpen(core, seat)) standInLine(core, seat)
 }
 
 /** Gives what the job has to those with room for it: first to whoever stands still. */
@@ -69,17 +74,23 @@ function serveFrom(core: Core, job: Job, bag: Bag<Seat>, triesMax: number): void
 
 /** How many more units the seat may be given now. */
 export function roomOf(core: Core, seat: Seat): number {
-  const { peer, job, window } = seat
-  if (!seat.usable || core.now < seat.restUntil || job.deadlinePassed || job.gate !== null) return 0
+  const { peer, window } = seat
+  if (!isOpen(core, seat) || !hasPlace(core, seat)) return 0
   const slots = peer.ad.cpus
-  const share = Math.max(2 * slots, Math.floor(LIMITS.PEER_WINDOW_UNITS_MAX / peer.seats.length))
+  const share = Math.max(2 * slots, Math.floor(LIMITS.PEER_WINDOW_UNITS_MAX / Math.max(1, activeJobs(peer))))
   const size = Math.min(window.size, share)
   const held = seat.inFlight.size
-  const room = Math.min(size - held, LIMITS.PEER_WINDOW_UNITS_MAX - peer.inFlight)
+  // What other jobs have there leaves room for the first units of this one.
+  const most = held < slots ? LIMITS.WORKER_QUEUE_UNITS_MAX : LIMITS.PEER_WINDOW_UNITS_MAX
+  const room = Math.min(size - held, most - peer.inFlight)
   // Topping up by ones would make frames of one.
   if (held >= slots && room < size / 4) return 0
   return Math.max(0, room)
 }
+
+/** Whether the seat can be given units of its job, if there is room. */
+const isOpen = (core: Core, { usable, restUntil, job }: Seat): boolean =>
+  usable && core.now >= restUntil && !job.deadlinePassed && job.gate === null
 
 const hasWork = (job: Job): boolean => job.pool.copies > 0 || canOpen(job)
 

@@ -21,6 +21,7 @@ export function addJob(core: Core, spec: JobSpec): void {
     policy,
     matched: core.components.match(policy),
     verification: core.components.verification(policy),
+    begun: spec.settledCount > 0,
     cursor: 0,
     open: new Map(),
     pool: new Pool(),

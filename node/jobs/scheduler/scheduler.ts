@@ -13,7 +13,7 @@ import { compilePolicy } from '../matching/policy.ts'
 import { createVerification } from '../verification/quorum.ts'
 import { pairKey } from '../verification/verification.ts'
 import type { JobProgress, SchedulerEffect, SchedulerEvent } from './events.ts'
-import { refill, serve } from './grants.ts'
+import { refill, serve, serveLine } from './grants.ts'
 import { hearCompared, hearHandback, hearRefusal, hearResults } from './hear.ts'
 import { addJob, cancelJob, gateJob, passDeadline } from './jobs.ts'
 import { lease } from './lease.ts'
@@ -59,6 +59,8 @@ export function createScheduler(init: SchedulerInit): Scheduler {
     shrunk: new Set(),
     decided: new Set(),
     refills: new Set(),
+    freed: new Set(),
+    ending: new Set(),
     ended: new Map(),
     nextSlot: 0,
     leaseTimerSet: false,
@@ -86,10 +88,12 @@ function step(core: Core, event: SchedulerEvent, now: number): SchedulerEffect[]
   take(core, event)
   for (let due = core.timers.take(core.now); due !== null; due = core.timers.take(core.now)) {
     if (due.kind === 'lease') checkLeases(core)
-    else if (due.kind === 'rested') core.refills.add(due.seat.peer)
+    else if (due.kind === 'rested') core.refills.add(due.seat)
     else if (core.jobs.get(due.job.spec.id) !== due.job) continue
-    else if (due.kind === 'stragglers') checkStragglers(core, due.job)
-    else if (due.kind === 'retry') retryWhereItFailed(core, due.job, due.unit)
+    else if (due.kind === 'stragglers') {
+      checkStragglers(core, due.job)
+      core.ending.add(due.job)
+    } else if (due.kind === 'retry') retryWhereItFailed(core, due.job, due.unit)
     else if (passDeadline(core, due.job)) break
   }
   settleAndServe(core)
@@ -111,10 +115,7 @@ function take(core: Core, event: SchedulerEvent): void {
 /** Anything a peer says is a sign of life. */
 function takeFromPeer(core: Core, event: Extract<SchedulerEvent, { peer: string }>): void {
   const peer = core.peers.get(event.peer)
-  if (peer !== undefined) {
-    peer.heardAt = core.now
-    if (event.type !== 'peer.alive') core.refills.add(peer)
-  }
+  if (peer !== undefined) peer.heardAt = core.now
   if (event.type === 'peer.up') peerUp(core, event)
   else if (peer === undefined) return
   else if (event.type === 'peer.ad') peerAd(core, peer, event.ad)
@@ -127,6 +128,7 @@ type WorkEvent = Extract<SchedulerEvent, { type: 'results' | 'handback' | 'job.r
 function takeFromSeat(core: Core, peer: Peer, event: WorkEvent): void {
   const seat = core.jobs.get(event.job)?.seats.get(peer.id)
   if (seat === undefined) return
+  core.refills.add(seat)
   if (event.type === 'results') hearResults(core, seat, event.attempts, event.heldMs)
   else if (event.type === 'handback') hearHandback(core, seat, event.units, event.code)
   else hearRefusal(core, seat, event.code, event.retryAfterMs)
@@ -142,11 +144,14 @@ function settleAndServe(core: Core): void {
   core.touched.clear()
   for (const job of core.decided) finishIfSettled(core, job)
   core.decided.clear()
-  for (const peer of core.refills) refill(core, peer)
+  for (const seat of core.refills) refill(core, seat)
   core.refills.clear()
   for (const job of core.stirred) serve(core, job)
   core.stirred.clear()
-  for (const job of core.jobs.values()) watchStragglers(core, job)
+  for (const peer of core.freed) serveLine(core, peer)
+  core.freed.clear()
+  for (const job of core.ending) watchStragglers(core, job)
+  core.ending.clear()
 }
 
 function loadOf(core: Core): ReturnType<Scheduler['load']> {

@@ -3,6 +3,7 @@
 import type { Ad } from '../../../protocol/ad.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { SchedulerEvent } from './events.ts'
+import { activeSeats, leaveLine, newLines } from './line.ts'
 import type { Core, Job, Peer, Seat } from './state.ts'
 import { rest, updateUsable } from './trust.ts'
 import { giveBackAll, revoke } from './units.ts'
@@ -44,8 +45,8 @@ export function peerAd(core: Core, peer: Peer, ad: Ad): void {
     if (changed) seat.refusal = null
     if (back && seat.restCode === 'E_PAUSED') seat.restUntil = Math.min(seat.restUntil, core.now)
     match(core, seat)
+    core.refills.add(seat)
   }
-  core.refills.add(peer)
 }
 
 /** The session is over: its units go elsewhere, what it says later on another session still counts. */
@@ -55,6 +56,7 @@ export function peerDown(core: Core, peer: Peer): void {
   for (const seat of peer.seats) {
     giveBackAll(core, seat)
     updateUsable(core, seat)
+    leaveLine(seat)
   }
   forget(core)
 }
@@ -75,6 +77,10 @@ export function takeSeat(core: Core, job: Job, peer: Peer): Seat {
     faults: 0,
     handbacks: 0,
     refusals: 0,
+    tag: 0,
+    turnAt: core.now,
+    inLine: false,
+    called: false,
     inFlight: new Map(),
     strays: new Set(),
     window: openWindow(peer.ad.cpus, core.now),
@@ -104,7 +110,7 @@ export function checkLeases(core: Core): void {
   for (const peer of core.peers.values()) {
     if (!peer.up) continue
     if (lease.lapsed(core.now - peer.heardAt)) lapse(core, peer)
-    else for (const seat of peer.seats) takeBackStalled(core, seat)
+    else for (const seat of [...activeSeats(peer)]) takeBackStalled(core, seat)
   }
   watchLeases(core)
 }
@@ -120,8 +126,7 @@ export function watchLeases(core: Core): void {
 }
 
 function lapse(core: Core, peer: Peer): void {
-  for (const seat of peer.seats) {
-    if (seat.inFlight.size === 0) continue
+  for (const seat of activeSeats(peer)) {
     const { size: count } = seat.inFlight
     core.effects.push({
       type: 'evidence',
@@ -159,7 +164,7 @@ function newPeer(core: Core, { peer: id, trust, ad }: Extract<SchedulerEvent, { 
     heardAt: core.now,
     latencyMs: 0,
     seats: [],
-    turn: 0,
+    lines: newLines(),
     inFlight: 0,
   }
   core.peers.set(id, peer)

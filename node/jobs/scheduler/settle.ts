@@ -4,6 +4,7 @@ import { type ErrorCode, isErrorCode } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { Blame } from '../../../protocol/work.ts'
 import { type JudgedVoice, pairKey, type Verdict } from '../verification/verification.ts'
+import { leaveLine } from './line.ts'
 import { noteUnended } from './pace.ts'
 import { progressOf } from './progress.ts'
 import { type Core, type Job, settledCount, type Unit, voicesOf } from './state.ts'
@@ -69,12 +70,14 @@ export function endJob(core: Core, job: Job): void {
   core.jobs.delete(job.spec.id)
   for (const seat of job.seats.values()) {
     seat.peer.seats.splice(seat.peer.seats.indexOf(seat), 1)
-    core.refills.add(seat.peer)
+    leaveLine(seat)
+    core.refills.delete(seat)
+    core.freed.add(seat.peer)
   }
   // Timers may still hold the job.
   job.seats.clear()
   job.open.clear()
-  for (const jobs of [core.stirred, core.shrunk, core.decided]) jobs.delete(job)
+  for (const jobs of [core.stirred, core.shrunk, core.decided, core.ending]) jobs.delete(job)
 }
 
 export function finishIfSettled(core: Core, job: Job): void {
@@ -167,6 +170,6 @@ function close(core: Core, job: Job, unit: Unit): void {
     takeOut(unit, holder, 'gone')
     addStray(seat, unit.index)
     revoke(core, seat, unit.index)
-    core.refills.add(seat.peer)
+    core.refills.add(seat)
   }
 }

@@ -10,6 +10,7 @@ import type { JudgedVoice, Verification } from '../verification/verification.ts'
 import type { Bag } from './bag.ts'
 import type { Gate, JobProgress, JobSpec, PeerId, SchedulerEffect, TrustClass, UnitIndex, Voice } from './events.ts'
 import type { LeasePolicy } from './lease.ts'
+import type { Lines } from './line.ts'
 import type { Pace, SeatPace } from './pace.ts'
 import type { Bucket, Pool } from './pool.ts'
 import type { Shape } from './shape.ts'
@@ -51,8 +52,12 @@ export type Core = {
   readonly shrunk: Set<Job>
   /** Jobs with units decided in this step. */
   readonly decided: Set<Job>
-  /** Peers that may have room for more. */
-  readonly refills: Set<Peer>
+  /** Seats that may have room for more. */
+  readonly refills: Set<Seat>
+  /** Peers that may have a place for a job in line. */
+  readonly freed: Set<Peer>
+  /** Jobs whose end may have come into sight in this step. */
+  readonly ending: Set<Job>
   /** Last figures of jobs that are settled or cancelled, oldest first; JOBS_ACTIVE_MAX of them. */
   readonly ended: Map<string, JobProgress>
   nextSlot: number
@@ -75,9 +80,9 @@ export type Peer = {
   heardAt: number
   /** Smoothed time of the way there and back, by what it says of the rest; 0: not known. */
   latencyMs: number
-  /** Its seats in the jobs at hand, and whose turn it is. */
+  /** Its seats in the jobs at hand. */
   seats: Seat[]
-  turn: number
+  readonly lines: Lines
   inFlight: number
 }
 
@@ -99,6 +104,11 @@ export type Seat = {
   faults: number
   handbacks: number
   refusals: number
+  /** Turns had, by priority; and since when it has this one. */
+  tag: number
+  turnAt: number
+  inLine: boolean
+  called: boolean
   /** Units in its hands, oldest first. */
   readonly inFlight: Map<UnitIndex, Unit>
   /** Units taken back from it that it may still be running. */
@@ -127,6 +137,8 @@ export type Job = {
   readonly policy: Policy
   readonly matched: MatchedPolicy
   readonly verification: Verification
+  /** Some unit of it was given out. */
+  begun: boolean
   /** The next unit never given out: those before it are open or settled. */
   cursor: number
   /** Units given out and undecided. */

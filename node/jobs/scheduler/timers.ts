@@ -15,6 +15,10 @@ export class Timers<Due> {
     return this.#at.length
   }
 
+  get first(): Due | null {
+    return this.#due[0] ?? null
+  }
+
   set(at: number, due: Due): void {
     const order = this.#set++
     let place = this.#at.length

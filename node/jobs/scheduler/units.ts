@@ -1,6 +1,7 @@
 /** One unit between hands: given out, taken back, waiting for a further copy. */
 
 import { LIMITS } from '../../../protocol/limits.ts'
+import { leavePlace, takePlace } from './line.ts'
 import type { Core, Holder, Job, Seat, Unit } from './state.ts'
 
 /** Before a machine is given a unit it failed again; doubled with each failure of the unit. */
@@ -54,6 +55,7 @@ export function hand(core: Core, job: Job, unit: Unit, seat: Seat): void {
   }
   if (unit.running === 0) job.running += 1
   unit.running += 1
+  if (seat.inFlight.size === 0) takePlace(core, seat)
   seat.inFlight.set(unit.index, unit)
   seat.peer.inFlight += 1
   place(core, job, unit)
@@ -64,6 +66,7 @@ export function takeOut(unit: Unit, holder: Holder, becomes: Holder['holding']):
   const { seat } = holder
   if (holder.holding === 'running') {
     seat.inFlight.delete(unit.index)
+    if (seat.inFlight.size === 0) leavePlace(seat)
     seat.peer.inFlight -= 1
     unit.running -= 1
     if (unit.running === 0) seat.job.running -= 1
@@ -76,6 +79,7 @@ export function takeOut(unit: Unit, holder: Holder, becomes: Holder['holding']):
 export function giveBack(core: Core, unit: Unit, holder: Holder): void {
   const { job } = holder.seat
   takeOut(unit, holder, 'gone')
+  core.freed.add(holder.seat.peer)
   if (unit.spare > 0) unit.spare -= 1
   place(core, job, unit)
   core.stirred.add(job)
