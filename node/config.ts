@@ -8,6 +8,23 @@ import { LIMITS } from '../protocol/limits.ts'
 
 const label = z.string().max(64)
 
+const weight = z.number().min(LIMITS.SHARE_WEIGHT_MIN).max(LIMITS.SHARE_WEIGHT_MAX)
+
+/** Weights of those who want slots here at the same time: twice the weight, twice the slot time. */
+const sharesSchema = z.strictObject({
+  /** This machine's own jobs. */
+  self: weight.default(4),
+  member: weight.default(1),
+  stranger: weight.default(1),
+  /** Single peers, by id. */
+  peers: z
+    .record(z.string(), weight)
+    .default({})
+    .refine((peers) => Object.keys(peers).length <= LIMITS.SHARE_PEERS_MAX, {
+      error: `${LIMITS.SHARE_PEERS_MAX} peers at most`,
+    }),
+})
+
 /** Every setting is optional in the file; what is absent takes the default said here. */
 export const settingsSchema = z.strictObject({
   /** What this machine is called in lists. Default: the host's name. */
@@ -36,6 +53,7 @@ export const settingsSchema = z.strictObject({
     .refine((labels) => Object.keys(labels).length <= LIMITS.AD_LABELS_MAX, {
       error: `${LIMITS.AD_LABELS_MAX} labels at most`,
     }),
+  shares: sharesSchema.prefault({}),
   /** Addresses to listen on, as multiaddrs. Port 0: any free one. */
   listen: z.array(z.string()).default(['/ip4/0.0.0.0/tcp/0']),
   /** Addresses others should use instead, where they differ (a forwarded port). */

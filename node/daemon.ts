@@ -86,7 +86,7 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
       found: { kind: settings.mesh, name: settings.name },
     },
   )
-  const worker = buildWorker({ runtime, mesh, blobs: stores.blobs, offer }, init)
+  const worker = buildWorker({ ...stores, runtime, mesh, offer }, init)
   const pause = new OwnerPause({
     store: stores.pauseStore,
     wallClock: Date.now,
@@ -182,9 +182,9 @@ function startRuntime({ paths, openRuntime = createJsRuntime }: NodeInit, cleanu
   return runtime
 }
 
-type WorkerParts = { runtime: Runtime; mesh: MeshNode; blobs: BlobStore; offer: Offer }
+type WorkerParts = { runtime: Runtime; mesh: MeshNode; blobs: BlobStore; evidence: EvidenceStore; offer: Offer }
 
-function buildWorker({ runtime, mesh, blobs, offer }: WorkerParts, { settings, log }: NodeInit): Worker {
+function buildWorker({ runtime, mesh, blobs, evidence, offer }: WorkerParts, { settings, log }: NodeInit): Worker {
   return new Worker(
     {
       runtime,
@@ -194,6 +194,7 @@ function buildWorker({ runtime, mesh, blobs, offer }: WorkerParts, { settings, l
         const bounded = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.REQUEST_TIMEOUT_MS)])
         return await fetchBlob(mesh, from, { digest, length }, bounded)
       },
+      doneFor: (peer) => evidence.servedMs(peer),
       now: () => performance.now(),
       random: Math.random,
       onError: passing(log),
@@ -203,6 +204,7 @@ function buildWorker({ runtime, mesh, blobs, offer }: WorkerParts, { settings, l
       memoryMiB: settings.memoryMiB,
       confinement: offer.probe?.confinement ?? 'runtime',
       strangersWithoutOsSandbox: settings.strangersWithoutOsSandbox,
+      shares: settings.shares,
     },
   )
 }

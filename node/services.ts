@@ -130,8 +130,14 @@ function status({ mesh, jobs, worker, pause, offer, ownAd }: Components, url: st
     peers: mesh.peers().length,
     jobs: jobs.counts(),
     paused: pause.facts(),
-    working: { running: busy, queued, total },
+    working: { running: busy, queued, total, shares: sharesOf(worker, mesh, ad) },
   }
+}
+
+function sharesOf(worker: Worker, mesh: MeshNode, own: Ad): Status['working']['shares'] {
+  const names = new Map(mesh.peers().map(({ id, ad }) => [id, ad.name]))
+  names.set(mesh.peerId, own.name)
+  return worker.shares().map((share) => ({ ...share, name: names.get(share.peer) ?? '' }))
 }
 
 /** What a stranger needs to come into an open mesh; null for a private one, or one that nobody could dial. */
@@ -193,6 +199,19 @@ class PeerDirectory {
     const liar = outvoted >= LIAR_OUTVOTED_MIN && outvoted >= LIAR_SHARE * (agreed + outvoted)
     const notes = liar ? [`returned wrong results: outvoted on ${outvoted} of ${agreed + outvoted} units`] : []
     const self = facts.trust === 'self'
-    return { schema: 'talkoot.peer/1', id, name: facts.ad.name, self, standing, liar, notes, ...facts }
+    const { peer: _peer, ...share } = this.#components.worker.shareOf(id) ?? { peer: id }
+    const servedMs = this.#components.evidence.servedMs(id)
+    return {
+      schema: 'talkoot.peer/1',
+      id,
+      name: facts.ad.name,
+      self,
+      standing,
+      share: 'weight' in share ? share : null,
+      servedMs,
+      liar,
+      notes,
+      ...facts,
+    }
   }
 }

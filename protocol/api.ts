@@ -93,6 +93,19 @@ export const errorBodySchema = z.object({
 })
 export type ErrorBody = z.infer<typeof errorBodySchema>
 
+/** What one submitter has of the slots of this machine. */
+export const shareSchema = z.object({
+  peer: z.string(),
+  name: z.string(),
+  /** Against others that want slots here at the same time. */
+  weight: z.number().min(0),
+  /** Slot time it used since it came, milliseconds. */
+  slotMs: ms,
+  running: count,
+  queued: count,
+})
+export type Share = z.infer<typeof shareSchema>
+
 export const statusSchema = z.object({
   schema: z.literal('talkoot.status/1'),
   version: z.string(),
@@ -129,7 +142,13 @@ export const statusSchema = z.object({
   /** By the owner: for how long by now, and when it ends; null: until the owner resumes. */
   paused: z.object({ forMs: ms, returnsInMs: ms.nullable() }).nullable(),
   /** What this machine does for others and for itself. */
-  working: z.object({ running: count, queued: count, total: count }),
+  working: z.object({
+    running: count,
+    queued: count,
+    total: count,
+    /** By submitter, most slot time first. */
+    shares: z.array(shareSchema),
+  }),
 })
 export type Status = z.infer<typeof statusSchema>
 
@@ -157,6 +176,10 @@ export const peerInfoSchema = z.object({
   /** Since its last sign of life; null when never seen by this process. */
   lastSeenMs: ms.nullable(),
   standing: standingSchema,
+  /** What it has of the slots of this machine; null when it asked for none lately. */
+  share: shareSchema.omit({ peer: true, name: true }).nullable(),
+  /** Slot time of accepted work it did for this machine, milliseconds; it raises its weight here. */
+  servedMs: ms,
   /** Outvoted often enough that its results are no longer asked for. */
   liar: z.boolean(),
   notes: z.array(z.string()),

@@ -144,6 +144,12 @@ export const LIMITS = {
   SHARE_BORROW_MS: 1_000,
   /** How much of its share a submitter may take later that it did not take when it could. */
   SHARE_CREDIT_MS: 500,
+  /** The owner's weights of submitters; what their work for this machine may make of it, and how much work is half of that. */
+  SHARE_WEIGHT_MIN: 0.01,
+  SHARE_WEIGHT_MAX: 100,
+  SHARE_PEERS_MAX: 1_000,
+  RECIPROCITY_MAX: 4,
+  RECIPROCITY_HALF_MS: 3_600_000,
   /** A job that waited so long for memory has it kept. */
   MEMORY_GRACE_MS: 1_000,
   /** A sandbox without units is kept warm this long, and so many of them at most. */

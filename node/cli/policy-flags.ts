@@ -2,7 +2,7 @@
 
 import { TalkootError } from '../../protocol/errors.ts'
 import type { MapOptions } from '../../sdk/policy.ts'
-import { parseCount, parseDuration, parseMebibytes } from './quantities.ts'
+import { parseCount, parseDuration, parseMebibytes, parseStep } from './quantities.ts'
 
 export type PolicyFlags = {
   name?: string
@@ -12,6 +12,7 @@ export type PolicyFlags = {
   require?: string
   rank?: string
   retries?: string
+  priority?: string
   timeoutUnit?: string
   memory?: string
   deadline?: string
@@ -22,8 +23,22 @@ export type PolicyFlags = {
 
 /** @throws E_USAGE */
 export function parsePolicy(flags: PolicyFlags): MapOptions {
-  const { name, quorum, of, tolerance, require, rank, retries, timeoutUnit, memory, deadline, seed, queue, after } =
-    flags
+  const {
+    name,
+    quorum,
+    of,
+    tolerance,
+    require,
+    rank,
+    retries,
+    priority,
+    timeoutUnit,
+    memory,
+    deadline,
+    seed,
+    queue,
+    after,
+  } = flags
   if (of !== undefined && quorum === undefined) throw new TalkootError('E_USAGE', '--of goes with --quorum')
   return {
     ...(name === undefined ? {} : { name }),
@@ -33,6 +48,7 @@ export function parsePolicy(flags: PolicyFlags): MapOptions {
     ...(tolerance === undefined ? {} : { agree: parseTolerance(tolerance) }),
     ...(require === undefined ? {} : { require }),
     ...(rank === undefined ? {} : { rank }),
+    ...(priority === undefined ? {} : { priority: parseStep(priority) }),
     ...(retries === undefined ? {} : { retries: parseCount(retries) }),
     ...(timeoutUnit === undefined ? {} : { timeoutMs: parseDuration(timeoutUnit) }),
     ...(memory === undefined ? {} : { memoryMiB: parseMebibytes(memory) }),

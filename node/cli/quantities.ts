@@ -18,6 +18,13 @@ export function parseCount(text: string): number {
   return value
 }
 
+/** A whole number, also below zero. @throws E_USAGE */
+export function parseStep(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !Number.isSafeInteger(value)) throw notA(text, 'a whole number')
+  return value
+}
+
 function scaled(text: string, units: Readonly<Record<string, number>>, bare: number, what: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text.trim())
   const factor = match?.[2] === '' ? bare : units[match?.[2] ?? '']

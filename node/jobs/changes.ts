@@ -7,6 +7,10 @@ export class Changes<Key> {
     for (const ring of this.#watches.get(key) ?? []) ring()
   }
 
+  notifyAll(): void {
+    for (const key of this.#watches.keys()) this.notify(key)
+  }
+
   /** From now on; to be disposed of, or it is kept for ever. */
   watch(key: Key): Watch {
     const rings = this.#watches.get(key) ?? new Set()

@@ -63,7 +63,7 @@ export class JobService {
   readonly #gates: Gates
   /** Of what the ledger keeps, by job; and of what the scheduler is at, all jobs together. */
   readonly #changes = new Changes<JobId>()
-  readonly #moves = new Changes<'any'>()
+  readonly #moves = new Changes<JobId>()
   readonly #live = new Map<JobId, LiveJob>()
   readonly #idsByNumber = new Map<number, JobId>()
   /** Events that came while another was worked through. */
@@ -204,7 +204,7 @@ export class JobService {
   /** The job now and after each change, at most some times a second, until it has ended. */
   async *watch(idOrPrefix: string, signal: AbortSignal): AsyncIterable<JobInfo> {
     const { id } = this.#views.find(idOrPrefix)
-    using watch = this.#moves.watch('any')
+    using watch = this.#moves.watch(id)
     while (!signal.aborted) {
       const info = this.info(id)
       yield info
@@ -277,8 +277,15 @@ export class JobService {
         onError(error)
       }
     }
-    const quiet = event.type === 'peer.alive' || event.type === 'tick'
-    if (effects.length > 0 || !quiet) this.#moves.notify('any')
+    this.#notify(event, effects)
+  }
+
+  /** Who watches a job hears of what is about it, and of peers that come, change or go. */
+  #notify(event: SchedulerEvent, effects: readonly SchedulerEffect[]): void {
+    if (event.type === 'peer.up' || event.type === 'peer.down' || event.type === 'peer.ad') this.#moves.notifyAll()
+    const jobs = new Set(effects.flatMap((effect) => ('job' in effect ? [effect.job] : [])))
+    if ('job' in event && typeof event.job === 'string') jobs.add(event.job)
+    for (const job of jobs) this.#moves.notify(job)
   }
 
   /** Ends of attempts nobody gave out count for nothing, and their receipts are not kept: a peer could send any number. */
@@ -367,11 +374,11 @@ export class JobService {
       const id = this.#idsByNumber.get(n)
       if (id === undefined) continue
       this.#changes.notify(id)
+      this.#moves.notify(id)
       if (this.#live.has(id)) continue
       this.#idsByNumber.delete(n)
       this.#gates.ended(id)
     }
-    this.#moves.notify('any')
   }
 
   #halt(error: TalkootError | null): void {

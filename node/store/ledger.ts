@@ -48,6 +48,8 @@ const MIGRATIONS = [
   `ALTER TABLE jobs ADD COLUMN held_ms INTEGER;
    ALTER TABLE jobs ADD COLUMN waived INTEGER NOT NULL DEFAULT 0;
    CREATE TABLE unit_times (task TEXT PRIMARY KEY, job TEXT NOT NULL, unit_ms REAL NOT NULL, units INTEGER NOT NULL) STRICT;`,
+  // 3: how much work each peer did for this node.
+  `ALTER TABLE evidence ADD COLUMN served INTEGER NOT NULL DEFAULT 0;`,
 ]
 
 const LEDGER_VERSION = MIGRATIONS.length + 1

@@ -5,13 +5,14 @@ import { LIMITS } from '../../protocol/limits.ts'
 import { decodeManifest, type Manifest } from '../../protocol/manifest.ts'
 import { isSignedBy, type Signer } from '../../protocol/signatures.ts'
 import type { ToWorker } from '../../protocol/work.ts'
-import type { Channel, Role } from '../mesh/mesh.ts'
+import type { Channel } from '../mesh/mesh.ts'
 import type { Confinement, Runtime } from '../runtimes/runtime.ts'
 import { type AdmittedJob, Desk } from './desk.ts'
 import { Outbox } from './outbox.ts'
 import { Slots } from './slots.ts'
 import { type FetchTask, type HeldTask, TaskShelf } from './task-shelf.ts'
 import type { Needs } from './warm-shelf.ts'
+import { type Shares, type Submitter, weightOf } from './weights.ts'
 
 /** What the owner of this machine allows. */
 export type OwnerPolicy = {
@@ -23,16 +24,21 @@ export type OwnerPolicy = {
   confinement: Confinement
   /** Whether strangers' work is run where confinement is only the runtime's own. */
   strangersWithoutOsSandbox: boolean
+  shares: Shares
 }
 
-/** Who asks: a member of the mesh, a stranger of an open mesh, or this node itself. */
-export type Submitter = { id: string; role: Role | 'self' }
+/** What one submitter has of this machine. `slotMs` is slot time used since it came. */
+export type ShareFacts = { peer: string; weight: number; slotMs: number; running: number; queued: number }
+
+export type { Submitter }
 
 type Components = {
   runtime: Runtime
   signer: Signer
   /** The bytes of a task, from here or from the submitter. */
   fetchTask: FetchTask
+  /** Slot time a peer has done for this node, milliseconds. */
+  doneFor(peer: string): number
   /** Milliseconds, monotonic. */
   now(): number
   random(): number
@@ -88,12 +94,23 @@ export class Worker {
     for (const desk of this.#desks()) desk.giveBack('E_PAUSED').catch(this.#components.onError)
   }
 
+  /** Of those that have a seat here, most slot time first. */
+  shares(): ShareFacts[] {
+    return [...this.#seats].map(([, { desk }]) => factsOf(desk)).sort((a, b) => b.slotMs - a.slotMs)
+  }
+
+  shareOf(peer: string): ShareFacts | null {
+    const seat = this.#seats.get(peer)
+    return seat === undefined ? null : factsOf(seat.desk)
+  }
+
   /** Serves one submitter over one channel until it ends. */
   async serve(channel: Channel, submitter: Submitter): Promise<void> {
     if (!this.#running) return channel.abort('E_DRAINING', 'this machine runs no units now')
     const seat = this.#seatOf(submitter)
     if (seat === null) return channel.abort('E_BUSY', `${LIMITS.SESSIONS_PER_WORKER_MAX} submitters are served already`)
     seat.role = submitter.role
+    this.#weigh(submitter.id, seat)
     seat.leftAt = null
     await seat.desk.serve(channel)
     if (!seat.desk.connected) seat.leftAt = this.#components.now()
@@ -127,6 +144,10 @@ export class Worker {
     const seat: Seat = { desk, role: submitter.role, leftAt: null }
     this.#seats.set(submitter.id, seat)
     return seat
+  }
+
+  #weigh(id: string, { desk, role }: Seat): void {
+    desk.weight = weightOf(this.#policy.shares, { id, role }, role === 'self' ? 0 : this.#components.doneFor(id))
   }
 
   #dropLongestGone(): boolean {
@@ -178,13 +199,23 @@ export class Worker {
     this.#beat = setTimeout(() => {
       this.#beatLater()
       const now = this.#components.now()
-      for (const [id, { desk, leftAt }] of this.#seats) {
+      for (const [id, seat] of this.#seats) {
+        const { desk, leftAt } = seat
+        this.#weigh(id, seat)
         if (leftAt === null) desk.beat(this.#slots.size).catch(this.#components.onError)
         else if (desk.idle || now - leftAt > LIMITS.ORPHAN_GRACE_MS) this.#drop(id)
       }
     }, delay)
   }
 }
+
+const factsOf = (desk: Desk): ShareFacts => ({
+  peer: desk.submitter,
+  weight: desk.weight,
+  slotMs: Math.round(desk.slotMs),
+  running: desk.running(),
+  queued: desk.queued(),
+})
 
 /** Units leave nothing behind in a process: jobs of one submitter that need the same may use it one after another. */
 function needsOf({ submitter, task: { digest }, policy }: Manifest, { source }: HeldTask): Needs {

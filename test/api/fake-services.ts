@@ -193,7 +193,15 @@ const status = (): Status => ({
   peers: 1,
   jobs: { running: 0, done: 1, cancelled: 0 },
   paused: null,
-  working: { running: 1, queued: 4, total: 128 },
+  working: {
+    running: 1,
+    queued: 4,
+    total: 128,
+    shares: [
+      { peer: '12D3KooWcalmheron9fQ', name: 'calm-heron', weight: 2.5, slotMs: 90_000, running: 1, queued: 4 },
+      { peer: '12D3KooWswiftotter9fQ', name: 'swift-otter', weight: 4, slotMs: 30_000, running: 0, queued: 0 },
+    ],
+  },
 })
 
 const peer = (name: string, facts: Partial<PeerInfo> = {}): PeerInfo => ({
@@ -230,6 +238,8 @@ const peer = (name: string, facts: Partial<PeerInfo> = {}): PeerInfo => ({
   },
   lastSeenMs: 400,
   standing: { agreed: 10, outvoted: 0, lapsed: 1, faulty: 0 },
+  share: facts.self ? null : { weight: 2.5, slotMs: 90_000, running: 1, queued: 4 },
+  servedMs: facts.self ? 0 : 3_600_000,
   liar: false,
   notes: [],
   ...facts,

@@ -124,6 +124,8 @@ describe('tables', () => {
       working   1 running, 4 queued, 128 done
       jobs      0 running, 1 done, 0 cancelled
       up        1 min 1 s, process PID, talkoot 0.1.0
+      shares    calm-heron: 1 min 30 s of slot time, 75%, weight 2.50
+                swift-otter: 30 s of slot time, 25%, weight 4.00
       "
     `)
   })
@@ -143,18 +145,20 @@ describe('tables', () => {
 
   test('a peer', async () => {
     expect((await cli.run(['peer', 'show', 'calm-heron'])).stdout).toMatchInlineSnapshot(`
-      "name      calm-heron
-      peer      12D3KooWcalmheron9fQ
-      role      member, trusted as member
-      reach     dialled us
-      address   /ip4/127.0.0.1/tcp/4802
-      seen      400 ms ago
-      standing  agreed 10, outvoted 0, went silent 1, faulty 0
-      offers    1 of 2 cores free, 2 GiB, 1 GiB disk
-      speed     1.25
-      system    linux x64, talkoot 0.1.0
-      runtimes  js 2.9.6 (os)
-      labels    room=b12
+      "name        calm-heron
+      peer        12D3KooWcalmheron9fQ
+      role        member, trusted as member
+      reach       dialled us
+      address     /ip4/127.0.0.1/tcp/4802
+      seen        400 ms ago
+      standing    agreed 10, outvoted 0, went silent 1, faulty 0
+      had here    1 min 30 s of slot time, weight 2.50, 1 running, 4 queued
+      did for us  1 h of slot time
+      offers      1 of 2 cores free, 2 GiB, 1 GiB disk
+      speed       1.25
+      system      linux x64, talkoot 0.1.0
+      runtimes    js 2.9.6 (os)
+      labels      room=b12
       "
     `)
   })

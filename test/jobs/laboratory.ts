@@ -47,6 +47,8 @@ afterAll(async () => {
 /** What a peer does with each session that is opened to it. */
 export type Behaviour = (channel: Channel) => Promise<void>
 
+const EQUAL = { self: 1, member: 1, stranger: 1, peers: {} }
+
 export class Laboratory {
   readonly runtime: Runtime
   readonly folder: string
@@ -159,8 +161,16 @@ export class Laboratory {
     const { runtime, signer, mesh } = this
     const now = () => performance.now()
     const worker = new Worker(
-      { runtime, signer, fetchTask: async (_, digest) => blobs.get(digest), now, random: Math.random, onError },
-      { slots: this.#slots, memoryMiB: 1_024, confinement: 'os', strangersWithoutOsSandbox: false },
+      {
+        runtime,
+        signer,
+        fetchTask: async (_, digest) => blobs.get(digest),
+        doneFor: (peer) => evidence.servedMs(peer),
+        now,
+        random: Math.random,
+        onError,
+      },
+      { slots: this.#slots, memoryMiB: 1_024, confinement: 'os', strangersWithoutOsSandbox: false, shares: EQUAL },
     )
     worker.start()
     const jobs = new JobService({

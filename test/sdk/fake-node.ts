@@ -239,5 +239,5 @@ const STATUS: Status = {
   ...{ runtimes: [], confinement: null, warnings: [] },
   jobs: { running: 0, done: 0, cancelled: 0 },
   paused: null,
-  working: { running: 0, queued: 0, total: 0 },
+  working: { running: 0, queued: 0, total: 0, shares: [] },
 }

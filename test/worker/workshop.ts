@@ -13,6 +13,8 @@ import { newSigner } from './submitter.ts'
 export const SQUARE = 'exports.default = ({ n }) => n * n'
 export const FOREVER = 'exports.default = () => { for (;;); }'
 
+const EQUAL = { self: 1, member: 1, stranger: 1, peers: {} }
+
 export class Workshop {
   readonly runtime: Runtime
   readonly #folder: string
@@ -20,6 +22,8 @@ export class Workshop {
   /** What tasks there are to fetch, by digest. */
   readonly sources = new Map<string, string>()
   readonly errors: unknown[] = []
+  /** Slot time peers have done for the workers, milliseconds. */
+  readonly done = new Map<string, number>()
   /** Milliseconds by which the clock is ahead. */
   ahead = 0
 
@@ -46,10 +50,11 @@ export class Workshop {
         signer: await newSigner(),
         fetchTask,
         now: () => performance.now() + this.ahead,
+        doneFor: (peer) => this.done.get(peer) ?? 0,
         random: () => 0.5,
         onError: (error) => this.errors.push(error),
       },
-      { slots: 1, memoryMiB: 1_024, confinement: 'os', strangersWithoutOsSandbox: false, ...policy },
+      { slots: 1, memoryMiB: 1_024, confinement: 'os', strangersWithoutOsSandbox: false, shares: EQUAL, ...policy },
     )
     this.#workers.push(worker)
     worker.start()

@@ -89,6 +89,13 @@ const peerView: View<PeerInfo> = {
           `went silent ${count(standing.lapsed)}, faulty ${count(standing.faulty)}`,
       ],
     ]
+    const { share, servedMs } = peer
+    if (share !== null) {
+      const { slotMs, weight, running, queued } = share
+      const now = `${count(running)} running, ${count(queued)} queued`
+      pairs.push(['had here', `${duration(slotMs)} of slot time, weight ${weight.toFixed(2)}, ${now}`])
+    }
+    if (servedMs > 0) pairs.push(['did for us', `${duration(servedMs)} of slot time`])
     if (ad !== null) {
       pairs.push(
         ['offers', `${ad.freeSlots} of ${ad.cpus} cores free, ${bytes(ad.memory)}, ${bytes(ad.disk)} disk`],

@@ -61,6 +61,7 @@ function taskCommand(program: Command, name: string): Command {
     .option('--tolerance <t>', 'when numbers agree: 1e-9 (relative), abs=1e-6')
     .option('--require <cel>', 'which peers: \'peer.cpus >= 2 && peer.labels.room == "b12"\'')
     .option('--rank <cel>', "which peers first: 'peer.speed'")
+    .option('--priority <n>', 'against your other jobs, -3 to 3: each step doubles the share (default: 0)')
     .option('--retries <n>', 'further attempts of a unit after failures that may not happen again')
     .option('--timeout-unit <duration>', 'the longest one unit may run')
     .option('--memory <size>', 'memory one unit may use: 512MiB')

@@ -37,6 +37,15 @@ const statusView: View<Status> = {
       ['jobs', `${count(jobs.running)} running, ${count(jobs.done)} done, ${count(jobs.cancelled)} cancelled`],
       ['up', `${duration(status.uptimeMs)}, process ${status.pid}, talkoot ${status.version}`],
     ]
+    const { shares } = working
+    const used = shares.reduce((sum, { slotMs }) => sum + slotMs, 0)
+    for (const [i, { name, peer, weight, slotMs }] of shares.entries()) {
+      const part = used === 0 ? 0 : (100 * slotMs) / used
+      pairs.push([
+        i === 0 ? 'shares' : '',
+        `${name || peer}: ${duration(slotMs)} of slot time, ${part.toFixed(0)}%, weight ${weight.toFixed(2)}`,
+      ])
+    }
     if (wide) pairs.push(['mesh id', mesh.id], ['listen', status.listen.join(' ')], ['api', status.url])
     return [facts(pairs, colours), ...status.warnings.map((text) => `${colours.yellow('!')} ${text}`)].join('\n')
   },

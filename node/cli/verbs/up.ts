@@ -27,6 +27,7 @@ type Options = {
   listen?: string[]
   announce?: string[]
   label?: string[]
+  share?: string[]
   mdns: boolean
   outboundOnly?: boolean
   apiPort?: string
@@ -51,6 +52,7 @@ export function up(program: Command, act: Act): void {
     .option('--listen <address...>', 'listen on these multiaddrs')
     .option('--announce <address...>', 'multiaddrs others should dial instead')
     .option('--label <k=v...>', 'facts for `require` and `rank`')
+    .option('--share <who=n...>', 'weight of self, member, stranger or a peer id against others that want slots')
     .option('--no-mdns', 'do not look for peers on the local network')
     .option('--outbound-only', 'this machine cannot be dialled')
     .option('--api-port <n>', 'port of the local API')
@@ -143,7 +145,7 @@ function openLog({ state, log }: StatePaths): number {
 
 /** What is not said on the command line is left to config.json. */
 function settingsOf(options: Options): SettingsInput {
-  const { name, cores, mem, disk, port, listen, announce, label, outboundOnly, apiPort } = options
+  const { name, cores, mem, disk, port, listen, announce, label, share, outboundOnly, apiPort } = options
   if (options.open && options.private) throw new TalkootError('E_USAGE', 'a mesh is --open or --private')
   if (port !== undefined && listen !== undefined) throw new TalkootError('E_USAGE', 'give --port or --listen')
   const said: SettingsInput = {
@@ -153,7 +155,8 @@ function settingsOf(options: Options): SettingsInput {
     diskMiB: disk === undefined ? undefined : parseMebibytes(disk),
     listen: port === undefined ? listen : [`/ip4/0.0.0.0/tcp/${parseCount(port)}`],
     announce,
-    labels: label === undefined ? undefined : Object.fromEntries(label.map(parseLabel)),
+    labels: label === undefined ? undefined : Object.fromEntries(label.map((text) => parsePair('--label', text))),
+    shares: share === undefined ? undefined : sharesOf(share),
     mdns: options.mdns ? undefined : false,
     outboundOnly,
     mesh: options.open ? 'open' : options.private ? 'private' : undefined,
@@ -162,8 +165,19 @@ function settingsOf(options: Options): SettingsInput {
   return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined))
 }
 
-function parseLabel(text: string): [string, string] {
+/** Classes by name, everybody else by peer id. */
+function sharesOf(texts: readonly string[]): SettingsInput['shares'] {
+  const pairs = texts.map((text) => {
+    const [who, weight] = parsePair('--share', text)
+    return [who, Number(weight)] as const
+  })
+  const isClass = ([who]: readonly [string, number]) => ['self', 'member', 'stranger'].includes(who)
+  const classes = Object.fromEntries(pairs.filter(isClass))
+  return { ...classes, peers: Object.fromEntries(pairs.filter((pair) => !isClass(pair))) }
+}
+
+function parsePair(option: string, text: string): [string, string] {
   const at = text.indexOf('=')
-  if (at < 1) throw new TalkootError('E_USAGE', `--label is key=value, not "${text}"`)
+  if (at < 1) throw new TalkootError('E_USAGE', `${option} is key=value, not "${text}"`)
   return [text.slice(0, at), text.slice(at + 1)]
 }

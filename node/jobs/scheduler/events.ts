@@ -89,14 +89,15 @@ export type SchedulerEffect =
   /**
    * First-hand evidence about a peer, for the ledger. `agreed`: `count` units of this step on which it was of the
    * accepted group, `unit` null. `outvoted`: another value was accepted for `unit`. `faulty`: it failed `unit`, which
-   * others ran. `lapsed`: it went silent with `count` units of the job in its hands, `unit` null.
+   * others ran. `lapsed`: it went silent with `count` units of the job in its hands, `unit` null. `served`: `count`
+   * milliseconds of slot time of accepted work, `unit` null.
    */
   | {
       type: 'evidence'
       peer: PeerId
       job: JobId
       unit: UnitIndex | null
-      kind: 'agreed' | 'outvoted' | 'lapsed' | 'faulty'
+      kind: 'agreed' | 'outvoted' | 'lapsed' | 'faulty' | 'served'
       count: number
     }
   /** The lease lapsed: close the session; a new one may be opened. */

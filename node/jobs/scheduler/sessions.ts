@@ -95,6 +95,7 @@ export function takeSeat(core: Core, job: Job, peer: Peer): Seat {
     usable: false,
     lastEndAt: core.now,
     agreedNow: 0,
+    servedMs: 0,
     revokedNow: [],
   }
   job.seats.set(peer.id, seat)

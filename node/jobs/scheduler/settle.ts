@@ -8,7 +8,7 @@ import { leaveLine } from './line.ts'
 import { noteUnended } from './pace.ts'
 import { progressOf } from './progress.ts'
 import { type Core, type Job, settledCount, type Unit, voicesOf } from './state.ts'
-import { noteAgreed, noteFaulty, noteOutvoted } from './trust.ts'
+import { noteAgreed, noteFaulty, noteOutvoted, noteServed } from './trust.ts'
 import { addStray, othersFor, place, revoke, takeOut } from './units.ts'
 
 type Failure = { code: string; message: string; blame: Blame }
@@ -108,6 +108,7 @@ function accept(
   job.accepted += 1
   core.effects.push({ type: 'accepted', job: job.spec.id, unit: index, value, voices: voicesOf(unit), attempts })
   if (agreed.length > 1) for (const peer of agreed) noteAgreed(core, job.seats.get(peer))
+  for (const peer of agreed) noteServed(core, job.seats.get(peer))
   if (against.length > 0) job.disagreements += 1
   for (const { seat, said, faulty } of unit.holders) {
     if (faulty || said?.ok === false) noteFaulty(core, seat, index)

@@ -129,6 +129,8 @@ export type Seat = {
   usable: boolean
   lastEndAt: number
   agreedNow: number
+  /** Work of it that was accepted and not told yet, milliseconds. */
+  servedMs: number
   revokedNow: UnitIndex[]
 }
 

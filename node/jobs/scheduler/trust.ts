@@ -16,6 +16,9 @@ export const FAULTS_FREE = 2
 export const OUTVOTED_MIN = 3
 export const OUTVOTED_SHARE = 0.05
 
+/** Work done is told when there is so much of it. */
+const SERVED_TOLD_MS = 1_000
+
 const FAULTS_MAX = 20
 const REST_MS = 1_000
 
@@ -84,6 +87,17 @@ export function noteAgreed(core: Core, seat: Seat | undefined): void {
   core.touched.add(seat)
 }
 
+/**
+ * Work the peer did for this node. Each unit of a job counts alike, as a slot of speed 1 would have taken on average of
+ * all peers: who takes long gains nothing by it.
+ */
+export function noteServed(core: Core, seat: Seat | undefined): void {
+  if (seat === undefined || seat.peer.trust === 'self') return
+  const { busyMs, ends } = seat.job.reference
+  seat.servedMs += ends === 0 ? 0 : busyMs / ends
+  if (seat.servedMs >= SERVED_TOLD_MS) core.touched.add(seat)
+}
+
 export function noteFaulty(core: Core, seat: Seat, unit: number): void {
   core.effects.push({
     type: 'evidence',
@@ -135,6 +149,10 @@ export function flush(core: Core, seat: Seat): void {
   if (seat.agreedNow > 0) {
     core.effects.push({ type: 'evidence', peer, job, unit: null, kind: 'agreed', count: seat.agreedNow })
     seat.agreedNow = 0
+  }
+  if (seat.servedMs >= SERVED_TOLD_MS) {
+    core.effects.push({ type: 'evidence', peer, job, unit: null, kind: 'served', count: Math.floor(seat.servedMs) })
+    seat.servedMs = 0
   }
   if (seat.revokedNow.length > 0) {
     if (seat.peer.up) core.effects.push({ type: 'revoke', peer, job, units: seat.revokedNow })
