@@ -95,8 +95,10 @@ export class WorkerSession {
     const { onEvent } = this.#components
     switch (message.t) {
       case 'accept':
-      case 'beat':
         onEvent({ type: 'peer.alive', peer: this.peer })
+        break
+      case 'beat':
+        onEvent({ type: 'peer.alive', peer: this.peer, waits: message.queued > 0 && message.running === 0 })
         break
       case 'refuse':
         this.#introduced.delete(message.job)

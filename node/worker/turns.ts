@@ -8,7 +8,8 @@
  *   SHARE_BORROW_MS for it (K. J. Duda, D. R. Cheriton, "Borrowed-Virtual-Time scheduling", SOSP 1999): charged like
  *   all time, so that many small jobs gain nothing in the long run.
  * - A slot changes jobs only when that is due by a quantum, a short one if the other's process is warm.
- * - A job whose memory is not free for MEMORY_GRACE_MS has it kept: nothing begins that would delay it further.
+ * - A job whose turn it is and whose memory is not free for MEMORY_GRACE_MS has it kept: nothing of its submitter begins
+ *   that would delay it further, and nothing of others once its submitter is next.
  */
 
 import { LIMITS } from '../../protocol/limits.ts'
@@ -40,8 +41,8 @@ export class Turns<C extends Claim> {
   readonly #jobs = new Map<string, VirtualTime<C>>()
   readonly #begun = new WeakSet<C>()
   #memoryTakenMiB = 0
-  /** The job that waits for memory. */
-  #short: { claim: C; since: number } | null = null
+  /** Of each submitter, the job that should be next and has not the memory. */
+  readonly #short = new Map<string, { claim: C; since: number }>()
 
   constructor(init: Init<C>) {
     this.#init = init
@@ -50,22 +51,22 @@ export class Turns<C extends Claim> {
   /** Null: nobody waits, or what is free is kept for a job that needs more. Call `begin` with the answer. */
   next(waiting: readonly C[], now: number, stay: Stay<C> | null): C | null {
     const lines = this.#demand(waiting, now)
-    if (this.#short !== null && !waiting.includes(this.#short.claim)) this.#short = null
-    const keptFor = this.#short !== null && now - this.#short.since >= LIMITS.MEMORY_GRACE_MS ? this.#short.claim : null
-    if (keptFor !== null && this.#isFree(keptFor.memoryMiB)) return keptFor
-    const mayBegin = ({ memoryMiB }: C) => this.#isFree(memoryMiB + (keptFor?.memoryMiB ?? 0))
-    let first: C | null = null
+    const lead = this.#noteShort(waiting, lines, now)
+    const kept = lead === null ? null : this.#keptFor(lead.submitter, now)
+    if (kept !== null && this.#isFree(kept.memoryMiB)) return kept
+    const mayBegin = (claim: C) => {
+      const own = this.#keptFor(claim.submitter, now)
+      const keptMiB = [kept, own].map((other) => (other === null || other === claim ? 0 : other.memoryMiB))
+      return this.#isFree(claim.memoryMiB + Math.max(...keptMiB))
+    }
     let best: C | null = null
     let bestOwn: C | null = null
     for (const claim of waiting) {
-      if (claim.memoryMiB > this.#init.memoryMiB) continue
-      if (first === null || lines.isBefore(claim, first)) first = claim
       if (!mayBegin(claim)) continue
       if (best === null || lines.isBefore(claim, best)) best = claim
       if (claim.submitter !== stay?.claim.submitter) continue
       if (bestOwn === null || lines.isBefore(claim, bestOwn)) bestOwn = claim
     }
-    if (first !== null && first !== best && !this.#isFree(first.memoryMiB)) this.#short ??= { claim: first, since: now }
     if (stay === null || best === null || !waiting.includes(stay.claim) || !mayBegin(stay.claim)) return best
     if (this.#leaves(stay, best, lines, now)) return best
     return bestOwn !== null && this.#leaves(stay, bestOwn, lines, now) ? bestOwn : stay.claim
@@ -79,7 +80,7 @@ export class Turns<C extends Claim> {
 
   begin(claim: C, now: number): void {
     const { submitter, memoryMiB } = claim
-    if (this.#short?.claim === claim) this.#short = null
+    if (this.#short.get(submitter)?.claim === claim) this.#short.delete(submitter)
     this.#begun.add(claim)
     this.#memoryTakenMiB += memoryMiB
     this.#submitters.begin(submitter, this.#costOf(claim), now)
@@ -91,6 +92,31 @@ export class Turns<C extends Claim> {
     this.#memoryTakenMiB -= memoryMiB
     this.#submitters.end(submitter, this.#costOf(claim), now)
     this.#jobsOf(submitter).end(claim, this.#costOf(claim), now)
+  }
+
+  /** Remembers whose memory is not free. Returns who would be next if all memory were. */
+  #noteShort(waiting: readonly C[], lines: Lines<C>, now: number): C | null {
+    const firsts = new Map<string, C>()
+    const present = new Set(waiting)
+    for (const [submitter, { claim }] of this.#short) if (!present.has(claim)) this.#short.delete(submitter)
+    for (const claim of waiting) {
+      const first = firsts.get(claim.submitter)
+      const possible = claim.memoryMiB <= this.#init.memoryMiB
+      if (possible && (first === undefined || lines.isBefore(claim, first))) firsts.set(claim.submitter, claim)
+    }
+    let lead: C | null = null
+    for (const [submitter, first] of firsts) {
+      if (lead === null || lines.isBefore(first, lead)) lead = first
+      if (this.#isFree(first.memoryMiB) || this.#short.has(submitter)) continue
+      this.#short.set(submitter, { claim: first, since: now })
+    }
+    return lead
+  }
+
+  /** Nothing of the submitter begins that would delay this job further, and nothing of others when it is its turn. */
+  #keptFor(submitter: string, now: number): C | null {
+    const short = this.#short.get(submitter)
+    return short !== undefined && now - short.since >= LIMITS.MEMORY_GRACE_MS ? short.claim : null
   }
 
   #isFree(memoryMiB: number): boolean {

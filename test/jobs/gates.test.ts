@@ -121,6 +121,7 @@ it('a ledger of the first version is brought up to date, with its jobs', async (
   await lab.stop()
   const db = new DatabaseSync(`${lab.folder}/ledger.sqlite`)
   db.exec(`ALTER TABLE jobs DROP COLUMN held_ms; ALTER TABLE jobs DROP COLUMN waived; DROP TABLE unit_times;
+    ALTER TABLE evidence DROP COLUMN served;
     PRAGMA user_version = 1`)
   db.close()
   await lab.restart().catch(() => undefined)

@@ -51,7 +51,8 @@ export type SchedulerEvent =
    */
   | { type: 'peer.up'; peer: PeerId; trust: TrustClass; ad: Ad; role?: string; independence?: string }
   | { type: 'peer.ad'; peer: PeerId; ad: Ad }
-  | { type: 'peer.alive'; peer: PeerId }
+  /** `waits`: it says that units of this node wait there and none runs, as others have its slots. */
+  | { type: 'peer.alive'; peer: PeerId; waits?: boolean }
   | { type: 'peer.down'; peer: PeerId; code: ErrorCode }
   | { type: 'job.refused'; peer: PeerId; job: JobId; code: string; retryAfterMs: number | null }
   /** `heldMs`: how long the peer says it had the first of them; the rest of its turnaround is the way there and back. */

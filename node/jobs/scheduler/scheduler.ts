@@ -115,7 +115,10 @@ function take(core: Core, event: SchedulerEvent): void {
 /** Anything a peer says is a sign of life. */
 function takeFromPeer(core: Core, event: Extract<SchedulerEvent, { peer: string }>): void {
   const peer = core.peers.get(event.peer)
-  if (peer !== undefined) peer.heardAt = core.now
+  if (peer !== undefined) {
+    peer.heardAt = core.now
+    if (event.type === 'results' || (event.type === 'peer.alive' && event.waits)) peer.turnedAt = core.now
+  }
   if (event.type === 'peer.up') peerUp(core, event)
   else if (peer === undefined) return
   else if (event.type === 'peer.ad') peerAd(core, peer, event.ad)

@@ -12,6 +12,9 @@ import { openWindow } from './window.ts'
 /** A unit may run for its whole timeout; a peer that ends nothing for this much longer has lost its units. */
 export const STALL_GRACE_MS = 10_000
 
+/** A peer that runs other units all the while, or says that others have its slots, has so much longer. */
+const STALL_TURN_MAX_MS = 10 * 60_000
+
 /** Leases are not looked at more often than this. */
 const CHECK_LEAST_MS = 100
 
@@ -144,7 +147,10 @@ function lapse(core: Core, peer: Peer): void {
 
 function takeBackStalled(core: Core, seat: Seat): void {
   const [oldest] = seat.inFlight.keys()
-  if (oldest === undefined || core.now - seat.lastEndAt < seat.job.policy.timeoutMs + STALL_GRACE_MS) return
+  const limitMs = seat.job.policy.timeoutMs + STALL_GRACE_MS
+  if (oldest === undefined || core.now - seat.lastEndAt < limitMs) return
+  // Its units wait for their turn there; but a peer is not believed for ever.
+  if (core.now - seat.peer.turnedAt < limitMs && core.now - seat.lastEndAt < limitMs + STALL_TURN_MAX_MS) return
   for (const unit of seat.inFlight.keys()) revoke(core, seat, unit)
   giveBackAll(core, seat)
   seat.handbacks += 1
@@ -163,6 +169,7 @@ function newPeer(core: Core, { peer: id, trust, ad }: Extract<SchedulerEvent, { 
     returnsAt: null,
     up: false,
     heardAt: core.now,
+    turnedAt: Number.NEGATIVE_INFINITY,
     latencyMs: 0,
     seats: [],
     lines: newLines(),

@@ -78,6 +78,8 @@ export type Peer = {
   returnsAt: number | null
   up: boolean
   heardAt: number
+  /** When it last ended a unit of any job here, or said that others have all its slots. */
+  turnedAt: number
   /** Smoothed time of the way there and back, by what it says of the rest; 0: not known. */
   latencyMs: number
   /** Its seats in the jobs at hand. */
