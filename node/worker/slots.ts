@@ -90,7 +90,7 @@ export class Slots {
     this.#stopping.abort()
     this.wake()
     await Promise.all(this.#loops)
-    await this.#shelf.stop()
+    await this.#shelf.clear()
   }
 
   async #loop(): Promise<void> {
@@ -109,6 +109,7 @@ export class Slots {
         this.wake()
       }
       if (work === null) {
+        if (this.#pausing.signal.aborted) this.#shelf.clear().catch(onError)
         await new Promise<void>((resolve) => this.#wakers.push(resolve))
         continue
       }

@@ -53,7 +53,8 @@ export class WarmShelf {
     if (oldest !== undefined && this.#idle.size > LIMITS.SANDBOXES_WARM_MAX) this.#drop(oldest)
   }
 
-  async stop(): Promise<void> {
+  /** Ends every idle one. */
+  async clear(): Promise<void> {
     for (const idle of this.#idle) this.#drop(idle)
     await Promise.all(this.#closing)
   }
