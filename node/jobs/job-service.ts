@@ -25,6 +25,7 @@ import { checkPlaceable, Intake, type JobDescription } from './intake.ts'
 import { JobViews } from './job-views.ts'
 import { knownPeers } from './known-peers.ts'
 import { LiveJob } from './live-job.ts'
+import { Moves } from './moves.ts'
 import { ResultReader } from './result-reader.ts'
 import type { SchedulerEffect, SchedulerEvent } from './scheduler/events.ts'
 import type { Scheduler } from './scheduler/scheduler.ts'
@@ -63,7 +64,7 @@ export class JobService {
   readonly #gates: Gates
   /** Of what the ledger keeps, by job; and of what the scheduler is at, all jobs together. */
   readonly #changes = new Changes<JobId>()
-  readonly #moves = new Changes<JobId>()
+  readonly #moves = new Moves()
   readonly #live = new Map<JobId, LiveJob>()
   readonly #idsByNumber = new Map<number, JobId>()
   /** Events that came while another was worked through. */
@@ -277,15 +278,7 @@ export class JobService {
         onError(error)
       }
     }
-    this.#notify(event, effects)
-  }
-
-  /** Who watches a job hears of what is about it, and of peers that come, change or go. */
-  #notify(event: SchedulerEvent, effects: readonly SchedulerEffect[]): void {
-    if (event.type === 'peer.up' || event.type === 'peer.down' || event.type === 'peer.ad') this.#moves.notifyAll()
-    const jobs = new Set(effects.flatMap((effect) => ('job' in effect ? [effect.job] : [])))
-    if ('job' in event && typeof event.job === 'string') jobs.add(event.job)
-    for (const job of jobs) this.#moves.notify(job)
+    this.#moves.tell(event, effects)
   }
 
   /** Ends of attempts nobody gave out count for nothing, and their receipts are not kept: a peer could send any number. */
