@@ -84,6 +84,7 @@ export function nodeServices(components: Components, init: Init): NodeServices {
       }
       return await jobs.submit(request, options)
     },
+    plan: (request) => jobs.explain.plan(request),
     jobs: () => ({ schema: 'talkoot.jobs/1', jobs: jobs.list() }),
     job: (id) => jobs.info(id),
     cancel: (id) => jobs.cancel(id),

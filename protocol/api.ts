@@ -31,6 +31,8 @@ export const API = {
   blob: (digest: string) => `/v1/blobs/${digest}`,
   /** POST JobRequest `?queue=true`: JobInfo, or 409 E_JOB_UNPLACEABLE with `clauses`. GET: Jobs. */
   jobs: '/v1/jobs',
+  /** POST PlanRequest: Plan; nothing is run or kept. */
+  plan: '/v1/plan',
   /** GET: JobInfo. DELETE cancels: JobInfo. */
   job: (id: string) => `/v1/jobs/${encodeURIComponent(id)}`,
   /** POST: nothing of the job is given out until it is released, what runs is taken back: JobInfo. */

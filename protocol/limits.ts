@@ -71,6 +71,10 @@ export const LIMITS = {
   JOB_AFTER_MAX: 64,
   /** Peers and codes named with one reason. */
   EXPLAIN_NAMES_MAX: 8,
+  /** Changes of clauses that `plan` suggests. */
+  RELAXATIONS_MAX: 8,
+  /** Tasks whose unit times are remembered. */
+  UNIT_TIMES_MAX: 10_000,
   QUORUM_MAX: 15,
   RETRIES_MAX: 20,
   PRIORITY_STEPS_MAX: 3,

@@ -15,8 +15,10 @@ import {
 } from '../protocol/api.ts'
 import { digestOf, type Json } from '../protocol/canonical.ts'
 import { TalkootError } from '../protocol/errors.ts'
+import type { Policy } from '../protocol/manifest.ts'
+import { type Plan, type PlanRequest, planSchema } from '../protocol/plan.ts'
 import { sweepSchema } from '../protocol/sweep/schema.ts'
-import { bundleTask } from './bundle.ts'
+import { bundleTask, type TaskBundle } from './bundle.ts'
 import { Client, type ConnectOptions } from './client.ts'
 import { Job } from './job.ts'
 import { type LocalOptions, startLocalNodes } from './local.ts'
@@ -69,22 +71,33 @@ export class Mesh implements AsyncDisposable {
     options: MapOptions = {},
   ): Promise<Job<Params, unknown>> {
     const { name, queue = false, after = [], signal } = options
-    signal?.throwIfAborted()
-    const bundle = await bundleTask(moduleOf(task))
-    const policy = policyOf(options, bundle.agreement)
-    const data = sweepSchema.safeParse(await sweep.toData((bytes) => this.#store(bytes, signal)))
-    if (!data.success) throw new TalkootError('E_SWEEP_INVALID', z.prettifyError(data.error))
+    const { bundle, ...described } = await this.#describe(task, sweep, options)
     await this.#store(bundle.source, signal)
     const body: JobRequest = {
       task: bundle.ref,
-      sweep: data.data,
-      policy,
+      ...described,
       after: after.map((job) => (typeof job === 'string' ? job : job.id)),
       ...(name === undefined ? {} : { name }),
     }
     const query = { queue: String(queue) }
     const { id } = await this.#client.request(API.jobs, jobInfoSchema, { method: 'POST', query, body, signal })
     return new Job({ client: this.#client }, { id, onDispose: 'cancel', signal })
+  }
+
+  /**
+   * What would become of such a job: who could run it, what keeps others out and how far they are from it, how many
+   * executions, how long. `unitMs`: what one unit takes on a machine of speed 1; without it, what units of the task took
+   * the last time. Nothing is run.
+   */
+  async plan<Params>(
+    task: Task<Params, unknown> | TaskAt<Params, unknown> | URL | string,
+    sweep: Sweep<Params>,
+    options: MapOptions & { unitMs?: number } = {},
+  ): Promise<Plan> {
+    const { unitMs = null, ...rest } = options
+    const { bundle, ...described } = await this.#describe(task, sweep, rest)
+    const body: PlanRequest = { task: bundle.ref.digest, ...described, unitMs }
+    return this.#client.request(API.plan, planSchema, { method: 'POST', body, signal: options.signal })
   }
 
   /** A job submitted before, by its id or a unique prefix. Leaving its scope does not cancel it. @throws E_NOT_FOUND */
@@ -109,6 +122,20 @@ export class Mesh implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#close()
+  }
+
+  async #describe<Params>(
+    task: Task<Params, unknown> | TaskAt<Params, unknown> | URL | string,
+    sweep: Sweep<Params>,
+    options: MapOptions,
+  ): Promise<{ bundle: TaskBundle } & Pick<JobRequest, 'sweep'> & { policy: Policy }> {
+    const { signal } = options
+    signal?.throwIfAborted()
+    const bundle = await bundleTask(moduleOf(task))
+    const policy = policyOf(options, bundle.agreement)
+    const data = sweepSchema.safeParse(await sweep.toData((bytes) => this.#store(bytes, signal)))
+    if (!data.success) throw new TalkootError('E_SWEEP_INVALID', z.prettifyError(data.error))
+    return { bundle, sweep: data.data, policy }
   }
 
   async #store(bytes: Uint8Array, signal: AbortSignal | undefined): Promise<string> {

@@ -15,6 +15,7 @@ import {
 } from '../../protocol/api.ts'
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { digestSchema } from '../../protocol/manifest.ts'
+import { planRequestSchema } from '../../protocol/plan.ts'
 import { answerError } from './answers.ts'
 import { readBody, readJson } from './body.ts'
 import { loopbackOnly, ownerOnly } from './guards.ts'
@@ -80,6 +81,9 @@ function tokenRoutes(app: Hono<Env>, services: NodeServices): void {
 }
 
 function jobRoutes(app: Hono<Env>, services: NodeServices): void {
+  app.post(API.plan, async (c) => {
+    return c.json(services.plan(parse(planRequestSchema, await readJson(c.env.incoming), 'E_JOB_INVALID')))
+  })
   app.get(API.jobs, (c) => c.json(services.jobs()))
   app.post(API.jobs, async (c) => {
     const options = parse(jobQuerySchema, c.req.query(), 'E_REQUEST')

@@ -18,6 +18,7 @@ import type {
   tokenRequestSchema,
 } from '../../protocol/api.ts'
 import type { JobExplanation, PeerExplanation, UnitExplanation } from '../../protocol/explanation.ts'
+import type { Plan, planRequestSchema } from '../../protocol/plan.ts'
 
 /** Methods throw TalkootErrors; anything else that is thrown is answered as E_INTERNAL. */
 export interface NodeServices {
@@ -37,6 +38,8 @@ export interface NodeServices {
   putBlob(digest: string, bytes: Uint8Array): BlobStored
   /** @throws UnplaceableError unless `queue` */
   submit(request: z.output<typeof jobRequestSchema>, options: { queue: boolean }): Promise<JobInfo>
+  /** @throws E_SWEEP_*, E_EXPRESSION, E_JOB_INVALID */
+  plan(request: z.output<typeof planRequestSchema>): Plan
   jobs(): Jobs
   /** By id or unique prefix. @throws E_NOT_FOUND */
   job(idOrPrefix: string): JobInfo

@@ -17,6 +17,7 @@ import { job } from './verbs/job.ts'
 import { jobs } from './verbs/jobs.ts'
 import { pause } from './verbs/pause.ts'
 import { peers } from './verbs/peers.ts'
+import { plan } from './verbs/plan.ts'
 import { run } from './verbs/run.ts'
 import { status } from './verbs/status.ts'
 import { token } from './verbs/token.ts'
@@ -35,6 +36,7 @@ const VERBS: readonly Register[] = [
   run,
   jobs,
   job,
+  plan,
   explain,
   demo,
   completion,

@@ -6,13 +6,14 @@ import type { SignedReceipt } from '../../protocol/receipt.ts'
 import type { EvidenceKind, EvidenceStore } from '../store/evidence.ts'
 import type { JobState, JobStore, JobTotals, StoredResult } from '../store/job-store.ts'
 import type { Ledger } from '../store/ledger.ts'
+import type { UnitTime } from '../store/unit-times.ts'
 
 type Entry =
   | { kind: 'result'; job: number; result: StoredResult }
   | { kind: 'receipt'; job: number; peer: string; signed: SignedReceipt }
   | { kind: 'executions'; job: number; count: number }
   | { kind: 'evidence'; job: number; peer: string; about: EvidenceKind; count: number }
-  | { kind: 'end'; job: number; state: Exclude<JobState, 'running'>; atMs: number }
+  | { kind: 'end'; job: number; state: Exclude<JobState, 'running'>; atMs: number; took?: { task: string } & UnitTime }
 
 type Components = {
   ledger: Ledger
@@ -99,6 +100,7 @@ export class DecisionLog {
           break
         case 'end':
           jobs.end(entry.job, entry.state, entry.atMs)
+          if (entry.took !== undefined) jobs.unitTimes.keep(entry.took.task, entry.took)
           break
       }
     }

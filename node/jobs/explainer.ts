@@ -10,7 +10,10 @@ import {
   type UnitExplanation,
 } from '../../protocol/explanation.ts'
 import type { JobId } from '../../protocol/manifest.ts'
+import type { Plan } from '../../protocol/plan.ts'
 import { nearest, type Reason } from '../../protocol/reasons.ts'
+import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
+import type { EvidenceStore } from '../store/evidence.ts'
 import type { JobRow, JobStore } from '../store/job-store.ts'
 import { groupsOf, type PeerStanding, standingsOf } from './idle-peers.ts'
 import type { JobViews } from './job-views.ts'
@@ -18,6 +21,7 @@ import type { LiveJob } from './live-job.ts'
 import { explainMatch } from './matching/explain.ts'
 import type { Candidate } from './matching/expression.ts'
 import { clausesOf } from './matching/policy.ts'
+import { type PlanDescription, planJob } from './planner.ts'
 import type { JobProgress } from './scheduler/events.ts'
 import type { Scheduler } from './scheduler/scheduler.ts'
 import type { UnitView } from './scheduler/views.ts'
@@ -25,6 +29,8 @@ import type { UnitView } from './scheduler/views.ts'
 type Components = {
   scheduler: Pick<Scheduler, 'progress' | 'seats' | 'unit'>
   jobs: JobStore
+  evidence: EvidenceStore
+  compile(sweep: PlanDescription['sweep']): CompiledSweep
   views: JobViews
   live: ReadonlyMap<JobId, LiveJob>
   knownPeers(): Candidate[]
@@ -56,6 +62,12 @@ export class Explainer {
       ...this.#beyond(job, reason, sinceMs),
     }))
     return { ...progress, waiting }
+  }
+
+  /** What would become of a job; nothing is run or kept. @throws E_SWEEP_*, E_EXPRESSION, E_JOB_INVALID */
+  plan(request: PlanDescription): Plan {
+    const { jobs, ...components } = this.#components
+    return planJob({ ...components, unitTime: (task) => jobs.unitTimes.of(task) }, request)
   }
 
   /** @throws E_NOT_FOUND */

@@ -26,6 +26,7 @@ import { JobViews } from './job-views.ts'
 import { knownPeers } from './known-peers.ts'
 import { LiveJob } from './live-job.ts'
 import { Moves } from './moves.ts'
+import { tookOf } from './planner.ts'
 import { ResultReader } from './result-reader.ts'
 import type { SchedulerEffect, SchedulerEvent } from './scheduler/events.ts'
 import type { Scheduler } from './scheduler/scheduler.ts'
@@ -94,6 +95,8 @@ export class JobService {
     this.explain = new Explainer({
       scheduler,
       jobs,
+      evidence,
+      compile: (sweep) => this.#intake.compile(sweep),
       views: this.#views,
       live: this.#live,
       knownPeers: () => knownPeers(components),
@@ -352,10 +355,11 @@ export class JobService {
 
   #end(id: JobId, n: number, state: Exclude<JobState, 'running'>): void {
     this.#idsByNumber.set(n, id)
+    const took = tookOf(this.#live.get(id), this.#components.scheduler.progress(id))
     this.#live.delete(id)
     this.#gates.forget(id)
     this.#idleSince = this.#components.now()
-    this.#log.add({ kind: 'end', job: n, state, atMs: this.#components.wallClock() })
+    this.#log.add({ kind: 'end', job: n, state, atMs: this.#components.wallClock(), ...took })
     this.#log.commit()
     this.#comparer.forget(id)
     this.#dispatch.forget(id)

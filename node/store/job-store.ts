@@ -4,6 +4,7 @@ import type { StatementSync } from 'node:sqlite'
 import type { JobId } from '../../protocol/manifest.ts'
 import type { Ledger } from './ledger.ts'
 import type { PeerNumbers } from './peer-numbers.ts'
+import { UnitTimes } from './unit-times.ts'
 
 export type JobState = 'running' | 'done' | 'cancelled'
 
@@ -49,6 +50,7 @@ const ROW_COLUMNS =
   'n, id, units, state, created_ms, ended_ms, held_ms, waived, accepted, failed, executions, disagreements'
 
 export class JobStore {
+  readonly unitTimes: UnitTimes
   readonly #ledger: Ledger
   readonly #peers: PeerNumbers
   readonly #insertResult: StatementSync
@@ -58,6 +60,7 @@ export class JobStore {
   constructor(components: { ledger: Ledger; peers: PeerNumbers }) {
     this.#ledger = components.ledger
     this.#peers = components.peers
+    this.unitTimes = new UnitTimes(components.ledger)
     this.#insertResult = this.#ledger.db.prepare('INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
     this.#insertReceipt = this.#ledger.db.prepare('INSERT INTO receipts VALUES (?, ?, ?, ?)')
     this.#addTotals = this.#ledger.db.prepare(

@@ -7,6 +7,7 @@ import { TalkootError } from '../../protocol/errors.ts'
 import { policySchema } from '../../protocol/manifest.ts'
 import { UnplaceableError } from '../../protocol/unplaceable.ts'
 import { explainedJob, explainedPeer, explainedUnit } from './fake-explanations.ts'
+import { fakePlan } from './fake-plan.ts'
 
 export const JOB_ID = digestOf('a job')
 
@@ -17,6 +18,7 @@ export class FakeServices implements NodeServices {
   rows: ResultRow[] = [accepted(0), failed(1), accepted(2)]
   /** Refuses jobs that are not to be queued. */
   unplaceable = false
+  readonly planned: Parameters<NodeServices['plan']>[0][] = []
   readonly blobs = new Map<string, Uint8Array>()
   readonly submitted: Parameters<NodeServices['submit']>[] = []
   readonly queries: ResultsQuery[] = []
@@ -99,6 +101,11 @@ export class FakeServices implements NodeServices {
   cancel: NodeServices['cancel'] = async () => {
     this.info = { ...this.info, state: 'cancelled' }
     return this.info
+  }
+
+  plan: NodeServices['plan'] = (request) => {
+    this.planned.push(request)
+    return fakePlan(request)
   }
 
   explainJob: NodeServices['explainJob'] = (id) => explainedJob(this.job(id))

@@ -1,18 +1,11 @@
 /** An error as it is shown: its code, whose move it is, what to do next. Never a stack. */
 
 import { errorBody } from '../../../protocol/api.ts'
-import type { Mover, TalkootError } from '../../../protocol/errors.ts'
+import type { TalkootError } from '../../../protocol/errors.ts'
 import { UnplaceableError } from '../../../protocol/unplaceable.ts'
 import type { Colours } from './colours.ts'
 import { grid } from './grid.ts'
-
-const MOVE: Record<Mover, string> = {
-  user: 'your move',
-  owner: "the machine owner's move",
-  peer: "the other machine's move",
-  platform: "the platform's move",
-  bug: 'our mistake',
-}
+import { MOVES } from './moves.ts'
 
 export function errorText(error: TalkootError, colours: Colours): string {
   const lines = [`${colours.red('✖')} ${colours.bold(error.code)} ${error.message}`]
@@ -28,7 +21,7 @@ export function errorText(error: TalkootError, colours: Colours): string {
     )
     lines.push(...table.split('\n').map((line) => `  ${line}`))
   }
-  lines.push(`  ${MOVE[error.mover]} → ${error.hint}`)
+  lines.push(`  ${MOVES[error.mover]} → ${error.hint}`)
   return lines.join('\n')
 }
 

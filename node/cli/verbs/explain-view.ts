@@ -7,20 +7,11 @@ import type {
   Reasoned,
   UnitExplanation,
 } from '../../../protocol/explanation.ts'
-import type { ReasonMover } from '../../../protocol/reasons.ts'
 import type { Colours } from '../render/colours.ts'
 import { count, duration, plural } from '../render/figures.ts'
 import { facts, grid } from '../render/grid.ts'
+import { MOVES } from '../render/moves.ts'
 import type { View } from '../render/output.ts'
-
-const MOVES: Record<ReasonMover, string> = {
-  user: 'your move',
-  owner: "the machine owner's move",
-  peer: "the other machine's move",
-  platform: "the platform's move",
-  bug: 'our mistake',
-  nobody: 'nobody’s move',
-}
 
 export const jobExplanationView: View<JobExplanation> = {
   ids: ({ waiting }) => waiting.map(({ reason }) => reason),

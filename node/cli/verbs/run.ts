@@ -40,7 +40,8 @@ export function run(program: Command, act: Act): void {
     )
 }
 
-function taskCommand(program: Command, name: string): Command {
+/** A verb that takes a task, a sweep and a policy. */
+export function taskCommand(program: Command, name: string): Command {
   const repeat = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value]
   return program
     .command(`${name} <file>`)

@@ -18,6 +18,8 @@ export type Clause = {
   text: string
   /** What a peer is not given units for, if it does not hold. */
   reason: Reason
+  /** It is a part of `require`, which could do without it. */
+  asked: boolean
   holds(candidate: Candidate): boolean
   /** For a clause that bounds a number of peers. */
   bound: Bound | null
@@ -43,16 +45,18 @@ export function compilePolicy(policy: Needs): MatchedPolicy {
 /** The parts of `require` joined by `&&`, after what the job needs by itself. All must hold. @throws E_EXPRESSION */
 export function clausesOf({ require, memoryMiB }: Pick<Needs, 'require' | 'memoryMiB'>): Clause[] {
   const own: Clause[] = [
-    { text: 'offers cores', reason: 'no-cores', holds: ({ ad }) => ad.cpus > 0, bound: null },
+    { text: 'offers cores', reason: 'no-cores', asked: false, holds: ({ ad }) => ad.cpus > 0, bound: null },
     {
       text: 'runs js units',
       reason: 'no-match',
+      asked: false,
       holds: ({ ad }) => ad.runtimes.some((runtime) => runtime.kind === 'js'),
       bound: null,
     },
     {
       text: `offers the ${memoryMiB} MiB of one unit`,
       reason: 'own-limits',
+      asked: false,
       holds: ({ ad }) => ad.memory >= memoryMiB * MiB,
       bound: {
         valueOf: ({ ad }) => ad.memory / MiB,
@@ -63,6 +67,7 @@ export function clausesOf({ require, memoryMiB }: Pick<Needs, 'require' | 'memor
     {
       text: 'runs work of strangers',
       reason: 'untrusted',
+      asked: false,
       holds: ({ ad, trust }) => trust !== 'stranger' || ad.strangers,
       bound: null,
     },
@@ -73,7 +78,7 @@ export function clausesOf({ require, memoryMiB }: Pick<Needs, 'require' | 'memor
     const text = serialize(part)
     const compiled = compileExpression(text, 'bool', 'require')
     const holds = (candidate: Candidate) => compiled.evaluate(candidate) === true
-    return { text, reason: 'no-match' as const, holds, bound: boundOf(part) }
+    return { text, reason: 'no-match' as const, asked: true, holds, bound: boundOf(part) }
   })
   return [...own, ...asked]
 }

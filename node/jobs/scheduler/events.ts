@@ -115,6 +115,8 @@ export type JobProgress = {
   executions: number
   /** Units on which at least two peers did not agree. */
   disagreements: number
+  /** What one unit takes on one slot of speed 1, milliseconds; null: none has ended. */
+  unitMs: number | null
   /** Of the units that do not run: one reason each, and for how long it has been so. */
   waiting: { reason: Reason; units: number; sinceMs: number }[]
 }

@@ -1,0 +1,98 @@
+/** `talkoot plan`: what would become of a run, before it is run. */
+
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import type { Plan } from '../../../protocol/plan.ts'
+import { slice } from '../../../sdk/sweep.ts'
+import type { Act, Context } from '../context.ts'
+import { type PolicyFlags, parsePolicy } from '../policy-flags.ts'
+import { parseCount, parseDuration } from '../quantities.ts'
+import type { Colours } from '../render/colours.ts'
+import { count, duration, plural } from '../render/figures.ts'
+import { facts, grid } from '../render/grid.ts'
+import { MOVES } from '../render/moves.ts'
+import type { View } from '../render/output.ts'
+import { parseSweep, type SweepFlags } from '../sweep-flags.ts'
+import { taskCommand } from './run.ts'
+
+type Options = SweepFlags & PolicyFlags & { unitTime?: string; trial?: string }
+
+export function plan(program: Command, act: Act): void {
+  taskCommand(program, 'plan')
+    .description('who could run it, what keeps others out, how long it may take; runs nothing')
+    .option('--unit-time <duration>', 'what one unit takes on a machine of speed 1')
+    .option('--trial <n>', 'run the first n units once, to see what they take')
+    .action(act((context, file: string, options: Options) => planRun(context, file, options)))
+}
+
+async function planRun(context: Context, file: string, options: Options): Promise<undefined> {
+  const { mesh, io, output, signal } = context
+  const task = resolve(io.cwd, file)
+  const sweep = parseSweep(options, io.cwd)
+  const policy = parsePolicy(options)
+  if (options.trial !== undefined) await tryOut(context, task, slice(sweep, 0, parseCount(options.trial)), policy)
+  const unitMs = options.unitTime === undefined ? {} : { unitMs: parseDuration(options.unitTime) }
+  await output.show(await mesh.plan(task, sweep, { ...policy, ...unitMs, signal }), planView)
+}
+
+/** The time of its units is remembered as that of every job is. */
+async function tryOut(
+  { mesh, output, signal }: Context,
+  task: string,
+  sweep: Parameters<Context['mesh']['map']>[1],
+  policy: ReturnType<typeof parsePolicy>,
+): Promise<void> {
+  await using job = await mesh.map(task, sweep, { ...policy, name: 'trial', verify: 'none', signal })
+  let failed = 0
+  for await (const { status } of job) failed += status === 'failed' ? 1 : 0
+  const { units } = await job.progress()
+  await output.note(
+    `trial ${job.id.slice(0, 8)} · ${plural(units, 'unit')} run${failed > 0 ? `, ${count(failed)} failed` : ''}`,
+  )
+}
+
+const planView: View<Plan> = {
+  ids: ({ finish }) => (finish === null ? [] : [String(Math.round(finish.likelyMs))]),
+  text(plan, { colours }) {
+    const { units, peers, executions, unitTime, finish, blocked, assumes } = plan
+    const paused = peers.paused > 0 ? `, ${count(peers.paused)} of them paused` : ''
+    const pairs: [string, string][] = [
+      ['units', count(units)],
+      ['peers', `${count(peers.matching)} of ${count(peers.known)} match${paused}`],
+      ['slots', `${count(peers.slots)}, ${count(peers.freeSlots)} free now`],
+      ['executions', `about ${count(executions.likely)}, at most ${count(executions.most)}`],
+      ['unit time', unitTime === null ? 'not known' : `${duration(unitTime.ms)} at speed 1 (${unitTime.from})`],
+      [
+        'finish',
+        finish === null
+          ? 'not known'
+          : `about ${duration(finish.likelyMs)}: ${duration(finish.lowMs)} to ${duration(finish.highMs)}`,
+      ],
+    ]
+    const lines = [facts(pairs, colours)]
+    if (blocked !== null) {
+      const { reason, says, mover, hint } = blocked
+      lines.push('', `${colours.yellow('!')} ${colours.bold(reason)}: ${says}`, `  ${MOVES[mover]} → ${hint}`)
+    }
+    if (plan.clauses.some(({ excludes }) => excludes > 0)) lines.push('', clauses(plan, colours))
+    lines.push(...plan.relaxations.map(relaxationText))
+    return [...lines, '', ...assumes.map((text) => colours.dim(`assumes ${text}`))].join('\n')
+  },
+}
+
+function clauses({ clauses }: Plan, colours: Colours): string {
+  return grid(
+    clauses.filter(({ excludes }) => excludes > 0),
+    [
+      { title: 'CLAUSE', cell: ({ clause }) => clause },
+      { title: 'EXCLUDES', align: 'right', cell: ({ excludes }) => count(excludes) },
+      { title: 'LEFT', align: 'right', cell: ({ remaining }) => count(remaining) },
+    ],
+    colours,
+  )
+}
+
+function relaxationText({ changes, gains }: Plan['relaxations'][number]): string {
+  const changed = changes.map(({ clause, to }) => (to === null ? `without ${clause}` : `with ${to}`)).join(' and ')
+  return `→ ${changed}: ${plural(gains, 'more peer qualifies', 'more peers qualify')}`
+}

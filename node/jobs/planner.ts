@@ -1,0 +1,123 @@
+/** Answers `plan`: what would become of a job if it were submitted now. */
+
+import type { z } from 'zod'
+import { LIMITS } from '../../protocol/limits.ts'
+import type { Policy } from '../../protocol/manifest.ts'
+import type { Plan, planRequestSchema } from '../../protocol/plan.ts'
+import { nearest, REASONS, type Reason } from '../../protocol/reasons.ts'
+import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
+import type { EvidenceStore } from '../store/evidence.ts'
+import type { UnitTime } from '../store/unit-times.ts'
+import { type Capacity, finishBand } from './estimate.ts'
+import type { LiveJob } from './live-job.ts'
+import { explainMatch } from './matching/explain.ts'
+import type { Candidate } from './matching/expression.ts'
+import { compilePolicy } from './matching/policy.ts'
+import { relaxationsOf } from './matching/relax.ts'
+import type { JobProgress } from './scheduler/events.ts'
+
+export type PlanDescription = z.output<typeof planRequestSchema>
+
+type Components = {
+  evidence: Pick<EvidenceStore, 'standing'>
+  /** The time of a unit in the last job with the task; null: there was none. */
+  unitTime(task: string): UnitTime | null
+  knownPeers(): Candidate[]
+  compile(sweep: PlanDescription['sweep']): CompiledSweep
+}
+
+/** Units of another sweep may be longer than those that were measured. */
+const HISTORY_SPREAD = 0.5
+const GIVEN_SPREAD = 0.1
+
+/** @throws E_SWEEP_*, E_EXPRESSION, E_JOB_INVALID */
+export function planJob(components: Components, { task, sweep, policy, unitMs }: PlanDescription): Plan {
+  const candidates = components.knownPeers()
+  const units = components.compile(sweep).size
+  const matched = compilePolicy(policy)
+  const matching = candidates.filter((candidate) => matched.misfit(candidate) === null)
+  const active = matching.filter(({ ad }) => ad.paused === null)
+  const { copies, voices } = copiesOf(policy)
+  const extra = badShare(components.evidence, active)
+  const time = unitTimeOf(components, task, unitMs)
+  const spread = time?.from === 'given' ? GIVEN_SPREAD : HISTORY_SPREAD
+  const { clauses } = explainMatch(policy, candidates)
+  return {
+    schema: 'talkoot.plan/1',
+    units,
+    peers: {
+      known: candidates.length,
+      matching: matching.length,
+      paused: matching.length - active.length,
+      slots: sum(active, ({ ad }) => ad.cpus),
+      freeSlots: sum(active, ({ ad }) => ad.freeSlots),
+    },
+    clauses: clauses.map(({ clause, excludes, left }) => ({ clause, excludes, remaining: left })),
+    relaxations: relaxationsOf(policy, candidates, LIMITS.RELAXATIONS_MAX),
+    blocked: blockedBy(matched.misfit, candidates, active.length, copies),
+    executions: {
+      likely: Math.round(units * copies * (1 + extra)),
+      most: units * (voices + policy.retries),
+    },
+    unitTime: time,
+    finish: time && finishBand({ units, copies, unitMs: time.ms, extra, spread }, active.map(capacityOf)),
+    assumes: assumptions(time, extra, copies),
+  }
+}
+
+/** What an ended job shows of its task, for later plans; nothing if no end was timed. */
+export function tookOf(
+  job: LiveJob | undefined,
+  progress: JobProgress | null,
+): { took: { task: string } & UnitTime } | undefined {
+  if (job === undefined || progress === null || progress.unitMs === null) return undefined
+  const { unitMs, executions: units } = progress
+  return { took: { task: job.manifest.task.digest, job: job.id, unitMs, units } }
+}
+
+function copiesOf({ verify }: Policy): { copies: number; voices: number } {
+  return verify.kind === 'none' ? { copies: 1, voices: 1 } : { copies: verify.agree, voices: verify.of }
+}
+
+/** Of all results of these peers that others checked, the share that was wrong or failed. */
+function badShare(evidence: Components['evidence'], peers: readonly Candidate[]): number {
+  const standings = peers.map(({ id }) => evidence.standing(id))
+  const bad = sum(standings, ({ outvoted, faulty }) => outvoted + faulty)
+  return bad === 0 ? 0 : bad / (bad + sum(standings, ({ agreed }) => agreed))
+}
+
+function unitTimeOf(components: Components, task: string | null, unitMs: number | null): Plan['unitTime'] {
+  if (unitMs !== null) return { ms: unitMs, from: 'given', job: null, units: 0 }
+  const known = task === null ? null : components.unitTime(task)
+  return known && { ms: known.unitMs, from: 'history', job: known.job, units: known.units }
+}
+
+/** As a job that is submitted now would say, once its sessions are open. */
+function blockedBy(
+  misfit: (candidate: Candidate) => Reason | null,
+  candidates: readonly Candidate[],
+  active: number,
+  copies: number,
+): Plan['blocked'] {
+  if (active >= copies) return null
+  const reasons = candidates.map((candidate) => misfit(candidate) ?? 'paused').filter((code) => code !== 'no-cores')
+  const reason = active > 0 ? 'quorum-short' : nearest(reasons)
+  return { reason, ...REASONS[reason] }
+}
+
+const capacityOf = ({ ad }: Candidate): Capacity => ({ slots: ad.cpus, freeSlots: ad.freeSlots, speed: ad.speed })
+
+function assumptions(time: Plan['unitTime'], extra: number, copies: number): string[] {
+  const said = ['no peer comes, leaves, or is paused', 'peers are as fast as their ads say']
+  if (time === null) said.push('nothing is known of the time of a unit: give --unit-time, or run a few with --trial')
+  else if (time.from === 'given') said.push('units take the time given')
+  else said.push(`units take what ${time.units} took in job ${time.job?.slice(0, 12)}`)
+  if (extra > 0) said.push(`${(100 * extra).toFixed(1)}% of results are wrong or fail, as with these peers so far`)
+  else said.push('no unit fails and no result is wrong')
+  if (copies > 1) said.push(`each unit runs on ${copies} different peers`)
+  return said
+}
+
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((total, item) => total + of(item), 0)
+}

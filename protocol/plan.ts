@@ -1,0 +1,58 @@
+/** What `plan` asks and answers: who could run a job, what keeps others out, how long it may take. Nothing is run. */
+
+import { z } from 'zod'
+import { clauseSchema } from './api.ts'
+import { LIMITS } from './limits.ts'
+import { digestSchema, policySchema } from './manifest.ts'
+import { reasonSchema } from './reasons.ts'
+import { sweepSchema } from './sweep/schema.ts'
+
+const count = z.int().min(0)
+const ms = z.number().min(0)
+
+export const planRequestSchema = z.strictObject({
+  /** Digest of the task, by which the times of earlier jobs are found; it need not be stored. */
+  task: digestSchema.nullable().default(null),
+  sweep: sweepSchema,
+  policy: policySchema.prefault({}),
+  /** What one unit takes on one slot of a machine of speed 1, milliseconds. */
+  unitMs: z.number().positive().max(LIMITS.UNIT_TIMEOUT_MAX_MS).nullable().default(null),
+})
+export type PlanRequest = z.input<typeof planRequestSchema>
+
+/** A change of clauses that would let more peers in. */
+const relaxationSchema = z.object({
+  /** `to`: the clause with its bound moved; null: without it. */
+  changes: z.array(z.object({ clause: z.string(), to: z.string().nullable() })),
+  /** Peers that would qualify beside those that do. */
+  gains: count,
+})
+export type Relaxation = z.infer<typeof relaxationSchema>
+
+export const planSchema = z.object({
+  schema: z.literal('talkoot.plan/1'),
+  units: count,
+  /** `slots`: of those that match and are not paused. */
+  peers: z.object({ known: count, matching: count, paused: count, slots: count, freeSlots: count }),
+  clauses: z.array(clauseSchema),
+  /** The smallest changes first, and of those the ones that gain most. */
+  relaxations: z.array(relaxationSchema).max(LIMITS.RELAXATIONS_MAX),
+  /** Why nothing would run now; null: something would. */
+  blocked: z
+    .object({
+      reason: reasonSchema,
+      says: z.string(),
+      mover: z.enum(['user', 'owner', 'peer', 'platform', 'bug', 'nobody']),
+      hint: z.string(),
+    })
+    .nullable(),
+  /** Attempts of units: as verification and what was seen of these peers make likely, and at most. */
+  executions: z.object({ likely: count, most: count }),
+  /** What one unit takes on one slot of speed 1, and how that is known; null: it is not. */
+  unitTime: z.object({ ms, from: z.enum(['given', 'history']), job: digestSchema.nullable(), units: count }).nullable(),
+  /** From the start to the end; null: the time of a unit is not known, or nothing would run. */
+  finish: z.object({ lowMs: ms, likelyMs: ms, highMs: ms }).nullable(),
+  /** What the figures rest on, one sentence each. */
+  assumes: z.array(z.string()),
+})
+export type Plan = z.infer<typeof planSchema>
