@@ -1,0 +1,23 @@
+/** The whole suite, in the order it is run. */
+
+import type { Benchmark } from './benchmark.ts'
+import { freshJob } from './suite/fresh-job.ts'
+import { hugeSweep } from './suite/huge-sweep.ts'
+import { lostWorker } from './suite/lost-worker.ts'
+import { nodeStart } from './suite/node-start.ts'
+import { noop, noopQuorum, noopRead } from './suite/noop.ts'
+import { scheduler } from './suite/scheduler.ts'
+import { units10ms, units50ms } from './suite/short-units.ts'
+
+export const SUITE: readonly Benchmark[] = [
+  noop,
+  noopRead,
+  noopQuorum,
+  hugeSweep,
+  freshJob,
+  units10ms,
+  units50ms,
+  lostWorker,
+  nodeStart,
+  scheduler,
+]

@@ -1,0 +1,52 @@
+/** Units of 10 ms and 50 ms over two slots, against the same units in the same sandboxes with no mesh around them. */
+
+import { fileURLToPath } from 'node:url'
+import { grid, range, taskAt } from '../../sdk/index.ts'
+import { openBareSlots } from '../bare-slots.ts'
+import type { Benchmark, Sample } from '../benchmark.ts'
+import { startPair } from '../pair.ts'
+
+const task = taskAt<typeof import('../tasks/spin.task.ts')>(
+  fileURLToPath(new URL('../tasks/spin.task.ts', import.meta.url)),
+)
+
+const SLOTS = 2
+
+/** `ms` of one unit; a job lasts `seconds` at best. */
+const efficiencyOf = (ms: number, must: number): Benchmark => ({
+  name: `${ms} ms units`,
+  about: `efficiency over two slots, one on each machine: the time of bare sandboxes for the same units / that of a job`,
+  figures: { efficiency: { unit: '%', better: 'more', per: null, must, tolerance: 0.1 } },
+  rounds: { full: 5, quick: 2 },
+  open: async ({ quick }) => {
+    const units = ((quick ? 2 : 8) * SLOTS * 1_000) / ms
+    const bare = await openBareSlots(SLOTS)
+    const pair = await startPair([1, 1])
+    const steps = await bare.stepsFor(ms)
+    const throughMesh = async (count: number): Promise<number> => {
+      const began = performance.now()
+      await using job = await pair.mesh.map(task, grid({ steps: [steps], x: range(count) }))
+      let accepted = 0
+      for await (const { status } of job) accepted += status === 'accepted' ? 1 : 0
+      if (accepted !== count) throw new Error(`${accepted} of ${count} units were accepted`)
+      return performance.now() - began
+    }
+    await throughMesh(SLOTS)
+    return {
+      round: async (): Promise<Sample> => {
+        // What the machine does beside us changes from second to second: the ideal is taken before and after.
+        const before = await bare.run(units / 2, steps)
+        const measured = await throughMesh(units)
+        const after = await bare.run(units / 2, steps)
+        return { efficiency: (100 * (before + after)) / measured }
+      },
+      [Symbol.asyncDispose]: async () => {
+        await pair[Symbol.asyncDispose]()
+        await bare[Symbol.asyncDispose]()
+      },
+    }
+  },
+})
+
+export const units10ms = efficiencyOf(10, 90)
+export const units50ms = efficiencyOf(50, 95)
