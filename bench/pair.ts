@@ -1,21 +1,37 @@
 /** What the benchmarks run on: two nodes as two processes of one private mesh, over loopback. */
 
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { Mesh } from '../sdk/index.ts'
 import { Lab, type NodeProcess } from '../test/e2e/node-process.ts'
 
 export type Pair = AsyncDisposable & { submitter: NodeProcess; worker: NodeProcess; mesh: Mesh }
 
+/** A folder for CPU profiles of both nodes, if they are wanted. */
+const PROFILE = process.env.BENCH_PROFILE
+const PROGRAM = fileURLToPath(new URL('../bin/talkoot.js', import.meta.url))
+
+function profiled(name: string): { program?: string[] } {
+  if (PROFILE === undefined) return {}
+  return { program: ['--cpu-prof', `--cpu-prof-dir=${PROFILE}`, `--cpu-prof-name=${name}.cpuprofile`, PROGRAM] }
+}
+
 /** `cores` are the units at once of the submitter's own machine and of the worker. */
 export async function startPair(cores: readonly [submitter: number, worker: number]): Promise<Pair> {
   const lab = new Lab()
+  const start = (name: string, slots: number, ...args: string[]) =>
+    lab.node(name, ['--cores', String(slots), ...args], profiled(name))
   try {
-    const submitter = await lab.node('submitter', ['--cores', String(cores[0])])
-    const join = await submitter.token()
-    const worker = await lab.node('worker', ['--cores', String(cores[1]), '--join', join])
+    const submitter = await start('submitter', cores[0])
+    const worker = await start('worker', cores[1], '--join', await submitter.token())
     await submitter.sees(2)
     const mesh = await Mesh.connect({ home: submitter.home })
-    return { submitter, worker, mesh, [Symbol.asyncDispose]: () => lab[Symbol.asyncDispose]() }
+    const end = async () => {
+      // A profile is written at an orderly end only.
+      if (PROFILE !== undefined) await Promise.all([submitter, worker].map((node) => node.kill('SIGTERM')))
+      await lab[Symbol.asyncDispose]()
+    }
+    return { submitter, worker, mesh, [Symbol.asyncDispose]: end }
   } catch (error) {
     await lab[Symbol.asyncDispose]()
     throw error

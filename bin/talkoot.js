@@ -7,6 +7,8 @@ import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+
+import { setFlagsFromString } from 'node:v8'
 import { program } from './program.js'
 
 const major = Number(process.versions.node.split('.')[0])
@@ -15,6 +17,8 @@ if (major >= 24) await runHere()
 else runUnder(newerNode())
 
 async function runHere() {
+  // V8 would let the young generation grow to 128 MiB before it collects it; a node is a small guest on its machine.
+  setFlagsFromString('--semi-space-growth-factor=1')
   const { emitWarning } = process
   process.emitWarning = (warning, ...rest) => {
     const type = typeof rest[0] === 'object' ? rest[0]?.type : rest[0]

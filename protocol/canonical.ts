@@ -1,6 +1,6 @@
 /** Canonical forms: what is compared, hashed or signed has exactly one encoding. */
 
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import * as dagCbor from '@ipld/dag-cbor'
 import canonicalize from 'canonicalize'
 import { base32 } from 'multiformats/bases/base32'
@@ -27,5 +27,5 @@ export type Digest = string
 export const DIGEST_PATTERN = /^[a-z2-7]{52}$/
 
 export function digestOf(bytes: Uint8Array | string): Digest {
-  return base32.baseEncode(createHash('sha256').update(bytes).digest())
+  return base32.baseEncode(hash('sha256', bytes, 'buffer'))
 }

@@ -80,11 +80,12 @@ export class DecisionLog {
       totals.set(job, known)
       return known
     }
+    const credits = new Credits()
     for (const entry of entries) {
       switch (entry.kind) {
         case 'result':
           if (!jobs.keepResult(entry.job, entry.result)) break
-          creditLoneVoice(jobs, entry)
+          creditLoneVoice(credits, entry)
           of(entry.job)[entry.result.ok ? 'accepted' : 'failed'] += 1
           of(entry.job).disagreements += entry.result.disagreed ? 1 : 0
           break
@@ -96,7 +97,7 @@ export class DecisionLog {
           break
         case 'evidence':
           evidence.add(entry.peer, entry.about, entry.count)
-          if (entry.about === 'agreed') jobs.credit(entry.job, entry.peer, entry.count)
+          if (entry.about === 'agreed') credits.add(entry.job, entry.peer, entry.count)
           break
         case 'end':
           jobs.end(entry.job, entry.state, entry.atMs)
@@ -105,11 +106,33 @@ export class DecisionLog {
       }
     }
     for (const [job, sums] of totals) jobs.addTotals(job, sums)
+    for (const { job, peer, count } of credits) jobs.credit(job, peer, count)
+  }
+}
+
+/** Units that peers decided, summed up so that a commit writes one row a peer and job, however many units it holds. */
+class Credits implements Iterable<{ job: number; peer: string; count: number }> {
+  readonly #counts = new Map<number, Map<string, number>>()
+
+  add(job: number, peer: string, count: number): void {
+    const peers = this.#counts.get(job) ?? new Map<string, number>()
+    this.#counts.set(job, peers)
+    peers.set(peer, (peers.get(peer) ?? 0) + count)
+  }
+
+  *[Symbol.iterator](): Iterator<{ job: number; peer: string; count: number }> {
+    for (const [job, peers] of this.#counts) for (const [peer, count] of peers) yield { job, peer, count }
   }
 }
 
 /** A value nobody had to confirm is its only speaker's; of several, evidence says who agreed. */
-function creditLoneVoice(jobs: JobStore, { job, result }: Extract<Entry, { kind: 'result' }>): void {
-  const [speaker, ...others] = result.voices.filter(({ digest }) => digest !== null)
-  if (result.ok && speaker !== undefined && others.length === 0) jobs.credit(job, speaker.peer, 1)
+function creditLoneVoice(credits: Credits, { job, result }: Extract<Entry, { kind: 'result' }>): void {
+  if (!result.ok) return
+  let speaker: string | null = null
+  for (const { peer, digest } of result.voices) {
+    if (digest === null) continue
+    if (speaker !== null) return
+    speaker = peer
+  }
+  if (speaker !== null) credits.add(job, speaker, 1)
 }
