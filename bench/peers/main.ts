@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { medianOf } from '../benchmark.ts'
 import { measureYardstick } from '../yardsticks.ts'
-import { type Engine, PEERS, WORKLOADS, type Workload } from './engine.ts'
+import { type Engine, PEERS, type Running, WORKLOADS, type Workload } from './engine.ts'
 import { plotOf } from './plot.ts'
 import { type Measured, type PeersReport, pageOf } from './results.ts'
 import { TALKOOT, TALKOOT_QUORUM } from './talkoot.ts'
@@ -27,16 +27,15 @@ const { values: options } = parseArgs({
   },
 })
 
-/** A run is sized to about this long by the rate of a short one before it, which also warms the engine. */
-const RUN_SECONDS = 3
-const PROBE: Record<Workload, number> = {
-  'no-op': 200,
+/** The first run of each engine, which warms it; the next are longer until one has lasted. */
+const FIRST: Record<Workload, number> = {
+  'no-op': 500,
   '10 ms': 40,
   '50 ms': 16,
   process: 60,
   'no-op, batched by hand': 20_000,
 }
-/** Nobody here is faster; a rate guessed too high would make a run that lasts for minutes. */
+/** The longest run. */
 const COUNT_MAX: Record<Workload, number> = {
   'no-op': 100_000,
   '10 ms': 600,
@@ -68,14 +67,21 @@ async function measure(engine: Engine): Promise<void> {
   await using running = await engine.start()
   versions.set(engine, running.version)
   for (const workload of WORKLOADS.filter((one) => engine.workloads.includes(one))) {
-    await running.run(workload, PROBE[workload])
-    const rate = PROBE[workload] / (await running.run(workload, PROBE[workload]))
-    // A short run says little of a fast engine: what is sized by it is sized up.
-    const count = Math.min(COUNT_MAX[workload], Math.ceil(rate * RUN_SECONDS))
-    const measured = count / (await running.run(workload, count))
+    const { count, seconds } = await lastingRun(running, workload, engine.lastingSeconds)
+    const measured = count / seconds
     const known = rates.get(engine)?.get(workload) ?? []
     rates.get(engine)?.set(workload, [...known, measured])
     console.error(`${engine.name}: ${workload}: ${count} units, ${measured.toFixed(measured < 100 ? 1 : 0)}/s`)
+  }
+}
+
+async function lastingRun(running: Running, workload: Workload, lastingSeconds: number) {
+  await running.run(workload, FIRST[workload])
+  for (let count = FIRST[workload]; ; ) {
+    const seconds = await running.run(workload, count)
+    if (seconds >= 0.7 * lastingSeconds || count >= COUNT_MAX[workload]) return { count, seconds }
+    const factor = Math.min(10, Math.max(2, lastingSeconds / seconds))
+    count = Math.min(COUNT_MAX[workload], Math.ceil(count * factor))
   }
 }
 

@@ -17,6 +17,7 @@ const spin = taskAt<typeof import('../tasks/spin.task.ts')>(
 const variant = (name: string, cores: readonly [number, number], policy: MapOptions): Engine => ({
   name,
   workloads: ['no-op', '10 ms', '50 ms'],
+  lastingSeconds: 2,
   missing: () => null,
   start: async () => {
     // Tasks have no clock: how many steps take 1 ms is measured with nothing around them.
