@@ -116,8 +116,9 @@ export const LIMITS = {
   SESSION_UNSENT_MAX_BYTES: 32 * MiB,
   SESSION_RETRY_MIN_MS: 500,
   SESSION_RETRY_MAX_MS: 15_000,
-  /** Decisions wait this long for company before they are written, or until there are this many. */
+  /** Decisions wait this long for company before they are written, or until there are this many; longer on a slow disk. */
   LEDGER_DELAY_MS: 10,
+  LEDGER_DELAY_MAX_MS: 200,
   LEDGER_BATCH_ROWS: 2_000,
   LEDGER_RETRY_MS: 5_000,
   PROGRESS_INTERVAL_MS: 200,

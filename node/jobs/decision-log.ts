@@ -19,17 +19,24 @@ type Components = {
   ledger: Ledger
   jobs: JobStore
   evidence: EvidenceStore
+  /** Milliseconds, monotonic. */
+  now(): number
   /** Called after each commit with the jobs it touched: only now may results be reported. */
   onCommitted(jobs: ReadonlySet<number>): void
   /** The ledger cannot be written: nothing is lost, it is tried again, and no new work should be given out. */
   onHalted(error: TalkootError | null): void
 }
 
+/** The event loop stands still while a commit waits for the disk: at most one part in so many of its time. */
+const COMMIT_SHARE = 5
+
 export class DecisionLog {
   readonly #components: Components
   #entries: Entry[] = []
   #timer: NodeJS.Timeout | null = null
   #halted = false
+  /** How long decisions wait for company: longer on a disk that takes its time. */
+  #delayMs: number = LIMITS.LEDGER_DELAY_MS
 
   constructor(components: Components) {
     this.#components = components
@@ -39,7 +46,7 @@ export class DecisionLog {
     this.#entries.push(entry)
     if (this.#halted) return
     if (this.#entries.length >= LIMITS.LEDGER_BATCH_ROWS) this.commit()
-    else this.#timer ??= setTimeout(() => this.commit(), LIMITS.LEDGER_DELAY_MS)
+    else this.#timer ??= setTimeout(() => this.commit(), this.#delayMs)
   }
 
   /** Writes what was gathered. On failure it stays gathered and is tried again later. */
@@ -48,6 +55,7 @@ export class DecisionLog {
     this.#timer = null
     if (this.#entries.length === 0) return
     const entries = this.#entries
+    const began = this.#components.now()
     try {
       this.#components.ledger.transaction(() => this.#write(entries))
     } catch (thrown) {
@@ -55,6 +63,8 @@ export class DecisionLog {
       return
     }
     this.#entries = []
+    const restMs = (COMMIT_SHARE - 1) * (this.#components.now() - began)
+    this.#delayMs = Math.min(LIMITS.LEDGER_DELAY_MAX_MS, Math.max(LIMITS.LEDGER_DELAY_MS, restMs))
     if (this.#halted) this.#components.onHalted(null)
     this.#halted = false
     this.#components.onCommitted(new Set(entries.map((entry) => entry.job)))

@@ -119,6 +119,7 @@ export class JobService {
       ledger,
       jobs,
       evidence,
+      now,
       onCommitted: (touched) => this.#committed(touched),
       onHalted: (error) => this.#halt(error),
     })
@@ -335,7 +336,7 @@ export class JobService {
 
   #decide(job: LiveJob, effect: Extract<SchedulerEffect, { type: 'accepted' | 'failed' }>): void {
     const ok = effect.type === 'accepted'
-    const digests = new Set(effect.voices.map((voice) => voice.digest ?? voice.code))
+    const [first, ...others] = effect.voices.map((voice) => voice.digest ?? voice.code)
     this.#log.add({
       kind: 'result',
       job: job.stored.n,
@@ -348,7 +349,7 @@ export class JobService {
         blame: ok ? null : effect.blame,
         voices: effect.voices,
         attempts: effect.attempts,
-        disagreed: digests.size > 1,
+        disagreed: others.some((said) => said !== first),
       },
     })
   }

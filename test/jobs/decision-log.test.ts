@@ -31,10 +31,16 @@ function open() {
     jobs.add({ id: 'j', units: 9_999, manifest: new Uint8Array(), signature: new Uint8Array(), createdMs: 0 })
   const told: number[] = []
   const halts: (string | null)[] = []
+  // Asked before and after each commit.
+  const disk = { now: 0, commitMs: 0 }
   const log = new DecisionLog({
     ledger,
     jobs,
     evidence,
+    now: () => {
+      disk.now += disk.commitMs
+      return disk.now
+    },
     onCommitted: () => told.push(jobs.results(n, 'seq', 0, 10_000).length),
     onHalted: (error) => halts.push(error?.code ?? null),
   })
@@ -48,6 +54,7 @@ function open() {
     n,
     told,
     halts,
+    disk,
     decide: (unit: number, peer = 'alice') => log.add({ kind: 'result', job: n, result: accepted(unit, peer) }),
     fillDisk: () => ledger.db.exec(`PRAGMA max_page_count = ${pages()}`),
     freeDisk: () => ledger.db.exec('PRAGMA max_page_count = 1000000'),
@@ -76,6 +83,28 @@ it('decisions wait for company, and are on disk when they are told', () => {
   expect(jobs.row('j')?.totals.accepted).toBe(2)
   log.stop()
   expect(vi.getTimerCount()).toBe(0)
+  ledger.close()
+})
+
+it('on a slow disk decisions wait longer, so that writing takes a fifth of the time, but only so long', () => {
+  const { decide, told, ledger, disk } = open()
+  const waitedBefore = (unit: number): number => {
+    const commits = told.length
+    decide(unit)
+    let waited = 0
+    for (; told.length === commits && waited < 1_000; waited++) vi.advanceTimersByTime(1)
+    return waited
+  }
+  expect(waitedBefore(0)).toBe(LIMITS.LEDGER_DELAY_MS)
+  disk.commitMs = 20
+  waitedBefore(1)
+  expect(waitedBefore(2)).toBe(80)
+  disk.commitMs = 5_000
+  waitedBefore(3)
+  expect(waitedBefore(4)).toBe(LIMITS.LEDGER_DELAY_MAX_MS)
+  disk.commitMs = 0
+  waitedBefore(5)
+  expect(waitedBefore(6)).toBe(LIMITS.LEDGER_DELAY_MS)
   ledger.close()
 })
 
