@@ -108,6 +108,21 @@ it('on a slow disk decisions wait longer, so that writing takes a fifth of the t
   ledger.close()
 })
 
+it('a lone speaker has the credit for a value, of several those whom evidence says agreed', () => {
+  const { decide, log, jobs, n, ledger } = open()
+  for (const unit of [0, 1, 2]) decide(unit)
+  decide(3, 'bob')
+  const voices = ['alice', 'bob'].map((peer) => ({ peer, digest: 'd', code: null }))
+  log.add({ kind: 'result', job: n, result: { ...accepted(4, 'alice'), voices } })
+  log.add({ kind: 'evidence', job: n, peer: 'bob', about: 'agreed', count: 1 })
+  log.commit()
+  expect(jobs.creditOf(n)).toEqual([
+    { peer: 'alice', accepted: 3 },
+    { peer: 'bob', accepted: 2 },
+  ])
+  ledger.close()
+})
+
 it('a full batch does not wait', () => {
   const { decide, told, ledger } = open()
   for (let unit = 0; unit < LIMITS.LEDGER_BATCH_ROWS; unit++) decide(unit)
