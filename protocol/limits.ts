@@ -136,8 +136,10 @@ export const LIMITS = {
   /** A worker keeps results of a submitter that is away: this much, this long. */
   OUTBOX_MAX_BYTES: 16 * MiB,
   ORPHAN_GRACE_MS: 120_000,
-  /** Ends of attempts wait this long for company before they are sent. */
-  RESULTS_DELAY_MS: 20,
+  /** Ends of attempts are sent at once if none were sent for so long, and gathered until then otherwise. */
+  RESULTS_INTERVAL_MS: 75,
+  /** A unit that is not wanted any more may run on so long before its process is ended for it. */
+  UNWANTED_RUN_MS: 200,
   /** A slot leaves a job that is ahead of another by this much slot time; by less, if the other's process is warm. */
   SLOT_QUANTUM_MS: 1_000,
   SLOT_QUANTUM_WARM_MS: 100,

@@ -49,6 +49,8 @@ export const toSubmitterSchema = z.discriminatedUnion('t', [
     t: z.literal('results'),
     job: digestSchema,
     attempts: z.array(attemptSchema).min(1).max(LIMITS.FRAME_UNITS_MAX),
+    /** One of these units and for how long it was here, milliseconds: the rest of its turnaround is the way. */
+    held: z.tuple([index, z.number().min(0)]).optional(),
     receipt: bytes,
     signature: bytes,
   }),

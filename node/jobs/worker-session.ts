@@ -115,13 +115,14 @@ export class WorkerSession {
     }
   }
 
-  async #takeResults({ job, attempts, receipt, signature }: Extract<ToSubmitter, { t: 'results' }>): Promise<void> {
+  async #takeResults(message: Extract<ToSubmitter, { t: 'results' }>): Promise<void> {
+    const { job, attempts, held, receipt, signature } = message
     this.#endsLeft -= attempts.length
     if (this.#endsLeft < 0) throw new TalkootError('E_FLOOD', 'the worker tells of more ends than it was given units')
     const signed = { receipt, signature }
     const ends = await checkReceipt(this.peer, job, attempts, signed)
     const told = attempts.map((attempt, i) => toEnd(attempt, ends[i] ?? ''))
-    this.#components.onEvent({ type: 'results', peer: this.peer, job, attempts: told }, signed)
+    this.#components.onEvent({ type: 'results', peer: this.peer, job, attempts: told, held: held ?? null }, signed)
   }
 
   #tell(message: ToWorker): void {

@@ -16,7 +16,18 @@ import type { Needs } from './warm-shelf.ts'
 /** A job whose manifest was checked and whose task is here. */
 export type AdmittedJob = { id: JobId; task: HeldTask; policy: Policy; needs: Needs }
 
-type JobEntry = { admitted: AdmittedJob | null; queue: UnitQueue; running: Set<number>; abort: AbortController }
+/** Units taken together: `left` of them still run, and `cut` ends their process once none is wanted. */
+type Batch = { left: number; began: number; abort: AbortController; cut: NodeJS.Timeout | null }
+
+type JobEntry = {
+  admitted: AdmittedJob | null
+  queue: UnitQueue
+  running: Map<number, Batch>
+  /** When the first unit of each frame came, milliseconds. */
+  arrivals: Map<number, number>
+  /** Ends the fetching of its task. */
+  abort: AbortController
+}
 
 type Components = {
   outbox: Outbox
@@ -26,6 +37,8 @@ type Components = {
   onReady(): void
   /** The owner has the machine: nothing is taken in. */
   isPaused(): boolean
+  /** Milliseconds, monotonic. */
+  now(): number
   onError(error: unknown): void
 }
 
@@ -104,15 +117,16 @@ export class Desk {
     const entry = this.#jobs.get(job)
     if (entry === undefined) throw new RangeError('the job is not here')
     const units = entry.queue.take(count)
-    for (const { unit } of units) entry.running.add(unit)
-    return { units, signal: entry.abort.signal }
+    const batch: Batch = { left: units.length, began: this.#components.now(), abort: new AbortController(), cut: null }
+    for (const { unit } of units) entry.running.set(unit, batch)
+    return { units, signal: batch.abort.signal }
   }
 
   /** Units that were taken and have not run wait again, before all others of the job. */
   putBack(job: JobId, units: readonly UnitInput[]): void {
     const entry = this.#jobs.get(job)
     if (entry === undefined) return
-    for (const { unit } of units) entry.running.delete(unit)
+    for (const { unit } of units) endRun(entry, unit)
     // Of a submitter that is away, what waits is given to others.
     if (this.connected) entry.queue.putBack(units)
     else if (entry.running.size === 0) this.#forget(job)
@@ -120,8 +134,10 @@ export class Desk {
 
   /** Hands in the ends of attempts that `take` gave out. */
   finish(job: JobId, attempts: readonly Attempt[]): void {
-    if (!this.#jobs.has(job)) return
-    this.#components.outbox.add(job, attempts)
+    const entry = this.#jobs.get(job)
+    if (entry === undefined) return
+    // With nothing more to run here, the submitter should know at once.
+    this.#components.outbox.add(job, attempts, { arrivals: entry.arrivals, urgent: entry.queue.length === 0 })
     this.drop(
       job,
       attempts.map(({ unit }) => unit),
@@ -132,7 +148,7 @@ export class Desk {
   drop(job: JobId, units: readonly number[]): void {
     const entry = this.#jobs.get(job)
     if (entry === undefined) return
-    for (const unit of units) entry.running.delete(unit)
+    for (const unit of units) endRun(entry, unit)
     if (!this.connected && entry.running.size === 0) this.#forget(job)
   }
 
@@ -208,7 +224,8 @@ export class Desk {
       const entry: JobEntry = {
         admitted: null,
         queue: new UnitQueue(),
-        running: new Set(),
+        running: new Map(),
+        arrivals: new Map(),
         abort: new AbortController(),
       }
       this.#jobs.set(job, entry)
@@ -253,6 +270,8 @@ export class Desk {
       await this.handBack(job, numbers, entry === undefined ? 'E_NOT_FOUND' : paused ? 'E_PAUSED' : 'E_BUSY')
       return
     }
+    const [first] = units
+    if (first !== undefined) entry.arrivals.set(first.unit, this.#components.now())
     entry.queue.push(...units)
     if (entry.admitted !== null) this.#components.onReady()
   }
@@ -272,17 +291,31 @@ export class Desk {
     }
     const unwanted = new Set(units)
     entry.queue.remove(unwanted)
-    const runningUnwanted = entry.running.size > 0 && [...entry.running].every((unit) => unwanted.has(unit))
-    if (!runningUnwanted) return
-    entry.abort.abort()
-    entry.abort = new AbortController()
+    const wanted = new Map<Batch, number>()
+    for (const unit of units) {
+      entry.arrivals.delete(unit)
+      const batch = entry.running.get(unit)
+      if (batch !== undefined) wanted.set(batch, (wanted.get(batch) ?? batch.left) - 1)
+    }
+    for (const [batch, left] of wanted) if (left === 0) this.#cutSoon(batch)
+  }
+
+  /** What remains of a unit is not known, and a new process costs time too: it may go on for a while. */
+  #cutSoon(batch: Batch): void {
+    const ranMs = this.#components.now() - batch.began
+    batch.cut ??= setTimeout(() => batch.abort.abort(), Math.max(0, LIMITS.UNWANTED_RUN_MS - ranMs))
   }
 
   #forget(job: JobId): void {
     const entry = this.#jobs.get(job)
     this.#jobs.delete(job)
-    entry?.abort.abort()
-    entry?.admitted?.task.release()
+    if (entry === undefined) return
+    entry.abort.abort()
+    for (const batch of new Set(entry.running.values())) {
+      batch.abort.abort()
+      if (batch.cut !== null) clearTimeout(batch.cut)
+    }
+    entry.admitted?.task.release()
   }
 
   /** What is queued will be given to others; what runs goes on, for its results still count if we meet again. */
@@ -299,6 +332,15 @@ export class Desk {
   async #tell(message: ToSubmitter): Promise<void> {
     await this.#channel?.send(encodeFrame(message)).catch(this.#components.onError)
   }
+}
+
+/** The unit runs no more. */
+function endRun({ running }: JobEntry, unit: number): void {
+  const batch = running.get(unit)
+  if (batch === undefined) return
+  running.delete(unit)
+  batch.left -= 1
+  if (batch.left === 0 && batch.cut !== null) clearTimeout(batch.cut)
 }
 
 async function untilAborted(work: Promise<unknown>, signal: AbortSignal): Promise<void> {

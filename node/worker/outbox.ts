@@ -11,20 +11,28 @@ import type { Channel } from '../mesh/mesh.ts'
 /** Room for the envelope, the receipt and its signature beside the values in one frame. */
 const FRAME_VALUES_BYTES = LIMITS.FRAME_MAX_BYTES / 2
 
-type Entry = { job: JobId; attempt: Attempt; bytes: number }
+/** `arrivedAt`: when the unit came here, if that was noted. */
+type Entry = { job: JobId; attempt: Attempt; bytes: number; arrivedAt: number | null }
+
+type Components = {
+  signer: Signer
+  /** Milliseconds, monotonic. */
+  now(): number
+  onError(error: unknown): void
+}
 
 export class Outbox {
-  readonly #signer: Signer
-  readonly #onError: (error: unknown) => void
+  readonly #components: Components
   readonly #waiting: Entry[] = []
   #waitingBytes = 0
   #channel: Channel | null = null
   #timer: NodeJS.Timeout | null = null
   #sending: Promise<void> | null = null
+  /** Runs since the last frame went: the next gathers until then. */
+  #gathering: NodeJS.Timeout | null = null
 
-  constructor(components: { signer: Signer; onError: (error: unknown) => void }) {
-    this.#signer = components.signer
-    this.#onError = components.onError
+  constructor(components: Components) {
+    this.#components = components
   }
 
   /** Nothing waits and nothing is under way. */
@@ -35,19 +43,26 @@ export class Outbox {
   /** Sends over this channel from now on, what waited first; null keeps results until there is one. */
   connect(channel: Channel | null): void {
     this.#channel = channel
-    this.#flushSoon(0)
+    this.#flush()
   }
 
-  /** Results of a silent submitter are kept up to a bound; past it the oldest go, and their units run again. */
-  add(job: JobId, attempts: readonly Attempt[]): void {
+  /**
+   * Results of a silent submitter are kept up to a bound; past it the oldest go, and their units run again. What is
+   * added gathers for RESULTS_INTERVAL_MS after the last frame, unless it fills one, or is `urgent`.
+   */
+  add(
+    job: JobId,
+    attempts: readonly Attempt[],
+    options: { arrivals?: Map<number, number>; urgent?: boolean } = {},
+  ): void {
     for (const attempt of attempts) {
-      const entry = entryOf(job, attempt)
+      const entry = entryOf(job, attempt, options.arrivals)
       this.#waiting.push(entry)
       this.#waitingBytes += entry.bytes
     }
     this.#trim()
     const full = this.#waiting.length >= LIMITS.FRAME_UNITS_MAX || this.#waitingBytes >= FRAME_VALUES_BYTES
-    this.#flushSoon(full ? 0 : LIMITS.RESULTS_DELAY_MS)
+    if (full || options.urgent || this.#gathering === null) this.#flush()
   }
 
   /** Sends what waits, as far as the channel takes it. */
@@ -56,33 +71,39 @@ export class Outbox {
   }
 
   stop(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer)
+    for (const timer of [this.#timer, this.#gathering]) if (timer !== null) clearTimeout(timer)
     this.#timer = null
+    this.#gathering = null
     this.#channel = null
     this.#waiting.length = 0
     this.#waitingBytes = 0
   }
 
-  #flushSoon(delayMs: number): void {
+  /** Once whatever else this turn adds is here. */
+  #flush(): void {
     if (this.#sending !== null || this.#channel === null || this.#waiting.length === 0) return
-    if (this.#timer !== null) {
-      if (delayMs > 0) return
-      clearTimeout(this.#timer)
-    }
-    this.#timer = setTimeout(() => {
+    this.#timer ??= setTimeout(() => {
       this.#timer = null
       this.#send()
-    }, delayMs)
+    }, 0)
+  }
+
+  #gather(): void {
+    if (this.#gathering !== null) clearTimeout(this.#gathering)
+    this.#gathering = setTimeout(() => {
+      this.#gathering = null
+      this.#flush()
+    }, LIMITS.RESULTS_INTERVAL_MS)
   }
 
   /** One sending at a time; never rejects. */
   #send(): Promise<void> {
     this.#sending ??= this.#sendAll()
-      .catch(this.#onError)
+      .catch(this.#components.onError)
       .finally(() => {
         this.#sending = null
         // Another channel may have come while the last one failed.
-        this.#flushSoon(0)
+        if (this.#gathering === null) this.#flush()
       })
     return this.#sending
   }
@@ -94,14 +115,23 @@ export class Outbox {
       const attempts = batch.map(({ attempt }) => attempt)
       const job = batch[0]?.job ?? ''
       try {
-        const signed = await signReceipt(this.#signer, job, attempts)
-        await channel.send(encodeFrame({ t: 'results', job, attempts, ...signed } satisfies ToSubmitter))
+        this.#gather()
+        const signed = await signReceipt(this.#components.signer, job, attempts)
+        const message: ToSubmitter = { t: 'results', job, attempts, ...this.#heldOf(batch), ...signed }
+        await channel.send(encodeFrame(message))
       } catch (error) {
         this.#putBack(batch)
         if (this.#channel === channel) this.#channel = null
         throw error
       }
     }
+  }
+
+  #heldOf(batch: readonly Entry[]): { held?: [unit: number, ms: number] } {
+    for (const { attempt, arrivedAt } of batch) {
+      if (arrivedAt !== null) return { held: [attempt.unit, Math.max(0, this.#components.now() - arrivedAt)] }
+    }
+    return {}
   }
 
   /** The longest run of results of one job that fits a frame. */
@@ -132,6 +162,8 @@ export class Outbox {
   }
 }
 
-function entryOf(job: JobId, attempt: Attempt): Entry {
-  return { job, attempt, bytes: Buffer.byteLength(attempt.ok ? attempt.value : attempt.message) }
+function entryOf(job: JobId, attempt: Attempt, arrivals: Map<number, number> | undefined): Entry {
+  const arrivedAt = arrivals?.get(attempt.unit) ?? null
+  if (arrivedAt !== null) arrivals?.delete(attempt.unit)
+  return { job, attempt, bytes: Buffer.byteLength(attempt.ok ? attempt.value : attempt.message), arrivedAt }
 }

@@ -130,10 +130,11 @@ export class Worker {
     if (known !== undefined) return known
     const full = this.#seats.size >= LIMITS.SESSIONS_PER_WORKER_MAX
     if (full && submitter.role !== 'self' && !this.#dropLongestGone()) return null
-    const { signer, onError } = this.#components
+    const { signer, now, onError } = this.#components
     const desk = new Desk(
       {
-        outbox: new Outbox({ signer, onError }),
+        outbox: new Outbox({ signer, now, onError }),
+        now,
         admit: (message, signal) => this.#admit(submitter.id, message, signal),
         onReady: () => this.#slots.wake(),
         isPaused: () => this.#paused,

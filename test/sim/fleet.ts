@@ -140,7 +140,7 @@ class MachineModel {
   #queue: number[] = []
   #outbox: number[] = []
   readonly #arrivedAt = new Map<number, number>()
-  #flushing = false
+  #sentAt = Number.NEGATIVE_INFINITY
 
   constructor(world: World, fleet: Fleet, index: number, tell: (event: SchedulerEvent) => void) {
     const machine = fleet.machines[index]
@@ -248,18 +248,19 @@ class MachineModel {
     return this.#fleet.works[unit] ?? 0
   }
 
-  /** With nothing left to wait for, results go at once. */
+  /** Gathered for a while after the last frame; with nothing more to run, at once. */
   #flushSoon(): void {
-    if (this.#flushing && this.#queue.length > 0) return
-    this.#flushing = true
-    this.#world.after(this.#queue.length === 0 ? 0 : LIMITS.RESULTS_DELAY_MS, () => {
-      this.#flushing = false
+    const waitMs =
+      this.#queue.length === 0 ? 0 : Math.max(0, this.#sentAt + LIMITS.RESULTS_INTERVAL_MS - this.#world.now)
+    this.#world.after(waitMs, () => {
+      if (this.#outbox.length > 0) this.#sentAt = this.#world.now
       for (let from = 0; from < this.#outbox.length; from += LIMITS.FRAME_UNITS_MAX) {
         const attempts = this.#outbox
           .slice(from, from + LIMITS.FRAME_UNITS_MAX)
           .map((unit) => ({ unit, ok: true as const, value: '1', digest: '#1' }))
-        const heldMs = this.#world.now - (this.#arrivedAt.get(attempts[0]?.unit ?? -1) ?? 0)
-        this.#say({ type: 'results', peer: this.id, job: 'job', attempts, heldMs })
+        const first = attempts[0]?.unit ?? 0
+        const held: [number, number] = [first, this.#world.now - (this.#arrivedAt.get(first) ?? 0)]
+        this.#say({ type: 'results', peer: this.id, job: 'job', attempts, held })
       }
       this.#outbox = []
     })

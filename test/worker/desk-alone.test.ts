@@ -15,12 +15,13 @@ const signer = await newSigner()
 
 function open() {
   const onError = () => undefined
+  const now = () => performance.now()
   const task = { source: '', release: () => undefined }
   const needs = { key: '', init: { source: '', seed: 0, memoryMiB: 64, timeoutMs: 1_000 } }
   const admit = async () => ({ id: JOB, task, policy: policySchema.parse({}), needs })
-  const outbox = new Outbox({ signer, onError })
+  const outbox = new Outbox({ signer, now, onError })
   const desk = new Desk(
-    { outbox, admit, onReady: () => undefined, isPaused: () => false, onError },
+    { outbox, admit, onReady: () => undefined, isPaused: () => false, now, onError },
     { submitter: 'peer' },
   )
   const [near, far] = memoryChannels('peer')

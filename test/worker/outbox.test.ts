@@ -17,7 +17,10 @@ const ends = (from: number, count: number, value = '1'): Attempt[] =>
 
 function open() {
   const errors: unknown[] = []
-  return { errors, outbox: new Outbox({ signer, onError: (error) => errors.push(error) }) }
+  return {
+    errors,
+    outbox: new Outbox({ signer, now: () => performance.now(), onError: (error) => errors.push(error) }),
+  }
 }
 
 /** What comes out of a channel, frame by frame. */

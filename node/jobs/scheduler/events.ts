@@ -55,8 +55,8 @@ export type SchedulerEvent =
   | { type: 'peer.alive'; peer: PeerId; waits?: boolean }
   | { type: 'peer.down'; peer: PeerId; code: ErrorCode }
   | { type: 'job.refused'; peer: PeerId; job: JobId; code: string; retryAfterMs: number | null }
-  /** `heldMs`: how long the peer says it had the first of them; the rest of its turnaround is the way there and back. */
-  | { type: 'results'; peer: PeerId; job: JobId; attempts: AttemptEnd[]; heldMs?: number }
+  /** `held`: one of the units and how long the peer says it had it; the rest of its turnaround is the way. */
+  | { type: 'results'; peer: PeerId; job: JobId; attempts: AttemptEnd[]; held?: [unit: UnitIndex, ms: number] | null }
   | { type: 'handback'; peer: PeerId; job: JobId; units: UnitIndex[]; code: string }
   /** Answer to a `compare` effect. */
   | { type: 'compared'; job: JobId; unit: UnitIndex; a: string; b: string; same: boolean }

@@ -8,12 +8,14 @@ import { noteFault, noteGood, rest, updateUsable } from './trust.ts'
 import { giveBack, giveBackAll, holderOf, place, takeOut } from './units.ts'
 import { measure } from './window.ts'
 
-export function hearResults(core: Core, seat: Seat, attempts: readonly AttemptEnd[], heldMs?: number): void {
+type Held = [unit: UnitIndex, ms: number] | null
+
+export function hearResults(core: Core, seat: Seat, attempts: readonly AttemptEnd[], held: Held): void {
   const { job } = seat
   const before = seat.inFlight.size
   let turnaround = 0
   const begunMs: number[] = []
-  if (heldMs !== undefined) noteLatency(core, seat, attempts[0], heldMs)
+  if (held !== null) noteLatency(core, seat, held)
   for (const end of attempts) {
     const unit = job.open.get(end.unit)
     const holder = unit === undefined ? undefined : holderOf(unit, seat)

@@ -3,7 +3,7 @@
  * its end. So whatever slows a peer counts: its machine, its other submitters, the way to it.
  */
 
-import type { AttemptEnd } from './events.ts'
+import type { UnitIndex } from './events.ts'
 import type { Core, Job, Seat } from './state.ts'
 import { holderOf } from './units.ts'
 
@@ -26,9 +26,9 @@ const LEAST_MS = 1e-3
 /** What was measured of the way to the peer falls at once and rises slowly: a full queue is not a long way. */
 const LATENCY_RISE = 1 / 8
 
-/** `heldMs` is the peer's own word for how long it had the unit. */
-export function noteLatency(core: Core, seat: Seat, end: AttemptEnd | undefined, heldMs: number): void {
-  const unit = end === undefined ? undefined : seat.inFlight.get(end.unit)
+/** How long it had the unit is the peer's own word. */
+export function noteLatency(core: Core, seat: Seat, [index, heldMs]: [unit: UnitIndex, ms: number]): void {
+  const unit = seat.inFlight.get(index)
   const holder = unit === undefined ? undefined : holderOf(unit, seat)
   if (holder === undefined) return
   const { peer } = seat

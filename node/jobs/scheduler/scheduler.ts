@@ -132,7 +132,7 @@ function takeFromSeat(core: Core, peer: Peer, event: WorkEvent): void {
   const seat = core.jobs.get(event.job)?.seats.get(peer.id)
   if (seat === undefined) return
   core.refills.add(seat)
-  if (event.type === 'results') hearResults(core, seat, event.attempts, event.heldMs)
+  if (event.type === 'results') hearResults(core, seat, event.attempts, event.held ?? null)
   else if (event.type === 'handback') hearHandback(core, seat, event.units, event.code)
   else hearRefusal(core, seat, event.code, event.retryAfterMs)
 }
