@@ -73,6 +73,7 @@ export class Desk {
     units: number[],
     value: string | { code: string; blame: 'program' | 'machine' | 'memory' | 'time' },
     job = 'job',
+    held: [unit: number, ms: number] | null = null,
   ) {
     this.#drop(peer, units)
     const attempts = units.map(
@@ -81,7 +82,7 @@ export class Desk {
           ? { unit, ok: true, value, digest: `#${value}` }
           : { unit, ok: false, message: 'it failed', ...value },
     )
-    return this.step({ type: 'results', peer, job, attempts })
+    return this.step({ type: 'results', peer, job, attempts, held })
   }
 
   /** The peer ends everything it holds. */

@@ -7,6 +7,7 @@ import { activeJobs, fromLine, hasPlace, standInLine } from './line.ts'
 import { isTimed, markBegun, rateOf, unitMsOf } from './pace.ts'
 import { type Core, freshCount, type Job, type Peer, type Seat, type Unit } from './state.ts'
 import { hand, holderOf, openUnit } from './units.ts'
+import { frameOf } from './window.ts'
 
 /** Of the peers with room, this many are drawn at random and the best ranked of them is served first. */
 const RANK_SAMPLE = 16
@@ -106,9 +107,7 @@ function grant(core: Core, seat: Seat): number {
   const room = roomOf(core, seat)
   if (room === 0 || !hasWork(job)) return 0
   const slots = peer.ad.cpus
-  // The first frame is small, so that first results come early.
-  const frame = Math.min(window.turnaroundMs === 0 ? slots : LIMITS.FRAME_UNITS_MAX, LIMITS.FRAME_UNITS_MAX)
-  const count = Math.min(room, frame, fairShare(core, seat) - seat.inFlight.size)
+  const count = Math.min(room, frameOf(window, slots), fairShare(core, seat) - seat.inFlight.size)
   if (count <= 0) return 0
   const wasIdle = seat.inFlight.size === 0
   const late = isTooLate(core, seat)

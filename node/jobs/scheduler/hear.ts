@@ -32,7 +32,10 @@ export function hearResults(core: Core, seat: Seat, attempts: readonly AttemptEn
   }
   const ended = before - seat.inFlight.size
   if (ended === 0) return
-  measure(seat.window, ended, turnaround, seat.peer.ad.cpus, before * 2 >= seat.window.size, core.now)
+  const { window, peer } = seat
+  const full = before * 2 >= window.size
+  const ends = { ends: ended, turnaroundMs: turnaround, slots: peer.ad.cpus, latencyMs: peer.latencyMs, full }
+  measure(window, ends, core.now)
   notePace(core, seat, begunMs, ended)
   seat.lastEndAt = core.now
   job.lastEndAt = core.now

@@ -7,8 +7,10 @@
 
 import { LIMITS } from '../../../protocol/limits.ts'
 
-/** A peer's queue should last about two beats: one is then always on its way. */
-export const WINDOW_TARGET_MS = 1_500
+/** What waits at a peer should last so long: longer than its submitter is ever busy with something else. */
+const QUEUE_MS = 500
+/** A frame has about so much work. */
+const FRAME_MS = 100
 /** Units that run longer than this are not queued behind one another: a queue would gain nothing. */
 const LONG_UNIT_MS = 5_000
 /** The rate is measured over at least this long. */
@@ -26,6 +28,8 @@ export type Window = {
   markedAt: number
 }
 
+type Ends = { ends: number; turnaroundMs: number; slots: number; latencyMs: number; full: boolean }
+
 export const openWindow = (slots: number, now: number): Window => ({
   size: Math.min(2 * slots, LIMITS.PEER_WINDOW_UNITS_MAX),
   changedAt: now,
@@ -35,6 +39,16 @@ export const openWindow = (slots: number, now: number): Window => ({
   markedAt: now,
 })
 
+/** The turnaround that is aimed at: the way, the unit itself, and the queue before it. */
+export const targetMs = (latencyMs: number, unitMs: number): number => latencyMs + unitMs + QUEUE_MS
+
+/** Units in one frame. The first is small, so that first results come early. */
+export function frameOf({ size, rate, turnaroundMs }: Window, slots: number): number {
+  if (turnaroundMs === 0) return Math.min(slots, LIMITS.FRAME_UNITS_MAX)
+  const units = rate === 0 ? size / 4 : rate * FRAME_MS
+  return Math.min(LIMITS.FRAME_UNITS_MAX, Math.max(slots, Math.ceil(units)))
+}
+
 /** After a fault or a rest: one unit shows whether the peer is well again. */
 export function shrinkWindow(window: Window, now: number): void {
   window.size = 1
@@ -43,8 +57,8 @@ export function shrinkWindow(window: Window, now: number): void {
   window.markedAt = now
 }
 
-/** Takes in `ends` attempts that ended together, the last of them after `turnaroundMs`. */
-export function measure(window: Window, ends: number, turnaroundMs: number, slots: number, full: boolean, now: number) {
+/** Takes in `ends` attempts that ended together, the last of them after `turnaroundMs`; `full`: it had what it may have. */
+export function measure(window: Window, { ends, turnaroundMs, slots, latencyMs, full }: Ends, now: number): void {
   window.turnaroundMs = window.turnaroundMs === 0 ? turnaroundMs : (window.turnaroundMs + turnaroundMs) / 2
   window.ends += ends
   const span = now - window.markedAt
@@ -55,8 +69,9 @@ export function measure(window: Window, ends: number, turnaroundMs: number, slot
     window.markedAt = now
   }
   if (!full || now - window.changedAt < turnaroundMs) return
-  const factor = Math.min(2, Math.max(0.5, WINDOW_TARGET_MS / Math.max(window.turnaroundMs, 1e-3)))
-  const long = window.rate > 0 && slots / window.rate > LONG_UNIT_MS
+  const unitMs = window.rate > 0 ? slots / window.rate : 0
+  const factor = Math.min(2, Math.max(0.5, targetMs(latencyMs, unitMs) / Math.max(window.turnaroundMs, 1e-3)))
+  const long = unitMs > LONG_UNIT_MS
   const least = long ? slots : 2 * slots
   window.size = Math.min(LIMITS.PEER_WINDOW_UNITS_MAX, Math.max(least, Math.round(window.size * factor)))
   window.changedAt = now
