@@ -294,8 +294,10 @@ export const jobInfoSchema = z.object({
   failed: count,
   /** Units with at least one attempt in flight. */
   running: count,
-  /** Attempts that came to an end, wherever their result went. */
+  /** Attempts that came to an end, wherever their result went, or were cut off as not needed any more. */
   executions: count,
+  /** Those of them whose result was not needed: another copy of the unit was there first. */
+  wasted: count,
   /** Units on which at least two peers did not agree. */
   disagreements: count,
   /** Of the units that do not run, and for how long it has been so. */

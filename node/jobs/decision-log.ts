@@ -11,7 +11,7 @@ import type { UnitTime } from '../store/unit-times.ts'
 type Entry =
   | { kind: 'result'; job: number; result: StoredResult }
   | { kind: 'receipt'; job: number; peer: string; signed: SignedReceipt }
-  | { kind: 'executions'; job: number; count: number }
+  | { kind: 'executions'; job: number; executions: number; wasted: number }
   | { kind: 'evidence'; job: number; peer: string; about: EvidenceKind; count: number }
   | { kind: 'end'; job: number; state: Exclude<JobState, 'running'>; atMs: number; took?: { task: string } & UnitTime }
 
@@ -86,7 +86,7 @@ export class DecisionLog {
     const { jobs, evidence } = this.#components
     const totals = new Map<number, JobTotals>()
     const of = (job: number): JobTotals => {
-      const known = totals.get(job) ?? { accepted: 0, failed: 0, executions: 0, disagreements: 0 }
+      const known = totals.get(job) ?? { accepted: 0, failed: 0, executions: 0, wasted: 0, disagreements: 0 }
       totals.set(job, known)
       return known
     }
@@ -103,7 +103,8 @@ export class DecisionLog {
           jobs.keepReceipt(entry.job, entry.peer, entry.signed.receipt, entry.signed.signature)
           break
         case 'executions':
-          of(entry.job).executions += entry.count
+          of(entry.job).executions += entry.executions
+          of(entry.job).wasted += entry.wasted
           break
         case 'evidence':
           evidence.add(entry.peer, entry.about, entry.count)

@@ -267,14 +267,13 @@ export class JobService {
 
   #take(event: SchedulerEvent, receipt: SignedReceipt | undefined): void {
     const { scheduler, now, onError } = this.#components
-    const before = event.type === 'results' ? scheduler.executions(event.job) : 0
     let effects: SchedulerEffect[] = []
     try {
       effects = scheduler.step(event, now())
     } catch (error) {
       onError(error)
     }
-    if (event.type === 'results') this.#keepEnds(event, scheduler.executions(event.job) - before, receipt)
+    this.#keepSpent(event, effects, receipt)
     for (const effect of effects) {
       try {
         this.#apply(effect)
@@ -285,12 +284,21 @@ export class JobService {
     this.#moves.tell(event, effects)
   }
 
-  /** Ends of attempts nobody gave out count for nothing, and their receipts are not kept: a peer could send any number. */
-  #keepEnds({ job: id, peer }: { job: JobId; peer: string }, count: number, signed: SignedReceipt | undefined): void {
-    const job = this.#live.get(id)?.stored.n
-    if (job === undefined || count === 0) return
-    this.#log.add({ kind: 'executions', job, count })
-    if (signed !== undefined) this.#log.add({ kind: 'receipt', job, peer, signed })
+  /** What the jobs of the step have spent by now, and the receipt for it. */
+  #keepSpent(event: SchedulerEvent, effects: readonly SchedulerEffect[], signed: SignedReceipt | undefined): void {
+    const ids = new Set<JobId>('job' in event && typeof event.job === 'string' ? [event.job] : [])
+    for (const effect of effects) if (effect.type === 'accepted') ids.add(effect.job)
+    for (const id of ids) {
+      const live = this.#live.get(id)
+      if (live === undefined) continue
+      const { executions, wasted } = live.spend(this.#components.scheduler.spent(id))
+      // Ends of attempts nobody gave out count for nothing, and their receipts are not kept: a peer could send any number.
+      if (executions === 0) continue
+      const job = live.stored.n
+      this.#log.add({ kind: 'executions', job, executions, wasted })
+      if (signed !== undefined && event.type === 'results')
+        this.#log.add({ kind: 'receipt', job, peer: event.peer, signed })
+    }
   }
 
   /** Without a ledger time stands still: what it would decide could not be kept. */

@@ -8,6 +8,8 @@ import { compilePolicy, type MatchedPolicy } from './matching/policy.ts'
 import type { Gate, JobSpec } from './scheduler/events.ts'
 import { UnitSet } from './unit-set.ts'
 
+type Spent = { executions: number; wasted: number }
+
 export class LiveJob {
   readonly stored: StoredJob
   readonly manifest: Manifest
@@ -15,6 +17,7 @@ export class LiveJob {
   /** The next place in the order of completion. */
   #nextSeq = 1
   #matched: MatchedPolicy | null = null
+  #spent: Spent = { executions: 0, wasted: 0 }
   readonly #settled: UnitSet
 
   constructor(stored: StoredJob, manifest: Manifest, sweep: CompiledSweep) {
@@ -39,6 +42,13 @@ export class LiveJob {
     this.#settled.add(unit)
     this.#nextSeq = Math.max(this.#nextSeq, seq + 1)
     return seq
+  }
+
+  /** What was spent since this was asked last, from what was spent since the job was taken up. */
+  spend(now: Spent): Spent {
+    const { executions, wasted } = this.#spent
+    this.#spent = now
+    return { executions: now.executions - executions, wasted: now.wasted - wasted }
   }
 
   /** Parameters of units as they are sent. */

@@ -26,8 +26,8 @@ export type JobRow = {
 
 export type StoredJob = JobRow & { manifest: Uint8Array; signature: Uint8Array }
 
-/** Executions are attempts that came to an end; disagreements are units on which peers did not agree. */
-export type JobTotals = { accepted: number; failed: number; executions: number; disagreements: number }
+/** Executions are attempts that ended or were cut off, wasted those not needed; disagreements are units on which peers did not agree. */
+export type JobTotals = { accepted: number; failed: number; executions: number; wasted: number; disagreements: number }
 
 /** Who said what on a unit; `digest` is null for a failure, `code` for a value. */
 export type StoredVoice = { peer: string; digest: string | null; code: string | null }
@@ -47,7 +47,7 @@ export type StoredResult = {
 }
 
 const ROW_COLUMNS =
-  'n, id, units, state, created_ms, ended_ms, held_ms, waived, accepted, failed, executions, disagreements'
+  'n, id, units, state, created_ms, ended_ms, held_ms, waived, accepted, failed, executions, wasted, disagreements'
 
 export class JobStore {
   readonly unitTimes: UnitTimes
@@ -65,7 +65,7 @@ export class JobStore {
     this.#insertReceipt = this.#ledger.db.prepare('INSERT INTO receipts VALUES (?, ?, ?, ?)')
     this.#addTotals = this.#ledger.db.prepare(
       `UPDATE jobs SET accepted = accepted + ?, failed = failed + ?, executions = executions + ?,
-       disagreements = disagreements + ? WHERE n = ?`,
+       wasted = wasted + ?, disagreements = disagreements + ? WHERE n = ?`,
     )
   }
 
@@ -165,7 +165,7 @@ export class JobStore {
 
   /** Adds to a job's totals. Call within the transaction that keeps what they count. */
   addTotals(job: number, totals: JobTotals): void {
-    this.#addTotals.run(totals.accepted, totals.failed, totals.executions, totals.disagreements, job)
+    this.#addTotals.run(totals.accepted, totals.failed, totals.executions, totals.wasted, totals.disagreements, job)
   }
 
   /** Counts units a peer's result decided. Call within the transaction that keeps what it counts. */
@@ -245,6 +245,7 @@ function toRow(row: Record<string, unknown>): JobRow {
       accepted: Number(row.accepted),
       failed: Number(row.failed),
       executions: Number(row.executions),
+      wasted: Number(row.wasted),
       disagreements: Number(row.disagreements),
     },
   }

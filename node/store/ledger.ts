@@ -50,6 +50,8 @@ const MIGRATIONS = [
    CREATE TABLE unit_times (task TEXT PRIMARY KEY, job TEXT NOT NULL, unit_ms REAL NOT NULL, units INTEGER NOT NULL) STRICT;`,
   // 3: how much work each peer did for this node.
   `ALTER TABLE evidence ADD COLUMN served INTEGER NOT NULL DEFAULT 0;`,
+  // 4: how much was run in vain.
+  `ALTER TABLE jobs ADD COLUMN wasted INTEGER NOT NULL DEFAULT 0;`,
 ]
 
 const LEDGER_VERSION = MIGRATIONS.length + 1

@@ -174,6 +174,7 @@ export const jobInfo = (facts: Partial<JobInfo> = {}): JobInfo => ({
   failed: 1,
   running: 0,
   executions: 5,
+  wasted: 0,
   disagreements: 0,
   waiting: [],
   peers: [{ peer: '12D3KooWotherheron9fQ', name: 'calm-heron', accepted: 2 }],

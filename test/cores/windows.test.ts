@@ -206,6 +206,10 @@ test('near the end a unit far behind is run elsewhere, the first result wins, th
   desk.ends('fast', [stuck], '1')
   expect(desk.seen('revoke').at(-1)).toEqual({ type: 'revoke', peer: 'slow', job: 'job', units: [stuck] })
   expect(desk.seen('settled')).toHaveLength(1)
+  // What the slow peer spent on it is told, once, whether or not it ends.
+  expect(desk.progress()).toMatchObject({ executions: 21, wasted: 1 })
+  desk.ends('slow', [stuck], '1')
+  expect(desk.progress()).toMatchObject({ executions: 21, wasted: 1 })
 })
 
 test('units nobody has begun move from a busy peer to an idle one', () => {

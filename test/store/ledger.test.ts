@@ -52,14 +52,14 @@ describe('ledger', () => {
     first.ledger.transaction(() => {
       first.jobs.keepResult(n, result(7, 1))
       first.jobs.keepResult(n, result(2, 2))
-      first.jobs.addTotals(n, { accepted: 2, failed: 0, executions: 4, disagreements: 2 })
+      first.jobs.addTotals(n, { accepted: 2, failed: 0, executions: 4, wasted: 1, disagreements: 2 })
       first.jobs.credit(n, 'alice', 2)
       first.evidence.add('bob', 'outvoted', 2)
     })
     first.ledger.close()
 
     const { ledger, jobs, evidence } = openJobs()
-    expect(jobs.get('j')).toMatchObject({ ...job, state: 'running', totals: { accepted: 2, executions: 4 } })
+    expect(jobs.get('j')).toMatchObject({ ...job, state: 'running', totals: { accepted: 2, executions: 4, wasted: 1 } })
     expect(jobs.results(n, 'seq', 0, 10)).toEqual([result(7, 1), result(2, 2)])
     expect(jobs.results(n, 'unit', -1, 10).map(({ unit }) => unit)).toEqual([2, 7])
     expect(jobs.results(n, 'seq', 1, 10)).toHaveLength(1)

@@ -41,7 +41,7 @@ export const jobView: View<JobSummary> = {
         'units',
         `${count(job.units)}: ${count(job.accepted)} accepted, ${count(job.failed)} failed, ${count(job.running)} running`,
       ],
-      ['executions', `${count(job.executions)}, ${plural(job.disagreements, 'disagreement')}`],
+      ['executions', `${count(job.executions)}, ${wasteOf(job)}${plural(job.disagreements, 'disagreement')}`],
       [
         'agreement',
         verify.kind === 'none'
@@ -67,6 +67,11 @@ export const jobView: View<JobSummary> = {
     )
     return `${text}\n\n${peers}`
   },
+}
+
+function wasteOf({ executions, wasted }: JobSummary): string {
+  if (wasted === 0) return ''
+  return `${count(wasted)} not needed (${((100 * wasted) / executions).toFixed(1)}%), `
 }
 
 function stateText({ state, failed, heldForMs }: JobSummary, colours: Colours): string {

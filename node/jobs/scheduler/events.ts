@@ -111,8 +111,10 @@ export type JobProgress = {
   failed: number
   /** Units with at least one attempt in flight. */
   running: number
-  /** Attempts that came to an end, wherever their result went. */
+  /** Attempts that came to an end, wherever their result went, or were cut off as not needed any more. */
   executions: number
+  /** Those of them whose result was not needed: the unit was accepted without it. */
+  wasted: number
   /** Units on which at least two peers did not agree. */
   disagreements: number
   /** What one unit takes on one slot of speed 1, milliseconds; null: none has ended. */

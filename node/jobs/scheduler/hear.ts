@@ -5,7 +5,7 @@ import { noteLatency, notePace } from './pace.ts'
 import { fail, judge } from './settle.ts'
 import type { Core, Holder, Job, Seat, Unit } from './state.ts'
 import { noteFault, noteGood, rest, updateUsable } from './trust.ts'
-import { giveBack, giveBackAll, holderOf, place, takeOut } from './units.ts'
+import { countWasted, giveBack, giveBackAll, holderOf, place, takeOut } from './units.ts'
 import { measure } from './window.ts'
 
 type Held = [unit: UnitIndex, ms: number] | null
@@ -21,7 +21,11 @@ export function hearResults(core: Core, seat: Seat, attempts: readonly AttemptEn
     const holder = unit === undefined ? undefined : holderOf(unit, seat)
     if (unit === undefined || holder === undefined) {
       // Nobody waits for it: a copy that lost the race, a duplicate, or a unit this peer was never given.
-      if (seat.strays.delete(end.unit)) job.executions += 1
+      const stray = seat.strays.get(end.unit)
+      if (stray === undefined) continue
+      seat.strays.delete(end.unit)
+      if (stray.accepted) countWasted(job)
+      else job.executions += 1
       continue
     }
     if (holder.holding === 'running') {

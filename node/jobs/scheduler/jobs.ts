@@ -34,6 +34,7 @@ export function addJob(core: Core, spec: JobSpec): void {
     failed,
     running: 0,
     executions: 0,
+    wasted: 0,
     disagreements: 0,
     comparing: 0,
     comparingSince: 0,

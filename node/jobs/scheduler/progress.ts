@@ -7,10 +7,10 @@ import { freshCount, type Job, settledCount } from './state.ts'
 
 export function progressOf(job: Job, now: number): JobProgress {
   const { size } = job.spec
-  const { accepted, failed, running, executions, disagreements, reference } = job
+  const { accepted, failed, running, executions, wasted, disagreements, reference } = job
   const unitMs = reference.ends > 0 ? reference.busyMs / reference.ends : null
   const waiting = waitingOf(job, size - settledCount(job) - running, now)
-  return { size, accepted, failed, running, executions, disagreements, unitMs, waiting }
+  return { size, accepted, failed, running, executions, wasted, disagreements, unitMs, waiting }
 }
 
 function waitingOf(job: Job, units: number, now: number): JobProgress['waiting'] {

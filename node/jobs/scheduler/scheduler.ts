@@ -34,8 +34,8 @@ export interface Scheduler {
   nextWake(): number | null
   /** As of `now`, or of the last step. Null for a job never added, or ended long ago. */
   progress(job: string, now?: number): JobProgress | null
-  /** Attempts of the job that came to an end, of those this scheduler gave out; 0 for a job never added, or ended long ago. */
-  executions(job: string): number
+  /** Attempts of the job as `JobProgress` counts them, of those this scheduler gave out; 0 for a job never added, or ended long ago. */
+  spent(job: string): { executions: number; wasted: number }
   /** How each peer stands to the job, as of `now` or of the last step. */
   seats(job: string, now?: number): SeatView[]
   /** An undecided unit; null for one that is decided, and for those of a job that is not being worked on. */
@@ -72,7 +72,10 @@ export function createScheduler(init: SchedulerInit): Scheduler {
       const job = core.jobs.get(id)
       return job === undefined ? (core.ended.get(id) ?? null) : progressOf(job, now)
     },
-    executions: (id) => (core.jobs.get(id) ?? core.ended.get(id))?.executions ?? 0,
+    spent: (id) => {
+      const { executions, wasted } = core.jobs.get(id) ?? core.ended.get(id) ?? { executions: 0, wasted: 0 }
+      return { executions, wasted }
+    },
     seats: (id, now = core.now) => [...(core.jobs.get(id)?.seats.values() ?? [])].map((seat) => seatView(seat, now)),
     unit: (id, index, now = core.now) => {
       const job = core.jobs.get(id)

@@ -85,7 +85,7 @@ export function takeSeat(core: Core, job: Job, peer: Peer): Seat {
     inLine: false,
     called: false,
     inFlight: new Map(),
-    strays: new Set(),
+    strays: new Map(),
     window: openWindow(peer.ad.cpus, core.now),
     pace: { busyMs: 0, ends: 0, vainMs: 0 },
     passedAt: null,

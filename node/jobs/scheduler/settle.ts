@@ -9,7 +9,7 @@ import { noteUnended } from './pace.ts'
 import { progressOf } from './progress.ts'
 import { type Core, type Job, settledCount, type Unit, voicesOf } from './state.ts'
 import { noteAgreed, noteFaulty, noteOutvoted, noteServed } from './trust.ts'
-import { addStray, othersFor, place, revoke, takeOut } from './units.ts'
+import { addStray, countWasted, othersFor, place, revoke, takeOut } from './units.ts'
 
 type Failure = { code: string; message: string; blame: Blame }
 
@@ -57,7 +57,7 @@ export function fail(core: Core, job: Job, unit: Unit, { code, message, blame }:
   const voices = voicesOf(unit)
   const { index, ended: attempts } = unit
   core.effects.push({ type: 'failed', job: job.spec.id, unit: index, code: known, message, blame, voices, attempts })
-  close(core, job, unit)
+  close(core, job, unit, false)
 }
 
 /** The job has no more to decide. */
@@ -113,7 +113,7 @@ function accept(
   for (const { seat, said, faulty } of unit.holders) {
     if (faulty || said?.ok === false) noteFaulty(core, seat, index)
   }
-  close(core, job, unit)
+  close(core, job, unit, true)
   for (const peer of against) {
     const seat = job.seats.get(peer)
     if (unit.holders.some((holder) => holder.seat === seat && holder.said?.ok)) noteOutvoted(core, seat, index)
@@ -156,7 +156,7 @@ function compare(core: Core, job: Job, unit: Unit, pairs: [string, string][]): v
 }
 
 /** Lets go of a decided unit; copies of it that still run are not wanted any more. */
-function close(core: Core, job: Job, unit: Unit): void {
+function close(core: Core, job: Job, unit: Unit, accepted: boolean): void {
   core.decided.add(job)
   job.open.delete(unit.index)
   job.scarred.delete(unit)
@@ -168,8 +168,10 @@ function close(core: Core, job: Job, unit: Unit): void {
     if (holder.said?.ok) job.valueBytes -= holder.said.value.length
     if (holder.holding !== 'running') continue
     noteUnended(core, seat, holder.begunAt)
+    // Begun, it counts now; if not, once it ends nevertheless.
+    if (accepted && holder.begunAt !== null) countWasted(job)
+    else addStray(seat, unit.index, accepted)
     takeOut(unit, holder, 'gone')
-    addStray(seat, unit.index)
     revoke(core, seat, unit.index)
     core.refills.add(seat)
   }

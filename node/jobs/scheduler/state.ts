@@ -114,7 +114,7 @@ export type Seat = {
   /** Units in its hands, oldest first. */
   readonly inFlight: Map<UnitIndex, Unit>
   /** Units taken back from it that it may still be running. */
-  readonly strays: Set<UnitIndex>
+  readonly strays: Map<UnitIndex, { accepted: boolean }>
   window: Window
   pace: SeatPace
   /** Since when it is given nothing because others would be done sooner; null: it is not so. */
@@ -161,6 +161,7 @@ export type Job = {
   failed: number
   running: number
   executions: number
+  wasted: number
   disagreements: number
   comparing: number
   comparingSince: number

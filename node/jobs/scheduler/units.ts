@@ -99,11 +99,17 @@ export function revoke(core: Core, seat: Seat, unit: number): void {
   core.touched.add(seat)
 }
 
+/** Another was there first. */
+export function countWasted(job: Job): void {
+  job.executions += 1
+  job.wasted += 1
+}
+
 /** Remembers that the seat may still be running a decided unit, so that its end is counted once. */
-export function addStray(seat: Seat, unit: number): void {
-  seat.strays.add(unit)
+export function addStray(seat: Seat, unit: number, accepted: boolean): void {
+  seat.strays.set(unit, { accepted })
   if (seat.strays.size <= LIMITS.WORKER_QUEUE_UNITS_MAX) return
-  for (const oldest of seat.strays) {
+  for (const oldest of seat.strays.keys()) {
     seat.strays.delete(oldest)
     return
   }
