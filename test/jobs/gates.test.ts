@@ -120,10 +120,11 @@ it('a ledger of the first version is brought up to date, with its jobs', async (
   const { id } = await lab.submit(7)
   await lab.stop()
   const db = new DatabaseSync(`${lab.folder}/ledger.sqlite`)
-  db.exec(`ALTER TABLE jobs DROP COLUMN held_ms; ALTER TABLE jobs DROP COLUMN waived; ALTER TABLE jobs DROP COLUMN wasted;
-    DROP TABLE unit_times; ALTER TABLE evidence DROP COLUMN served;
+  db.exec(`ALTER TABLE jobs DROP COLUMN held_ms; ALTER TABLE jobs DROP COLUMN waived; DROP TABLE unit_times;
+    ALTER TABLE jobs DROP COLUMN wasted;
+    ALTER TABLE evidence DROP COLUMN served;
     PRAGMA user_version = 1`)
   db.close()
   await lab.restart().catch(() => undefined)
-  expect(lab.jobs.hold(id)).toMatchObject(units: 7, waiting: [reason: 'held', units: 7 ] )
+  expect(lab.jobs.hold(id)).toMatchObject({ units: 7, waiting: [{ reason: 'held', units: 7 }] })
 })
