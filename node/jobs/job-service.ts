@@ -30,6 +30,7 @@ import { tookOf } from './planner.ts'
 import { ResultReader } from './result-reader.ts'
 import type { SchedulerEffect, SchedulerEvent } from './scheduler/events.ts'
 import type { Scheduler } from './scheduler/scheduler.ts'
+import { keepSpent } from './spending.ts'
 
 type Components = {
   scheduler: Scheduler
@@ -273,7 +274,7 @@ export class JobService {
     } catch (error) {
       onError(error)
     }
-    this.#keepSpent(event, effects, receipt)
+    keepSpent({ live: this.#live, log: this.#log, scheduler }, { event, effects, receipt })
     for (const effect of effects) {
       try {
         this.#apply(effect)
@@ -282,23 +283,6 @@ export class JobService {
       }
     }
     this.#moves.tell(event, effects)
-  }
-
-  /** What the jobs of the step have spent by now, and the receipt for it. */
-  #keepSpent(event: SchedulerEvent, effects: readonly SchedulerEffect[], signed: SignedReceipt | undefined): void {
-    const ids = new Set<JobId>('job' in event && typeof event.job === 'string' ? [event.job] : [])
-    for (const effect of effects) if (effect.type === 'accepted') ids.add(effect.job)
-    for (const id of ids) {
-      const live = this.#live.get(id)
-      if (live === undefined) continue
-      const { executions, wasted } = live.spend(this.#components.scheduler.spent(id))
-      // Ends of attempts nobody gave out count for nothing, and their receipts are not kept: a peer could send any number.
-      if (executions === 0) continue
-      const job = live.stored.n
-      this.#log.add({ kind: 'executions', job, executions, wasted })
-      if (signed !== undefined && event.type === 'results')
-        this.#log.add({ kind: 'receipt', job, peer: event.peer, signed })
-    }
   }
 
   /** Without a ledger time stands still: what it would decide could not be kept. */
