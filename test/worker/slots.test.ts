@@ -1,0 +1,141 @@
+/** Slots with real sandboxes: who has one when, and what is kept warm between turns. */
+
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import type { Runtime, Sandbox } from '../../node/runtimes/runtime.ts'
+import { WarmShelf } from '../../node/worker/warm-shelf.ts'
+import { digestOf } from '../../protocol/canonical.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import { until } from '../mesh/nodes.ts'
+import { newSigner, type SignedJob, Submitter, signJob } from './submitter.ts'
+import { SQUARE, Workshop } from './workshop.ts'
+
+/** About 10 ms a unit. */
+const SHORT =
+  'exports.default = ({ n }) => { let s = 0; for (let i = 0; i < 2.5e6; i++) s = (s + i) % 7; return n + 0 * s }'
+/** Nothing at first, then about 200 ms a unit. */
+const TURNS_LONG =
+  'exports.default = ({ n }) => { let s = 0; if (n >= 300) for (let i = 0; i < 5e7; i++) s = (s + i) % 7; return n + 0 * s }'
+
+let shop: Workshop
+beforeAll(async () => {
+  shop = await Workshop.open()
+  for (const source of [SQUARE, SHORT, TURNS_LONG]) shop.sources.set(digestOf(source), source)
+})
+afterEach(() => shop.stopWorkers())
+afterAll(() => shop.close())
+
+async function given(submitter: Submitter, source: string, count: number, policy: object = {}): Promise<SignedJob> {
+  const job = await signJob(submitter.signer, source, policy)
+  await submitter.introduce(job)
+  for (let from = 0; from < count; from += LIMITS.FRAME_UNITS_MAX) {
+    await submitter.run(job, Math.min(LIMITS.FRAME_UNITS_MAX, count - from), from)
+  }
+  return job
+}
+
+const endsOf = (submitter: Submitter, { id }: SignedJob): number =>
+  submitter.of('results').reduce((sum, { job, attempts }) => sum + (job === id ? attempts.length : 0), 0)
+
+describe('a slot', () => {
+  it('leaves a batch whose units turned out long for a job that is due, and loses none of them', async () => {
+    const worker = await shop.worker()
+    const [long, short] = [new Submitter(worker, await newSigner()), new Submitter(worker, await newSigner())]
+    await given(long, TURNS_LONG, 600)
+    await until(() => worker.facts().total >= 300)
+    const began = performance.now()
+    await given(short, SQUARE, 1)
+    await until(() => short.attempts.length === 1)
+    expect(performance.now() - began).toBeLessThan(LIMITS.SLOT_BATCH_MAX_MS + 2_000)
+    const before = long.attempts.length
+    await until(() => long.attempts.length >= before + 5)
+    const units = long.attempts.map(({ unit }) => unit)
+    expect(units).toEqual([...units.keys()])
+    expect(long.of('handback')).toEqual([])
+  })
+
+  it('is shared by submitters by weight, by jobs of one by priority', async () => {
+    const [one, two] = [await newSigner(), await newSigner()]
+    const shares = { self: 1, member: 1, stranger: 1, peers: { [two.peer]: 2 } }
+    const worker = await shop.worker({ shares })
+    const [first, second] = [new Submitter(worker, one), new Submitter(worker, two)]
+    const low = await given(first, SHORT, 2_000)
+    const high = await given(first, SHORT, 2_000, { priority: 1, seed: 1 })
+    await given(second, SHORT, 2_000)
+    await until(() => worker.shares().reduce((sum, { slotMs }) => sum + slotMs, 0) > 8_000, 30_000)
+    const slotMs = (peer: string) => worker.shares().find((share) => share.peer === peer)?.slotMs ?? 0
+    expect(slotMs(two.peer) / slotMs(one.peer)).toBeGreaterThan(1.6)
+    expect(slotMs(two.peer) / slotMs(one.peer)).toBeLessThan(2.4)
+    expect(endsOf(first, low)).toBeGreaterThan(0)
+    expect(endsOf(first, high) / endsOf(first, low)).toBeGreaterThan(1.3)
+  })
+
+  it('weighs more for whoever did more for this machine', async () => {
+    const helper = await newSigner()
+    shop.done.set(helper.peer, 1_000 * LIMITS.RECIPROCITY_HALF_MS)
+    const worker = await shop.worker()
+    const submitter = new Submitter(worker, helper)
+    await until(() => submitter.of('beat').length > 0)
+    expect(worker.shareOf(helper.peer)?.weight).toBeCloseTo(LIMITS.RECIPROCITY_MAX, 1)
+  })
+
+  it('comes to a job that needs nearly all memory, beside small ones that never end', async () => {
+    const worker = await shop.worker({ slots: 2 })
+    const [small, big] = [new Submitter(worker, await newSigner()), new Submitter(worker, await newSigner())]
+    await given(small, SHORT, 4_000, { memoryMiB: 100 })
+    await until(() => worker.facts().total > 20)
+    await given(big, SQUARE, 1, { memoryMiB: 1_000 })
+    await until(() => big.attempts.length === 1, LIMITS.MEMORY_GRACE_MS + 4_000)
+    const before = small.attempts.length
+    await until(() => small.attempts.length > before)
+  })
+})
+
+describe('a sandbox without units', () => {
+  const opened = { open: 0, closed: 0 }
+  const runtime = {
+    open: () => {
+      opened.open += 1
+      const close = async () => {
+        opened.closed += 1
+      }
+      return { close } as unknown as Sandbox
+    },
+  } as unknown as Runtime
+  const needs = (key: string, memoryMiB: number) => ({
+    key,
+    init: { source: '', seed: 0, timeoutMs: 1_000, memoryMiB },
+  })
+  const shelf = (memoryMiB: number) => {
+    Object.assign(opened, { open: 0, closed: 0 })
+    return new WarmShelf({ runtime, onError: () => undefined }, { memoryMiB })
+  }
+
+  it('is used again by who needs the same, and closed when its memory is wanted', async () => {
+    const kept = shelf(300)
+    const [a, b] = [await kept.take(needs('a', 100)), await kept.take(needs('b', 100))]
+    kept.put(needs('a', 100), a)
+    kept.put(needs('b', 100), b)
+    expect([kept.has('a'), kept.has('b'), kept.has('c')]).toEqual([true, true, false])
+    expect(await kept.take(needs('b', 100))).toBe(b)
+    await kept.take(needs('c', 150))
+    expect(kept.has('a')).toBe(false)
+    expect(opened).toEqual({ open: 3, closed: 1 })
+    await kept.clear()
+  })
+
+  it('is closed after a while, and when there are too many', async () => {
+    vi.useFakeTimers()
+    try {
+      const kept = shelf(100_000)
+      const keys = Array.from({ length: LIMITS.SANDBOXES_WARM_MAX + 1 }, (_, i) => needs(`k${i}`, 100))
+      const taken = await Promise.all(keys.map(async (key) => ({ key, sandbox: await kept.take(key) })))
+      for (const { key, sandbox } of taken) kept.put(key, sandbox)
+      expect(opened.closed).toBe(1)
+      expect(kept.has('k0')).toBe(false)
+      await vi.advanceTimersByTimeAsync(LIMITS.SANDBOX_LINGER_MS)
+      expect(opened.closed).toBe(keys.length)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+})
