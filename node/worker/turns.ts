@@ -53,7 +53,6 @@ export class Turns<C extends Claim> {
     const lines = this.#demand(waiting, now)
     const lead = this.#noteShort(waiting, lines, now)
     const kept = lead === null ? null : this.#keptFor(lead.submitter, now)
-    if (kept !== null && this.#isFree(kept.memoryMiB)) return kept
     const mayBegin = (claim: C) => {
       const own = this.#keptFor(claim.submitter, now)
       const keptMiB = [kept, own].map((other) => (other === null || other === claim ? 0 : other.memoryMiB))

@@ -15,6 +15,8 @@ class Crew {
   readonly gaps = new Map<string, number>()
   readonly ends = new Map<string, number>()
   toldMost = 0
+  /** A job whose units do not end. */
+  stuck = ''
 
   constructor(peers: number, cpus: number) {
     for (let i = 0; i < peers; i++) {
@@ -32,6 +34,7 @@ class Crew {
     for (const [peer, jobs] of this.#peers) {
       this.desk.step({ type: 'peer.alive', peer })
       for (const [job, held] of [...jobs].slice(0, units)) {
+        if (job === this.stuck) continue
         const unit = held.shift()
         jobs.delete(job)
         if (held.length > 0) jobs.set(job, held)
@@ -112,6 +115,16 @@ it('begun ones go on while new ones never cease to come', () => {
     crew.tick(100, 10)
   }
   for (let i = 0; i < 40; i++) expect(crew.ends.get(`old${i}`)).toBeGreaterThan(before.get(`old${i}`) ?? 0)
+})
+
+it('a worker is not made to forget a job whose unit it runs', () => {
+  const crew = new Crew(1, 1)
+  crew.stuck = 'stuck'
+  crew.desk.job(1, { timeoutMs: LIMITS.UNIT_TIMEOUT_MAX_MS }, 'stuck')
+  for (let i = 1; i < JOBS; i++) crew.desk.job(1_000, {}, `job${i}`)
+  for (let i = 0; i < 600; i++) crew.tick(500, 50)
+  expect(crew.told.get('p0')).toContain('stuck')
+  expect(crew.toldMost).toBe(LIMITS.JOBS_TOLD_MAX)
 })
 
 it('an event costs no more with many jobs than with few', () => {
