@@ -59,7 +59,7 @@ function rowOf(engine: Measured, y: number, { x, share, own }: Scales): string[]
   const rate = noopOf(engine)
   const mine = engine.name.startsWith('talkoot')
   const end = x(Math.log10(Math.max(rate, 10)))
-  const ratio = rate === own ? '' : `   ${(own / rate).toFixed(own / rate < 10 ? 1 : 0)}x less`
+  const ratio = rate === own ? '' : ` · ${comparison(own, rate)}`
   const bars = (['50 ms', '10 ms'] as const).flatMap((workload, i) => {
     const efficiency = efficiencyOf(engine, workload)
     if (efficiency === null) return []
@@ -73,6 +73,11 @@ function rowOf(engine: Measured, y: number, { x, share, own }: Scales): string[]
     text(end + 6, y + 17, `${Math.round(rate).toLocaleString('en-US')}${ratio}`, { class: 'small' }),
     ...bars,
   ]
+}
+
+const comparison = (own: number, rate: number): string => {
+  const [times, word] = own >= rate ? [own / rate, 'fewer'] : [rate / own, 'more']
+  return `${times.toFixed(times < 10 ? 1 : 0)}x ${word}`
 }
 
 const noopOf = (engine: Measured | undefined): number => engine?.perSecond['no-op']?.median ?? 0
