@@ -36,7 +36,7 @@ export function xAxis({ at, scale: x, ticks, label, digits = 0 }: AxisInit): str
   return [
     line(x(from), at, x(to), at, { stroke: INK }),
     ...ticks.map((tick) => line(x(tick), at, x(tick), at + TICK, { stroke: INK })),
-    ...ticks.map((tick) => text(x(tick), at + 19, tick.toFixed(digits), { 'text-anchor': 'middle' })),
+    ...ticks.map((tick) => text(x(tick), at + 19, written(tick, digits), { 'text-anchor': 'middle' })),
     text((x(from) + x(to)) / 2, at + 40, label, { 'text-anchor': 'middle', class: 'label' }),
   ].join('\n')
 }
@@ -48,7 +48,7 @@ export function yAxis({ at, scale: y, ticks, label, digits = 0 }: AxisInit): str
   return [
     line(at, y(from), at, y(to), { stroke: INK }),
     ...ticks.map((tick) => line(at - TICK, y(tick), at, y(tick), { stroke: INK })),
-    ...ticks.map((tick) => text(at - 9, y(tick) + 4, tick.toFixed(digits), { 'text-anchor': 'end' })),
+    ...ticks.map((tick) => text(at - 9, y(tick) + 4, written(tick, digits), { 'text-anchor': 'end' })),
     text(0, 0, label, {
       'text-anchor': 'middle',
       class: 'label',
@@ -56,6 +56,9 @@ export function yAxis({ at, scale: y, ticks, label, digits = 0 }: AxisInit): str
     }),
   ].join('\n')
 }
+
+const written = (tick: number, digits: number): string =>
+  tick.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })
 
 const shown = (value: string | number): string =>
   typeof value === 'string' ? value : String(Math.round(value * 100) / 100)

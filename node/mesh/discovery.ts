@@ -30,6 +30,7 @@ export type DiscoveryComponents = {
 
 export class Discovery {
   readonly #components: DiscoveryComponents
+  readonly #neighbourhood: Neighbourhood
   readonly #rendezvous: Rendezvous
   readonly #table: RoutingTable
   readonly #pulses: Pulse[]
@@ -41,8 +42,13 @@ export class Discovery {
     this.#components = components
     const { host, mesh, outboundOnly } = components
     this.#table = routingTableOf(host)
-    const neighbourhood = new Neighbourhood(host, this.#table.kBucketSize)
-    this.#rendezvous = new Rendezvous({ host, mesh, neighbourhood, offers: () => this.#offers() })
+    this.#neighbourhood = new Neighbourhood(host, this.#table.kBucketSize)
+    this.#rendezvous = new Rendezvous({
+      host,
+      mesh,
+      neighbourhood: this.#neighbourhood,
+      offers: () => this.#offers(),
+    })
     this.#lookForPeers = new Pulse(LOOK_FOR_PEERS_MS, () => this.#seekPeers())
     this.#lookForWork = new Pulse(outboundOnly ? LOOK_FOR_WORK_OUTBOUND_MS : LOOK_FOR_WORK_MS, () => this.#seekWork())
     this.#pulses = [this.#lookForPeers, this.#lookForWork, new Pulse(SWEEP_MS, () => this.sweep())]
@@ -110,9 +116,17 @@ export class Discovery {
 
   async #seekWork(): Promise<void> {
     const { connector, describe } = this.#components
-    if (describe().freeSlots === 0) return
+    if (describe().freeSlots === 0 || Math.random() > workLookShare(this.#neighbourhood.size)) return
     for await (const { id, addresses } of this.#rendezvous.find('work-wanted', WORK_PROVIDERS)) {
       connector.suggest(id, addresses, true)
     }
   }
+}
+
+/**
+ * The share of the times to look for work at which a node of a mesh of this size does. In a large mesh a look costs more, and there
+ * are more to look: those who submit find the first workers themselves, and more come within minutes.
+ */
+export function workLookShare(meshSize: number): number {
+  return Math.max(0.1, Math.min(1, LIMITS.PEERS_WANTED / meshSize))
 }

@@ -36,8 +36,12 @@ export type MeshHost = Libp2p<{ dht: KadDHT }>
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 
-/** A record must lapse before the addresses of its provider do, or one lapsed provider fails the whole answer. */
-export const RECORD_AGES = { validity: 4 * HOUR_MS, threshold: 2 * HOUR_MS, interval: 10 * MINUTE_MS }
+/**
+ * A record must lapse before the addresses of its provider do, or one lapsed provider fails the whole answer; and soon after its
+ * provider has gone, or searchers are sent to the dead. This node provides every ten minutes by itself; the library does so at
+ * the threshold, when that has failed.
+ */
+export const RECORD_AGES = { validity: 30 * MINUTE_MS, threshold: 15 * MINUTE_MS, interval: 5 * MINUTE_MS }
 export const PEER_AGES = { maxPeerAge: 24 * HOUR_MS, maxAddressAge: 24 * HOUR_MS }
 
 export async function createHost(

@@ -44,7 +44,8 @@ export class Neighbourhood {
     } catch {
       // A node that is stopping, or contacts that do not answer: what was heard is what there is.
     }
-    this.size = sizeOf(distances, this.#bucketSize)
+    // Before the first contact is in the table nobody answers: to go by that would put all newcomers on the keys of small meshes.
+    if (distances.length > 0) this.size = sizeOf(distances, this.#bucketSize)
   }
 }
 

@@ -24,6 +24,8 @@ const PEERS_PER_SHARD = 200
 export const PROVIDE_EVERY_MS = 10 * 60_000
 const PROVIDE_TIMEOUT_MS = 60_000
 const SHARD_BITS_MAX = 16
+/** Two looks at the same large mesh differ by this part at most, as a rule. */
+const SIZE_NOISE = 0.25
 
 export type RendezvousComponents = {
   host: MeshHost
@@ -33,11 +35,13 @@ export type RendezvousComponents = {
   offers(): Capability[]
 }
 
+type Provided = { key: CID; at: number; meshSize: number }
+
 export class Rendezvous {
   readonly #components: RendezvousComponents
   readonly #pulse: Pulse
   readonly #stopped = new AbortController()
-  readonly #provided = new Map<Capability, CID>()
+  readonly #provided = new Map<Capability, Provided>()
 
   constructor(components: RendezvousComponents) {
     this.#components = components
@@ -94,21 +98,33 @@ export class Rendezvous {
     const wanted = new Map(
       offers().map((capability) => [capability, keyOf(mesh, capability, bits, shardOf(host.peerId.toString(), bits))]),
     )
-    for (const [capability, key] of this.#provided) {
+    for (const [capability, { key }] of this.#provided) {
       if (wanted.get(capability)?.equals(key)) continue
       await host.services.dht.cancelReprovide(key)
       this.#provided.delete(capability)
     }
     for (const [capability, key] of wanted) {
-      this.#provided.set(capability, key)
+      const last = this.#provided.get(capability)
+      const meshSize = neighbourhood.size
+      if (last !== undefined && isFresh(last, meshSize, performance.now())) continue
+      this.#provided.set(capability, { key, at: Number.NEGATIVE_INFINITY, meshSize })
       const signal = this.#within(PROVIDE_TIMEOUT_MS)
       for await (const _ of host.services.dht.provide(key, { signal }));
+      this.#provided.set(capability, { key, at: performance.now(), meshSize })
     }
   }
 
   #within(ms: number): AbortSignal {
     return AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(ms)])
   }
+}
+
+/**
+ * Whether the holders of a record are still those it was sent to: it is not old, and the mesh looks as large as then. A newcomer
+ * finds a few peers one after the other; a mesh that forms changes with each.
+ */
+export function isFresh({ at, meshSize }: Pick<Provided, 'at' | 'meshSize'>, sizeNow: number, now: number): boolean {
+  return now - at < PROVIDE_EVERY_MS / 2 && Math.abs(sizeNow - meshSize) <= meshSize * SIZE_NOISE
 }
 
 /** Bits of shard for a mesh of about this many peers: none up to 200, then one for each doubling. */

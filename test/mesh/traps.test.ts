@@ -23,11 +23,12 @@
 import { multiaddr } from '@multiformats/multiaddr'
 import { expect, test, vi } from 'vitest'
 import { Connector } from '../../node/mesh/connector.ts'
+import { workLookShare } from '../../node/mesh/discovery.ts'
 import { type MeshHost, PEER_AGES, RECORD_AGES } from '../../node/mesh/host.ts'
 import { memoryMeshStore } from '../../node/mesh/memory-store.ts'
 import { PeerTable } from '../../node/mesh/peers.ts'
 import { Refusals } from '../../node/mesh/refusals.ts'
-import { keyOf, Rendezvous, shardBits, shardOf } from '../../node/mesh/rendezvous.ts'
+import { isFresh, keyOf, PROVIDE_EVERY_MS, Rendezvous, shardBits, shardOf } from '../../node/mesh/rendezvous.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { codeOf, deadline, HOUR_MS, sees, startMember, startNode, startProcess, startSession, until } from './nodes.ts'
 
@@ -263,4 +264,13 @@ test('shards: one for a small mesh, then one bit more with each doubling, peers 
     keyOf('m', 'peer', 1, 0),
   ]
   expect(new Set(keys.map(String)).size).toBe(keys.length)
+})
+
+test('in a large mesh idle workers look for work less often, and a record is not sent again while its holders stand', () => {
+  expect([1, 32, 64, 320, 10_000].map(workLookShare)).toEqual([1, 1, 0.5, 0.1, 0.1])
+  const sent = { at: 0, meshSize: 1_000 }
+  expect(isFresh(sent, 1_200, 60_000)).toBe(true)
+  expect(isFresh(sent, 1_300, 60_000)).toBe(false)
+  expect(isFresh(sent, 1_000, PROVIDE_EVERY_MS)).toBe(false)
+  expect(isFresh({ at: 0, meshSize: 2 }, 3, 1_000)).toBe(false)
 })
