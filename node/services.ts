@@ -199,6 +199,7 @@ class PeerDirectory {
     const { agreed, outvoted } = standing
     const liar = outvoted >= LIAR_OUTVOTED_MIN && outvoted >= LIAR_SHARE * (agreed + outvoted)
     const notes = liar ? [`returned wrong results: outvoted on ${outvoted} of ${agreed + outvoted} units`] : []
+    if (facts.ad.paused !== null) notes.push('paused by its owner')
     const self = facts.trust === 'self'
     const { peer: _peer, ...share } = this.#components.worker.shareOf(id) ?? { peer: id }
     const servedMs = this.#components.evidence.servedMs(id)

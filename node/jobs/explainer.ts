@@ -156,10 +156,8 @@ export class Explainer {
     }
   }
 
-  /** The scheduler knows of peers with a session only, and nothing of the ledger. */
+  /** The scheduler knows of peers with a session only; without a ledger there are none. */
   #beyond(job: LiveJob, reason: Reason, sinceMs: number): { reason: Reason; sinceMs: number } {
-    const halted = this.#components.halted()
-    if (halted !== null) return { reason: 'ledger-halted', ...halted }
     if (reason !== 'no-peer') return { reason, sinceMs }
     const reasons = this.#standings(job, this.#components.knownPeers()).flatMap(({ reason }) => reason ?? [])
     return { reason: nearest(reasons.filter((of) => of !== 'no-cores')), sinceMs }

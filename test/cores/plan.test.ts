@@ -59,6 +59,14 @@ describe('the distance to a match', () => {
     }
   })
 
+  test('an upper bound goes up, to the nearest and to the furthest', () => {
+    const large = [peer('a', { cpus: 3 }), peer('b', { cpus: 5 })]
+    expect(relaxed('peer.cpus <= 2', large).map(({ changes, gains }) => [changes[0]?.to, gains])).toEqual([
+      ['peer.cpus <= 5', 2],
+      ['peer.cpus <= 3', 1],
+    ])
+  })
+
   test('two bounds that only together keep peers out are moved together', () => {
     expect(relaxed('peer.cpus >= 16 && peer.memory >= 64 * GiB', mesh)[0]).toEqual({
       changes: [
@@ -100,6 +108,7 @@ describe('how long it may take', () => {
     expect(unitRate([1, 1], 1)).toBe(2)
     expect(unitRate([1, 1], 2)).toBe(1)
     expect(unitRate([100, 1], 2)).toBe(1)
+    expect(unitRate([3, 3, 3], 2)).toBe(4.5)
     expect(unitRate([100, 2, 2], 2)).toBe(4)
     expect(unitRate([100, 100, 3], 3)).toBe(3)
   })

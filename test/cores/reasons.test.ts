@@ -212,6 +212,19 @@ describe('since when', () => {
     ])
   })
 
+  test('a rest began, and the units wait, however often it is told of again', () => {
+    const desk = new Desk()
+    desk.up('a')
+    desk.job(10)
+    desk.pass(1_000, ['a'])
+    desk.step({ type: 'handback', peer: 'a', job: 'job', units: desk.holds('a'), code: 'E_DRAINING' })
+    desk.pass(500, ['a'])
+    desk.step({ type: 'job.refused', peer: 'a', job: 'job', code: 'E_BLOB', retryAfterMs: 20_000 })
+    desk.pass(300, ['a'])
+    expect(desk.progress().waiting).toEqual([{ reason: 'backoff', units: 10, sinceMs: 800 }])
+    expect(desk.seat('a').sinceMs).toBe(800)
+  })
+
   test('a peer that says the same again waits for no shorter', () => {
     const desk = new Desk()
     desk.step({ type: 'peer.up', peer: 'a', trust: 'member', ad: adOf('a', { memory: 1 }) })
