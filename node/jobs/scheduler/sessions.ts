@@ -16,7 +16,7 @@ export const STALL_GRACE_MS = 10_000
 const STALL_TURN_MAX_MS = 10 * 60_000
 
 /** Leases are not looked at more often than this. */
-const CHECK_LEAST_MS = 100
+const CHECK_LEAST_MS = 250
 
 export function peerUp(core: Core, event: Extract<SchedulerEvent, { type: 'peer.up' }>): void {
   const known = core.peers.get(event.peer)
@@ -114,7 +114,7 @@ export function checkLeases(core: Core): void {
   for (const peer of core.peers.values()) {
     if (!peer.up) continue
     if (lease.lapsed(core.now - peer.heardAt)) lapse(core, peer)
-    else for (const seat of [...activeSeats(peer)]) takeBackStalled(core, seat)
+    else if (peer.inFlight > 0) for (const seat of [...activeSeats(peer)]) takeBackStalled(core, seat)
   }
   watchLeases(core)
 }

@@ -39,7 +39,7 @@ export type ExperimentInit = {
 }
 
 const WANTED = 20
-const WARM_MS = 20_000
+const WARM_MS = 10_000
 const JOIN_MS = 10_000
 const MINUTE_MS = 60_000
 
@@ -47,7 +47,7 @@ export function experiment({
   seed,
   peers,
   rule,
-  windowMs = 30_000,
+  windowMs = 20_000,
   joins = 40,
   lookups = 200,
 }: ExperimentInit): Figures {
@@ -62,7 +62,8 @@ function standBy(mesh: SimulatedMesh, windowMs: number) {
   const scale = MINUTE_MS / windowMs
   const rows = [...before].flatMap(([member, { sent, served }]) => {
     if (!member.alive) return []
-    const standing = member.connections.size * (MINUTE_MS / NODE.beatMs + MINUTE_MS / NODE.adMs)
+    // More than may stay are held for seconds only.
+    const standing = Math.min(member.connections.size, NODE.idleMax) * (MINUTE_MS / NODE.beatMs + MINUTE_MS / NODE.adMs)
     return [{ search: (member.sent - sent) * scale, standing, served: (member.served - served) * scale + standing }]
   })
   const holds = mesh.alive.flatMap(({ records }) => [...records.values()].map(({ size }) => size))
@@ -93,7 +94,7 @@ function lookUp(mesh: SimulatedMesh, count: number) {
       messages.push(2 * requests)
       times.push(took)
     })
-    if (i % 20 === 19) mesh.run(1_000)
+    if (i % 20 === 19) mesh.run(250)
   }
   mesh.run(NODE.findMs)
   return { lookupMs: median(times), lookupMessages: mean(messages), deadShare: dead / found }
@@ -111,7 +112,7 @@ function join(mesh: SimulatedMesh, count: number) {
       if (peer.matching) watched.placed.push(mesh.world.now - startedAt + session)
       joined?.(peer)
     }
-    mesh.run(500)
+    mesh.run(100)
     return watched
   })
   mesh.run(JOIN_MS)

@@ -65,10 +65,29 @@ export class Table {
 
   /** The contacts nearest to a key, nearest first, without the one that asks. */
   nearest(key: number, except = this.#self): number[] {
-    const distances = new Float64Array(this.#contacts.size)
-    let count = 0
-    for (const id of this.#contacts.keys()) if (id !== except) distances[count++] = distance(id, key)
-    return Array.from(distances.subarray(0, count).sort().subarray(0, this.#bucketSize), (far) => distance(far, key))
+    const nearest: number[] = []
+    for (const group of this.#byNearness(key)) {
+      const distances: number[] = []
+      for (const bucket of group) for (const { id } of bucket) if (id !== except) distances.push(distance(id, key))
+      distances.sort((a, b) => a - b)
+      for (const far of distances) {
+        if (nearest.push(distance(far, key)) === this.#bucketSize) return nearest
+      }
+    }
+    return nearest
+  }
+
+  /** Groups of buckets, each wholly nearer to the key than the next: those that share more with the key than this node does first. */
+  *#byNearness(key: number): Iterable<Contact[][]> {
+    if (this.#rule === 'trie') {
+      yield [...this.#buckets.values()]
+      return
+    }
+    const shared = Math.clz32(key ^ this.#self)
+    const bucket = (bits: number) => this.#buckets.get(bits) ?? []
+    yield [bucket(shared)]
+    yield [...this.#buckets.entries()].flatMap(([bits, contacts]) => (bits > shared ? [contacts] : []))
+    for (let bits = shared - 1; bits >= 0; bits--) yield [bucket(bits)]
   }
 
   #bucketOf(id: number): number {
