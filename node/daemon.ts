@@ -14,6 +14,7 @@ import { ApiServer } from './api/server.ts'
 import type { NodeServices } from './api/services.ts'
 import { Cleanup } from './cleanup.ts'
 import type { Settings } from './config.ts'
+import { IdleMemory } from './idle-memory.ts'
 import { JobService } from './jobs/job-service.ts'
 import { createScheduler } from './jobs/scheduler/scheduler.ts'
 import { fetchBlob, serveBlobs } from './mesh/blob-exchange.ts'
@@ -135,6 +136,12 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
   cleanup.add(() => pause.stop())
   pause.start()
   jobs.start()
+
+  const idleMemory = new IdleMemory({
+    isIdle: () => worker.facts().busy === 0 && jobs.counts().running === 0,
+  })
+  cleanup.add(() => idleMemory.stop())
+  idleMemory.start()
 
   const stopped = Promise.withResolvers<void>()
   const stop = () => cleanup.run().then(stopped.resolve)

@@ -35,7 +35,8 @@ export async function spawnNode({ argv, env, bond, log, signal }: SpawnInit): Pr
   const main = fileURLToPath(new URL('../../bin/talkoot.js', import.meta.url))
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...argv], {
     stdio: ['ignore', log, log, 'ipc'],
-    env: { ...env, [BOND]: bond },
+    // See bin/talkoot.js: with a channel to its parent it cannot see to that itself.
+    env: { MALLOC_ARENA_MAX: '1', ...env, [BOND]: bond },
     detached: bond === 'until-up',
   })
   try {

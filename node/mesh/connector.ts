@@ -64,11 +64,14 @@ export class Connector {
   /**
    * A hint from anywhere; believed only as far as dialling it.
    * @param needed dialled even when enough peers are connected: it has work to give
+   * @returns whether it is news
    */
-  suggest(id: string, addresses: readonly Multiaddr[], needed = false): void {
+  suggest(id: string, addresses: readonly Multiaddr[], needed = false): boolean {
+    const isNews = this.#peers.get(id) === undefined && !this.#candidates.has(id)
     this.#add(id, addresses.slice(0, LIMITS.TOKEN_ADDRESSES_MAX).map(String), false)
     const candidate = this.#candidates.get(id)
     if (needed && candidate !== undefined) candidate.needed = true
+    return isNews
   }
 
   admitted(id: string, addresses: string[]): void {

@@ -1,5 +1,6 @@
 /** The routines that make a mesh out of members: say what one offers, look for peers and for work, forget the dead. */
 
+import { start, stop } from '@libp2p/interface'
 import type { Ad } from '../../protocol/ad.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { Connector } from './connector.ts'
@@ -10,11 +11,19 @@ import { Pulse } from './pulse.ts'
 import { type Capability, Rendezvous } from './rendezvous.ts'
 import { type RoutingTable, routingTableOf } from './routing-table.ts'
 
-/** Also what a worker behind a firewall it does not know of needs to find a submitter that cannot reach it. */
+/**
+ * Also what a worker behind a firewall it does not know of needs to find a submitter that cannot reach it. One look asks k
+ * nodes, some 40 kB in a mesh of 20: a node that finds nobody new looks less and less often.
+ */
 export const LOOK_FOR_PEERS_MS = 10_000
+const LOOK_FOR_PEERS_LONGEST_MS = 60_000
 export const LOOK_FOR_WORK_MS = 30_000
+const LOOK_FOR_WORK_LONGEST_MS = 120_000
 /** Who can only dial out is given work only by those it found. */
 const LOOK_FOR_WORK_OUTBOUND_MS = 10_000
+const LOOK_FOR_WORK_OUTBOUND_LONGEST_MS = 30_000
+/** While it is alone; otherwise the DHT tells it of the others. */
+const ASK_LAN_MS = 10_000
 export const SWEEP_MS = 5 * 60_000
 export const SWEEP_CONTACTS = 16
 export const WORK_PROVIDERS = 8
@@ -49,9 +58,16 @@ export class Discovery {
       neighbourhood: this.#neighbourhood,
       offers: () => this.#offers(),
     })
-    this.#lookForPeers = new Pulse(LOOK_FOR_PEERS_MS, () => this.#seekPeers())
-    this.#lookForWork = new Pulse(outboundOnly ? LOOK_FOR_WORK_OUTBOUND_MS : LOOK_FOR_WORK_MS, () => this.#seekWork())
-    this.#pulses = [this.#lookForPeers, this.#lookForWork, new Pulse(SWEEP_MS, () => this.sweep())]
+    this.#lookForPeers = new Pulse(LOOK_FOR_PEERS_MS, () => this.#seekPeers(), LOOK_FOR_PEERS_LONGEST_MS)
+    this.#lookForWork = outboundOnly
+      ? new Pulse(LOOK_FOR_WORK_OUTBOUND_MS, () => this.#seekWork(), LOOK_FOR_WORK_OUTBOUND_LONGEST_MS)
+      : new Pulse(LOOK_FOR_WORK_MS, () => this.#seekWork(), LOOK_FOR_WORK_LONGEST_MS)
+    this.#pulses = [
+      this.#lookForPeers,
+      this.#lookForWork,
+      new Pulse(SWEEP_MS, () => this.sweep()),
+      new Pulse(ASK_LAN_MS, () => this.#askLan()),
+    ]
   }
 
   get tableSize(): number {
@@ -74,6 +90,11 @@ export class Discovery {
     this.#rendezvous.refresh()
     this.#lookForPeers.hurry(500)
     this.#lookForWork.hurry(500)
+  }
+
+  /** Someone else may take its place. */
+  peerLeft(): void {
+    if (this.#components.peers.size < LIMITS.PEERS_WANTED) this.#lookForPeers.hurry(LOOK_FOR_PEERS_MS)
   }
 
   wantWork(wanted: boolean): void {
@@ -101,25 +122,40 @@ export class Discovery {
     )
   }
 
+  async #askLan(): Promise<void> {
+    const { host, peers } = this.#components
+    const { lan } = host.services
+    if (lan === undefined || peers.size > 0) return
+    // It asks when it starts.
+    await stop(lan)
+    await start(lan)
+  }
+
   #offers(): Capability[] {
     if (this.#components.outboundOnly) return []
     const runtimes = this.#components.describe().runtimes.map(({ kind }): Capability => `runtime:${kind}`)
     return ['peer', ...new Set(runtimes), ...(this.#wantsWork ? (['work-wanted'] as const) : [])]
   }
 
-  async #seekPeers(): Promise<void> {
+  async #seekPeers(): Promise<'idle' | undefined> {
     const { peers, connector } = this.#components
     const missing = LIMITS.PEERS_WANTED - peers.size
-    if (missing <= 0) return
-    for await (const { id, addresses } of this.#rendezvous.find('peer', missing)) connector.suggest(id, addresses)
+    let news = 0
+    if (missing <= 0) return 'idle'
+    for await (const { id, addresses } of this.#rendezvous.find('peer', missing)) {
+      if (connector.suggest(id, addresses)) news++
+    }
+    return news === 0 ? 'idle' : undefined
   }
 
-  async #seekWork(): Promise<void> {
+  async #seekWork(): Promise<'idle' | undefined> {
     const { connector, describe } = this.#components
-    if (describe().freeSlots === 0 || Math.random() > workLookShare(this.#neighbourhood.size)) return
+    if (describe().freeSlots === 0 || Math.random() > workLookShare(this.#neighbourhood.size)) return 'idle'
+    let news = 0
     for await (const { id, addresses } of this.#rendezvous.find('work-wanted', WORK_PROVIDERS)) {
-      connector.suggest(id, addresses, true)
+      if (connector.suggest(id, addresses, true)) news++
     }
+    return news === 0 ? 'idle' : undefined
   }
 }
 

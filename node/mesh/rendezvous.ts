@@ -72,8 +72,7 @@ export class Rendezvous {
     const seen = new Set([host.peerId.toString()])
     try {
       if (neighbourhood.size === 0) await neighbourhood.lookAround()
-      const bits = shardBits(neighbourhood.size)
-      for (const at of [bits, bits - 1, bits + 1].filter((some) => some >= 0 && some <= SHARD_BITS_MAX)) {
+      for (const at of shardBitsAbout(neighbourhood.size)) {
         const shard = Math.floor(Math.random() * 2 ** at)
         for await (const event of host.services.dht.findProviders(keyOf(mesh, capability, at, shard), { signal })) {
           if (event.name !== 'PROVIDER') continue
@@ -130,6 +129,11 @@ export function isFresh({ at, meshSize }: Pick<Provided, 'at' | 'meshSize'>, siz
 /** Bits of shard for a mesh of about this many peers: none up to 200, then one for each doubling. */
 export function shardBits(peers: number): number {
   return Math.min(SHARD_BITS_MAX, Math.max(0, Math.ceil(Math.log2(Math.max(1, peers) / PEERS_PER_SHARD))))
+}
+
+/** Others may have estimated half as many peers, or twice as many: first what is likely, then what is possible. */
+export function shardBitsAbout(peers: number): number[] {
+  return [...new Set([peers, peers / 2, peers * 2].map(shardBits))]
 }
 
 /** The shard of a peer: the top bits of the hash of its id. */

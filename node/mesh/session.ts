@@ -222,7 +222,10 @@ export class Session {
       this.#connector.admitted(event.peer.id, event.peer.ad.addresses)
       this.discovery.peerJoined()
     }
-    if (event.type === 'peer.left') this.#connector.lost(event.id, event.code)
+    if (event.type === 'peer.left') {
+      this.#connector.lost(event.id, event.code)
+      this.discovery.peerLeft()
+    }
     this.#components.emit(event)
   }
 }

@@ -4,8 +4,9 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
-import { addressFileSchema, type Peers, peersSchema } from '../../protocol/api.ts'
+import { basename, dirname, join, resolve } from 'node:path'
+import { API, addressFileSchema, type Peers, peersSchema } from '../../protocol/api.ts'
+import { Client } from '../../sdk/client.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const PROGRAM = join(ROOT, 'bin/talkoot.js')
@@ -28,10 +29,10 @@ export class Lab implements AsyncDisposable {
   async node(
     name: string,
     args: string[] = [],
-    options: { netns?: string; program?: string[] } = {},
+    { mdns = false, ...options }: { netns?: string; program?: string[]; mdns?: boolean } = {},
   ): Promise<NodeProcess> {
     const listen = options.netns === undefined ? ['--listen', '/ip4/127.0.0.1/tcp/0'] : []
-    const up = ['up', '--name', name, '--no-mdns', ...listen, ...args]
+    const up = ['up', '--name', name, ...(mdns ? [] : ['--no-mdns']), ...listen, ...args]
     const node = new NodeProcess(join(this.folder, name), { up, ...options })
     this.#nodes.push(node)
     await node.start()
@@ -60,6 +61,10 @@ export class NodeProcess {
     this.#moreEnv = init.env ?? {}
   }
 
+  get name(): string {
+    return basename(this.home)
+  }
+
   get pid(): number {
     return this.#process?.pid ?? 0
   }
@@ -77,9 +82,10 @@ export class NodeProcess {
     child.stderr.pipe(log, { end: false })
     child.once('exit', () => log.end())
     this.#process = child
-    await until(`${this.#up.join(' ')} to answer:\n${this.log}`, START_DEADLINE_MS, async () => {
+    await until(`${this.#up.join(' ')} to answer:\n${this.log}`, START_DEADLINE_MS, () => {
       if (child.exitCode !== null) throw new Error(`the node ended with ${child.exitCode}:\n${this.log}`)
-      return this.#address()?.pid === child.pid && (await this.run(['status', '--json'])).code === 0
+      // It is written once the API answers.
+      return this.#address()?.pid === child.pid
     })
   }
 
@@ -107,9 +113,18 @@ export class NodeProcess {
     return peersSchema.parse(await this.json(['peers']))
   }
 
+  /** The same over its API, without a process for it. */
+  async askPeers(): Promise<Peers['peers']> {
+    return (await new Client({ home: this.home }).request(API.peers, peersSchema)).peers
+  }
+
   /** Waits until this node sees so many peers, itself included. */
-  async sees(count: number): Promise<void> {
-    await until(`${this.home} to see ${count} peers`, 20_000, async () => (await this.peers()).peers.length === count)
+  async sees(count: number, deadlineMs = 20_000): Promise<void> {
+    await until(
+      `${this.home} to see ${count} peers`,
+      deadlineMs,
+      async () => (await this.peers()).peers.length === count,
+    )
   }
 
   async token(...args: string[]): Promise<string> {
@@ -147,11 +162,14 @@ const temporaryOf = (home: string): string => join(dirname(home), 'tmp')
 
 const POLL_MS = 50
 
+/** For what is measured over a time; never in place of waiting for what can be asked. */
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
 /** Asks again and again until the answer is yes; says what it waited for when the deadline passes. */
 export async function until(what: string, deadlineMs: number, ask: () => boolean | Promise<boolean>): Promise<void> {
   const end = performance.now() + deadlineMs
   while (!(await ask())) {
     if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms for ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    await pause(POLL_MS)
   }
 }

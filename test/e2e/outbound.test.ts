@@ -56,7 +56,7 @@ it.each([
     })
     const second = await lab.node('second', [...inOffice(4802), '--join', await first.token()], { netns: OFFICE.netns })
     for (const submitter of [first, second]) {
-      await submitter.sees(3)
+      await submitter.sees(3, 90_000)
       const args = ['run', TASK, '--param', 'x=0:40:1', '--param', 'ms=1', '--output', 'jsonl']
       const { code, stdout, stderr } = await submitter.run(args)
       expect(code, stderr).toBe(0)
