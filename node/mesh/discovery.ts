@@ -150,7 +150,8 @@ export class Discovery {
 
   async #seekWork(): Promise<'idle' | undefined> {
     const { connector, describe } = this.#components
-    if (describe().freeSlots === 0 || Math.random() > workLookShare(this.#neighbourhood.size)) return 'idle'
+    if (describe().freeSlots === 0) return undefined
+    if (Math.random() > workLookShare(this.#neighbourhood.size)) return 'idle'
     let news = 0
     for await (const { id, addresses } of this.#rendezvous.find('work-wanted', WORK_PROVIDERS)) {
       if (connector.suggest(id, addresses, true)) news++
