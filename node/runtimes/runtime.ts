@@ -31,6 +31,8 @@ export interface Runtime {
 }
 
 export interface Sandbox {
+  /** Starts the process before there are units for it. Not while anything else is called. @throws E_RUNTIME_MISSING */
+  warm(signal: AbortSignal): Promise<void>
   /**
    * Runs units in order, one attempt for each, yielded in groups as they end. A unit that loops, crashes or breaks
    * the protocol yields its coded failure, and those after it run in a new process. Aborting kills the process and

@@ -76,6 +76,7 @@ export class Slots {
     const wakers = this.#wakers
     this.#wakers = []
     for (const wake of wakers) wake()
+    if (wakers.length === 0 && this.#size > 0) this.#prepareNew()
   }
 
   /** Ends what runs and hands it back, and begins nothing until it is called again. */
@@ -129,6 +130,12 @@ export class Slots {
       }
     }
     if (held !== null) this.#shelf.put(held.work.job.needs, held.sandbox)
+  }
+
+  /** While all slots are busy, the process of a new job is started, so that its first slot is not spent on that. */
+  #prepareNew(): void {
+    const coming = this.#waiting().find((work) => this.#turns.isNew(work))
+    if (coming !== undefined) this.#shelf.prepare(coming.job.needs)
   }
 
   #waiting(): Work[] {

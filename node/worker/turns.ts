@@ -77,6 +77,11 @@ export class Turns<C extends Claim> {
     return waiting.some((claim) => lines.isBefore(claim, stay.claim) && this.#leaves(stay, claim, lines, now))
   }
 
+  /** Whether the job never had a slot. */
+  isNew(claim: C): boolean {
+    return !this.#begun.has(claim)
+  }
+
   begin(claim: C, now: number): void {
     const { submitter, memoryMiB } = claim
     if (this.#short.get(submitter)?.claim === claim) this.#short.delete(submitter)

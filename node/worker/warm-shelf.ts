@@ -6,7 +6,7 @@ import type { Runtime, Sandbox, SandboxInit } from '../runtimes/runtime.ts'
 /** What a job needs to run, and the key under which another job of the same needs and submitter finds its sandbox. */
 export type Needs = { key: string; init: SandboxInit }
 
-type Idle = { key: string; memoryMiB: number; sandbox: Sandbox; timer: NodeJS.Timeout }
+type Idle = { key: string; memoryMiB: number; sandbox: Sandbox; timer: NodeJS.Timeout; ready: Promise<void> }
 
 type Components = { runtime: Runtime; onError(error: unknown): void }
 
@@ -34,6 +34,7 @@ export class WarmShelf {
     if (warm !== undefined) {
       clearTimeout(warm.timer)
       this.#idle.delete(warm)
+      await warm.ready
       return warm.sandbox
     }
     this.#memoryTakenMiB += init.memoryMiB
@@ -45,9 +46,20 @@ export class WarmShelf {
     return this.#components.runtime.open(init)
   }
 
-  put({ key, init: { memoryMiB } }: Needs, sandbox: Sandbox): void {
+  /** Starts a process for a job whose turn is near, if there is memory that nobody uses. */
+  prepare(needs: Needs): void {
+    const { runtime, onError } = this.#components
+    const { memoryMiB } = needs.init
+    if (this.has(needs.key) || this.#memoryTakenMiB + memoryMiB > this.#memoryMiB) return
+    this.#memoryTakenMiB += memoryMiB
+    const sandbox = runtime.open(needs.init)
+    const late = AbortSignal.timeout(LIMITS.SANDBOX_START_TIMEOUT_MS)
+    this.put(needs, sandbox, sandbox.warm(late).catch(onError))
+  }
+
+  put({ key, init: { memoryMiB } }: Needs, sandbox: Sandbox, ready: Promise<void> = Promise.resolve()): void {
     const timer = setTimeout(() => this.#drop(idle), LIMITS.SANDBOX_LINGER_MS)
-    const idle: Idle = { key, memoryMiB, sandbox, timer }
+    const idle: Idle = { key, memoryMiB, sandbox, timer, ready }
     this.#idle.add(idle)
     const [oldest] = this.#idle
     if (oldest !== undefined && this.#idle.size > LIMITS.SANDBOXES_WARM_MAX) this.#drop(oldest)

@@ -110,6 +110,7 @@ test('a policy on a command line', () => {
       timeoutUnit: '5m',
       memory: '1GiB',
       retries: '0',
+      priority: '-2',
       seed: '3',
     }),
   ).toEqual({
@@ -118,9 +119,11 @@ test('a policy on a command line', () => {
     timeoutMs: 300_000,
     memoryMiB: 1_024,
     retries: 0,
+    priority: -2,
     seed: 3,
   })
   expect(parsePolicy({ tolerance: 'rel=1e-6,abs=1e-12' }).agree).toEqual({ relative: 1e-6, absolute: 1e-12 })
+  expect(() => parsePolicy({ priority: 'high' })).toThrow(expect.objectContaining({ code: 'E_USAGE' }))
   expect(() => parsePolicy({ of: '3' })).toThrow(expect.objectContaining({ code: 'E_USAGE' }))
   expect(() => parsePolicy({ tolerance: 'close' })).toThrow(expect.objectContaining({ code: 'E_USAGE' }))
 })

@@ -130,6 +130,7 @@ test('flags that contradict each other are refused before anything starts', asyn
     ['--open', '--private'],
     ['--port', '1', '--listen', '/ip4/127.0.0.1/tcp/0'],
     ['--label', 'room'],
+    ['--share', 'member'],
   ]
   for (const flags of runs) {
     const { code, stderr } = await talkoot('a', ['up', ...flags])

@@ -77,7 +77,7 @@ describe('20 units beside 1,000,000 have their first result within a second', ()
     await until('units to wait', 20_000, async () => (await statusOf(worker)).working.total > 4_000 / ms)
     const waits: number[] = []
     for (let round = 0; round < 3; round++) {
-      await using small = await other.map(slowSquare, sweep(20, 1 + round))
+      await using small = await other.map(slowSquare, sweep(20, 1), { seed: 1 + round })
       const began = performance.now()
       for await (const _ of small) break
       waits.push(Math.round(performance.now() - began))

@@ -20,6 +20,7 @@ function lyingRuntime(init: JsRuntimeInit): Runtime {
       return {
         agree: (a, b, signal) => sandbox.agree(a, b, signal),
         close: () => sandbox.close(),
+        warm: (signal) => sandbox.warm(signal),
         async *run(units, signal) {
           for await (const attempts of sandbox.run(units, signal)) yield attempts.map(lie)
         },

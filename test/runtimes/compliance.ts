@@ -35,6 +35,24 @@ export function describeRuntime(name: string, make: RuntimeFactory): void {
       expect(probe.uid).toBeGreaterThan(0)
     })
 
+    test('warm - a process started before its units runs them as any other', async () => {
+      const sandbox = open('({ x }) => x + 1')
+      try {
+        await sandbox.warm(AbortSignal.timeout(DEADLINE_MS))
+        await sandbox.warm(AbortSignal.timeout(DEADLINE_MS))
+        expect(await collect(sandbox, [{ x: 1 }, { x: 2 }])).toEqual([ok(0, '2'), ok(1, '3')])
+      } finally {
+        await sandbox.close()
+      }
+    })
+
+    test('warm - ends when it is closed meanwhile', async () => {
+      const sandbox = open('({ x }) => x + 1')
+      const warming = sandbox.warm(AbortSignal.timeout(DEADLINE_MS)).catch(() => 'closed')
+      await sandbox.close()
+      expect(await warming).toBe('closed')
+    })
+
     test('run - one attempt for each unit, in order, over frames', async () => {
       const count = LIMITS.FRAME_UNITS_MAX * 2 + 3
       const attempts = await runAll('({ x }) => x + 1', numbered(count))

@@ -12,6 +12,9 @@ import { SQUARE, Workshop } from './workshop.ts'
 /** About 10 ms a unit. */
 const SHORT =
   'exports.default = ({ n }) => { let s = 0; for (let i = 0; i < 2.5e6; i++) s = (s + i) % 7; return n + 0 * s }'
+/** About 400 ms a unit. */
+const SLOW =
+  'exports.default = ({ n }) => { let s = 0; for (let i = 0; i < 1e8; i++) s = (s + i) % 7; return n + 0 * s }'
 /** Nothing at first, then about 200 ms a unit. */
 const TURNS_LONG =
   'exports.default = ({ n }) => { let s = 0; if (n >= 300) for (let i = 0; i < 5e7; i++) s = (s + i) % 7; return n + 0 * s }'
@@ -19,7 +22,7 @@ const TURNS_LONG =
 let shop: Workshop
 beforeAll(async () => {
   shop = await Workshop.open()
-  for (const source of [SQUARE, SHORT, TURNS_LONG]) shop.sources.set(digestOf(source), source)
+  for (const source of [SQUARE, SHORT, SLOW, TURNS_LONG]) shop.sources.set(digestOf(source), source)
 })
 afterEach(() => shop.stopWorkers())
 afterAll(() => shop.close())
@@ -69,6 +72,22 @@ describe('a slot', () => {
     expect(endsOf(first, high) / endsOf(first, low)).toBeGreaterThan(1.3)
   })
 
+  it('finds the process of a new job started, while all slots are busy', async () => {
+    const worker = await shop.worker()
+    const [busy, fresh] = [new Submitter(worker, await newSigner()), new Submitter(worker, await newSigner())]
+    await given(busy, SLOW, 50)
+    await until(() => worker.facts().total >= 1)
+    const waits: number[] = []
+    for (let seed = 1; seed <= 3; seed++) {
+      const ended = busy.attempts.length
+      await given(fresh, SQUARE, 1, { seed })
+      await until(() => fresh.attempts.length === seed)
+      // At most what ran when it came, and one more while its process was started.
+      waits.push(busy.attempts.length - ended)
+    }
+    expect(Math.max(...waits)).toBeLessThanOrEqual(2)
+  })
+
   it('weighs more for whoever did more for this machine', async () => {
     const helper = await newSigner()
     shop.done.set(helper.peer, 1_000 * LIMITS.RECIPROCITY_HALF_MS)
@@ -91,14 +110,17 @@ describe('a slot', () => {
 })
 
 describe('a sandbox without units', () => {
-  const opened = { open: 0, closed: 0 }
+  const opened = { open: 0, closed: 0, warm: 0 }
   const runtime = {
     open: () => {
       opened.open += 1
       const close = async () => {
         opened.closed += 1
       }
-      return { close } as unknown as Sandbox
+      const warm = async () => {
+        opened.warm += 1
+      }
+      return { close, warm } as unknown as Sandbox
     },
   } as unknown as Runtime
   const needs = (key: string, memoryMiB: number) => ({
@@ -106,7 +128,7 @@ describe('a sandbox without units', () => {
     init: { source: '', seed: 0, timeoutMs: 1_000, memoryMiB },
   })
   const shelf = (memoryMiB: number) => {
-    Object.assign(opened, { open: 0, closed: 0 })
+    Object.assign(opened, { open: 0, closed: 0, warm: 0 })
     return new WarmShelf({ runtime, onError: () => undefined }, { memoryMiB })
   }
 
@@ -119,7 +141,17 @@ describe('a sandbox without units', () => {
     expect(await kept.take(needs('b', 100))).toBe(b)
     await kept.take(needs('c', 150))
     expect(kept.has('a')).toBe(false)
-    expect(opened).toEqual({ open: 3, closed: 1 })
+    expect(opened).toEqual({ open: 3, closed: 1, warm: 0 })
+    await kept.clear()
+  })
+
+  it('is started ahead of its job’s turn where memory is left, once', async () => {
+    const kept = shelf(250)
+    await kept.take(needs('a', 100))
+    for (const key of ['b', 'b', 'c']) kept.prepare(needs(key, 100))
+    expect([kept.has('b'), kept.has('c')]).toEqual([true, false])
+    await kept.take(needs('b', 100))
+    expect(opened).toEqual({ open: 2, closed: 0, warm: 1 })
     await kept.clear()
   })
 

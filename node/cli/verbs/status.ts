@@ -20,6 +20,9 @@ export function status(program: Command, act: Act): void {
     )
 }
 
+/** Submitters listed by slot time; with `--output wide`, all. */
+const SHARES_SHOWN = 5
+
 const statusView: View<Status> = {
   ids: ({ peer }) => [peer],
   text(status, { wide, colours }) {
@@ -39,7 +42,7 @@ const statusView: View<Status> = {
     ]
     const { shares } = working
     const used = shares.reduce((sum, { slotMs }) => sum + slotMs, 0)
-    for (const [i, { name, peer, weight, slotMs }] of shares.entries()) {
+    for (const [i, { name, peer, weight, slotMs }] of shares.slice(0, wide ? shares.length : SHARES_SHOWN).entries()) {
       const part = used === 0 ? 0 : (100 * slotMs) / used
       pairs.push([
         i === 0 ? 'shares' : '',

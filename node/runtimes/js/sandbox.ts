@@ -28,6 +28,10 @@ export class JsSandbox implements Sandbox {
     this.#init = init
   }
 
+  async warm(signal: AbortSignal): Promise<void> {
+    await this.#start(AbortSignal.any([signal, this.#closing.signal]))
+  }
+
   async *run(units: readonly UnitInput[], signal: AbortSignal): AsyncGenerator<Attempt[]> {
     const either = AbortSignal.any([signal, this.#closing.signal])
     let rest = units
