@@ -115,7 +115,7 @@ export class Slots {
         continue
       }
       const began = now()
-      this.#turns.begin(work, began)
+      const turn = this.#turns.begin(work, began)
       // Before anything is waited for: another slot must not come for the same units.
       const taken = work.desk.take(work.job.id, work.batch)
       try {
@@ -125,7 +125,7 @@ export class Slots {
         onError(error)
       } finally {
         const ended = now()
-        this.#turns.end(work, ended)
+        this.#turns.end(turn, ended)
         work.desk.slotMs += ended - began
       }
     }

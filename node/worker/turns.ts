@@ -6,7 +6,8 @@
  *   dominant resource of A. Ghodsi et al., "Dominant Resource Fairness", NSDI 2011).
  * - A job that never had a slot is first among its submitter's, and its submitter may run ahead of its share by
  *   SHARE_BORROW_MS for it (K. J. Duda, D. R. Cheriton, "Borrowed-Virtual-Time scheduling", SOSP 1999): charged like
- *   all time, so that many small jobs gain nothing in the long run.
+ *   all time, so that many small jobs gain nothing in the long run. First slots of a submitter together are ahead of its
+ *   other slots by no more than that either, so that ever new jobs do not keep old ones waiting.
  * - A slot changes jobs only when that is due by a quantum, a short one if the other's process is warm.
  * - A job whose turn it is and whose memory is not free for MEMORY_GRACE_MS has it kept: nothing of its submitter begins
  *   that would delay it further, and nothing of others once its submitter is next.
@@ -35,11 +36,23 @@ type Init<C> = {
   isWarm(claim: C): boolean
 }
 
+/** A turn of a job on a slot; the first of a job counts as such. */
+export type Turn<C> = { readonly claim: C; readonly kind: Kind }
+
+type Kind = 'first' | 'further'
+
+/** What the jobs of one submitter had, and what all their first turns had beside all further ones. */
+type Account<C> = { jobs: VirtualTime<C>; kinds: VirtualTime<Kind> }
+
+/** A step of priority among new jobs counts as much as so long a wait: no stream of others passes one by for ever. */
+const STEP_MS = 10_000
+
 export class Turns<C extends Claim> {
   readonly #init: Init<C>
   readonly #submitters = new VirtualTime<string>()
-  readonly #jobs = new Map<string, VirtualTime<C>>()
+  readonly #accounts = new Map<string, Account<C>>()
   readonly #begun = new WeakSet<C>()
+  readonly #cameAt = new WeakMap<C, number>()
   #memoryTakenMiB = 0
   /** Of each submitter, the job that should be next and has not the memory. */
   readonly #short = new Map<string, { claim: C; since: number }>()
@@ -82,20 +95,27 @@ export class Turns<C extends Claim> {
     return !this.#begun.has(claim)
   }
 
-  begin(claim: C, now: number): void {
+  /** The turn begins, of the job `next` named; it goes on until `end`. */
+  begin(claim: C, now: number): Turn<C> {
     const { submitter, memoryMiB } = claim
+    const turn: Turn<C> = { claim, kind: this.#begun.has(claim) ? 'further' : 'first' }
     if (this.#short.get(submitter)?.claim === claim) this.#short.delete(submitter)
     this.#begun.add(claim)
     this.#memoryTakenMiB += memoryMiB
+    const { jobs, kinds } = this.#accountOf(submitter)
     this.#submitters.begin(submitter, this.#costOf(claim), now)
-    this.#jobsOf(submitter).begin(claim, this.#costOf(claim), now)
+    jobs.begin(claim, this.#costOf(claim), now)
+    kinds.begin(turn.kind, this.#costOf(claim), now)
+    return turn
   }
 
-  end(claim: C, now: number): void {
+  end({ claim, kind }: Turn<C>, now: number): void {
     const { submitter, memoryMiB } = claim
     this.#memoryTakenMiB -= memoryMiB
+    const { jobs, kinds } = this.#accountOf(submitter)
     this.#submitters.end(submitter, this.#costOf(claim), now)
-    this.#jobsOf(submitter).end(claim, this.#costOf(claim), now)
+    jobs.end(claim, this.#costOf(claim), now)
+    kinds.end(kind, this.#costOf(claim), now)
   }
 
   /** Remembers whose memory is not free. Returns who would be next if all memory were. */
@@ -132,34 +152,38 @@ export class Turns<C extends Claim> {
     return Math.max(1, (memoryMiB * this.#init.slots) / this.#init.memoryMiB)
   }
 
-  #jobsOf(submitter: string): VirtualTime<C> {
-    const jobs = this.#jobs.get(submitter) ?? new VirtualTime<C>()
-    this.#jobs.set(submitter, jobs)
-    return jobs
+  #accountOf(submitter: string): Account<C> {
+    const account = this.#accounts.get(submitter) ?? { jobs: new VirtualTime<C>(), kinds: new VirtualTime<Kind>() }
+    this.#accounts.set(submitter, account)
+    return account
   }
 
   #demand(waiting: readonly C[], now: number): Lines<C> {
     const weights = new Map<string, number>()
     const jobs = new Map<string, Map<C, number>>()
-    const fresh = new Set<string>()
+    const kinds = new Map<string, Map<Kind, number>>()
     for (const claim of waiting) {
       const { submitter, weight, priority } = claim
+      if (!this.#cameAt.has(claim)) this.#cameAt.set(claim, now)
       weights.set(submitter, weight)
-      const own = jobs.get(submitter) ?? new Map<C, number>()
-      jobs.set(submitter, own.set(claim, 2 ** priority))
-      if (!this.#begun.has(claim)) fresh.add(submitter)
+      jobs.set(submitter, (jobs.get(submitter) ?? new Map<C, number>()).set(claim, 2 ** priority))
+      const kind: Kind = this.#begun.has(claim) ? 'further' : 'first'
+      kinds.set(submitter, (kinds.get(submitter) ?? new Map<Kind, number>()).set(kind, 1))
     }
     this.#submitters.demand(weights, now)
-    for (const [submitter, own] of jobs) this.#jobsOf(submitter).demand(own, now)
+    for (const [submitter, own] of jobs) this.#accountOf(submitter).jobs.demand(own, now)
+    for (const [submitter, own] of kinds) this.#accountOf(submitter).kinds.demand(own, now)
     this.#forget(jobs)
-    return new Lines({ submitters: this.#submitters, jobsOf: (id) => this.#jobsOf(id), begun: this.#begun, fresh }, now)
+    const fresh = new Set([...kinds].flatMap(([submitter, own]) => (own.has('first') ? [submitter] : [])))
+    const { cameAt, begun, submitters } = { cameAt: this.#cameAt, begun: this.#begun, submitters: this.#submitters }
+    return new Lines({ submitters, accountOf: (id) => this.#accountOf(id), begun, cameAt, fresh }, now)
   }
 
   /** What the jobs of a submitter had is remembered while it is here, or was lately. */
   #forget(jobs: ReadonlyMap<string, unknown>): void {
-    for (const submitter of this.#jobs.keys()) {
-      if (this.#jobs.size <= 2 * LIMITS.SESSIONS_PER_WORKER_MAX) return
-      if (!jobs.has(submitter) && this.#submitters.rateOf(submitter) === 0) this.#jobs.delete(submitter)
+    for (const submitter of this.#accounts.keys()) {
+      if (this.#accounts.size <= 2 * LIMITS.SESSIONS_PER_WORKER_MAX) return
+      if (!jobs.has(submitter) && this.#submitters.rateOf(submitter) === 0) this.#accounts.delete(submitter)
     }
   }
 
@@ -174,8 +198,9 @@ export class Turns<C extends Claim> {
 
 type Standing<C extends Claim> = {
   submitters: VirtualTime<string>
-  jobsOf(submitter: string): VirtualTime<C>
+  accountOf(submitter: string): Account<C>
   begun: WeakSet<C>
+  cameAt: WeakMap<C, number>
   /** Submitters with a job that never had a slot. */
   fresh: ReadonlySet<string>
 }
@@ -201,8 +226,8 @@ class Lines<C extends Claim> {
       return ahead === 0 ? a.submitter < b.submitter : ahead < 0
     }
     const [freshA, freshB] = [this.isFresh(a), this.isFresh(b)]
-    if (freshA !== freshB) return freshA
-    if (freshA) return a.priority > b.priority
+    if (freshA !== freshB) return freshA === this.#newFirst(a.submitter)
+    if (freshA) return this.#patienceOf(a) > this.#patienceOf(b)
     return this.#jobKeyOf(a) < this.#jobKeyOf(b)
   }
 
@@ -222,8 +247,19 @@ class Lines<C extends Claim> {
     return key
   }
 
+  /** Whether first turns are not too far ahead of further ones. */
+  #newFirst(submitter: string): boolean {
+    const { kinds } = this.#standing.accountOf(submitter)
+    return kinds.tagOf('first', this.#now) - kinds.tagOf('further', this.#now) <= LIMITS.SHARE_BORROW_MS
+  }
+
+  /** Among new jobs: by priority, and by how long they have waited. */
+  #patienceOf(claim: C): number {
+    return claim.priority * STEP_MS + this.#now - (this.#standing.cameAt.get(claim) ?? this.#now)
+  }
+
   #jobKeyOf(claim: C): number {
-    return expected(this.#standing.jobsOf(claim.submitter), claim, 2 ** claim.priority, this.#now)
+    return expected(this.#standing.accountOf(claim.submitter).jobs, claim, 2 ** claim.priority, this.#now)
   }
 }
 

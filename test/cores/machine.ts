@@ -1,6 +1,6 @@
 /** Slots in simulated time over the real `Turns`: who ran what, and when. */
 
-import { type Claim, Turns } from '../../node/worker/turns.ts'
+import { type Claim, type Turn, Turns } from '../../node/worker/turns.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 
 export class Work implements Claim {
@@ -29,7 +29,7 @@ export class Work implements Claim {
   }
 }
 
-type Slot = { work: Work; began: number; ends: number; since: number }
+type Slot = { work: Work; turn: Turn<Work>; began: number; ends: number; since: number }
 
 export class Machine {
   readonly turns: Turns<Work>
@@ -83,7 +83,7 @@ export class Machine {
     const work = this.turns.next(waiting, this.now, stay)
     this.#slots[i] = null
     if (work === null) return
-    this.turns.begin(work, this.now)
+    const turn = this.turns.begin(work, this.now)
     const stays = work === left?.work
     if (!stays) this.switches += 1
     let ms = stays ? 0 : this.#switchMs
@@ -97,7 +97,7 @@ export class Machine {
     work.longestWaitMs = Math.max(work.longestWaitMs, work.running === 0 ? this.now - work.lastAt : 0)
     work.firstAt ??= this.now
     work.running += 1
-    this.#slots[i] = { work, began: this.now, ends: this.now + ms, since: stays ? (left?.since ?? 0) : this.now }
+    this.#slots[i] = { work, turn, began: this.now, ends: this.now + ms, since: stays ? (left?.since ?? 0) : this.now }
   }
 
   #end(i: number): void {
@@ -107,7 +107,7 @@ export class Machine {
     work.usedMs += this.now - began
     work.running -= 1
     work.lastAt = this.now
-    this.turns.end(work, this.now)
+    this.turns.end(slot.turn, this.now)
     this.#begin(i, slot)
   }
 }

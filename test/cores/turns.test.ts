@@ -132,6 +132,39 @@ describe('the jobs of one submitter', () => {
   })
 })
 
+describe('ever new jobs of a submitter', () => {
+  it('do not keep its old ones waiting', () => {
+    const machine = new Machine({ slots: 1, warm: true })
+    const old = new Work({ submitter: 'a' })
+    machine.add(old)
+    let due = 0
+    machine.runTo(60_000, () => {
+      for (; due < machine.now; due += 50) machine.add(new Work({ submitter: 'a', units: 1, unitMs: () => 250 }))
+    })
+    expect(old.longestWaitMs).toBeLessThan(2 * LIMITS.SHARE_BORROW_MS)
+    expect(old.usedMs).toBeGreaterThan(20_000)
+  })
+
+  it('begin by priority, and those of low priority in bounded time', () => {
+    const machine = new Machine({ slots: 1, warm: true })
+    const low = new Work({ submitter: 'a', units: 1, priority: -1 })
+    machine.add(new Work({ submitter: 'a' }))
+    machine.runTo(1_000)
+    let due = 0
+    const high: Work[] = []
+    machine.add(low)
+    machine.runTo(70_000, () => {
+      for (; due < machine.now; due += 100) {
+        const work = new Work({ submitter: 'a', units: 1, priority: 1, unitMs: () => 100 })
+        high.push(work)
+        machine.add(work)
+      }
+    })
+    expect(high[10]?.firstAt).toBeLessThan(low.firstAt ?? 0)
+    expect(low.firstAt).toBeLessThan(60_000)
+  })
+})
+
 describe('no starvation', () => {
   it('whoever has units gets a slot in bounded time, whatever the memory, weights and lengths', () => {
     const job = fc.record({

@@ -13,6 +13,8 @@ import { Timers } from './timers.ts'
 
 /** A seat whose job has had a peer so long makes room when others stand in line. */
 export const TURN_MS = 2_000
+/** Among new jobs a step of priority counts as much as so long a wait. */
+const STEP_MS = 10_000
 /** Jobs at a peer at once, of either kind: some for each slot, as a job may have one unit only. */
 const PLACES_MIN = 16
 const PLACES_PER_SLOT = 2
@@ -64,7 +66,7 @@ export function standInLine(core: Core, seat: Seat): void {
   seat.inLine = true
   seat.tag = Math.max(seat.tag, peer.lines.tag)
   if (job.begun) peer.lines.begun.waiting.set(seat.tag, seat)
-  else peer.lines.fresh.waiting.set(-job.policy.priority, seat)
+  else peer.lines.fresh.waiting.set(core.now - job.policy.priority * STEP_MS, seat)
 }
 
 /** Those next in line for whom the peer has a place, as long as it has. */
