@@ -1,0 +1,146 @@
+/** Long jobs in little memory: results on their way from the ledger to a scientist, and what a node holds of a running sweep. */
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { ApiServer } from '../../node/api/server.ts'
+import { Changes } from '../../node/jobs/changes.ts'
+import { LiveJob } from '../../node/jobs/live-job.ts'
+import { ResultReader } from '../../node/jobs/result-reader.ts'
+import { JobStore } from '../../node/store/job-store.ts'
+import { openLedger } from '../../node/store/ledger.ts'
+import { PeerNumbers } from '../../node/store/peer-numbers.ts'
+import { API } from '../../protocol/api.ts'
+import { manifestSchema, policySchema } from '../../protocol/manifest.ts'
+import { compileSweep } from '../../protocol/sweep/generator.ts'
+import { Mesh } from '../../sdk/index.ts'
+import { FakeServices, JOB_ID } from '../api/fake-services.ts'
+import { liveHeap } from '../sim/heap.ts'
+
+const MiB = 2 ** 20
+const RESULTS = 500_000
+const rangeTo = (units: number) =>
+  compileSweep({ kind: 'product', axes: [['n', { kind: 'range', from: 0, to: units, step: 1 }]] })
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'talkoot-scale-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+function fillLedger() {
+  const ledger = openLedger(join(folder, 'ledger.sqlite'))
+  const jobs = new JobStore({ ledger, peers: new PeerNumbers(ledger) })
+  const facts = { id: JOB_ID, units: RESULTS, manifest: new Uint8Array(1), signature: new Uint8Array(1), createdMs: 0 }
+  const { n } = jobs.add(facts)
+  const voices = [{ peer: '12D3KooWself', digest: 'd'.repeat(43), code: null }]
+  for (let unit = 0; unit < RESULTS; ) {
+    ledger.transaction(() => {
+      for (const end = Math.min(RESULTS, unit + 10_000); unit < end; unit++) {
+        const value = JSON.stringify({ square: unit * unit, label: `point ${unit}` })
+        const facts = { ok: true, code: null, blame: null, attempts: 1, disagreed: false }
+        jobs.keepResult(n, { unit, seq: unit + 1, value, voices, ...facts })
+      }
+    })
+  }
+  jobs.end(n, 'done', 1)
+  return { ledger, jobs }
+}
+
+test('half a million results reach a scientist by way of ledger, API and SDK while the heap stays flat', {
+  timeout: 180_000,
+}, async () => {
+  const { ledger, jobs } = fillLedger()
+  const sweep = rangeTo(RESULTS)
+  const reader = new ResultReader({ jobs, changes: new Changes(), sweepOf: () => sweep })
+  const row = jobs.row(JOB_ID)
+  if (row === null) throw new Error('the job just kept is not there')
+  const services = new FakeServices()
+  Object.assign(services.info, { units: RESULTS, accepted: RESULTS, failed: 0 })
+  services.results = (_, query, signal) => reader.read(row, query, signal)
+  const addressFile = join(folder, 'api.json')
+  const server = new ApiServer({ services, log: pino({ level: 'silent' }) }, { port: 0, addressFile })
+  try {
+    const { url, token } = await server.start()
+    const mesh = await Mesh.connect({ url, token })
+    const job = await mesh.attach(JOB_ID)
+    const heap = liveHeap()
+    const before = heap()
+    const rssBefore = process.memoryUsage().rss
+    let [count, sum, mostHeap] = [0, 0, 0]
+    for await (const { params } of job.results({ order: 'input' })) {
+      sum += Number(params.n) - count
+      count += 1
+      if (count % 50_000 === 0) mostHeap = Math.max(mostHeap, heap() - before)
+    }
+    const rssGrowth = process.memoryUsage().rss - rssBefore
+    console.info(`heap +${(mostHeap / MiB).toFixed(1)} MiB at most, rss +${(rssGrowth / MiB).toFixed(0)} MiB`)
+    expect({ count, sum }).toEqual({ count: RESULTS, sum: 0 })
+    expect(mostHeap).toBeLessThan(24 * MiB)
+    expect(rssGrowth).toBeLessThan(256 * MiB)
+  } finally {
+    await server.stop()
+    ledger.close()
+  }
+})
+
+test('a reader that stops is waited for: nothing is read ahead of it but a page and what is on its way', async () => {
+  const { ledger, jobs } = fillLedger()
+  const sweep = rangeTo(RESULTS)
+  const reader = new ResultReader({ jobs, changes: new Changes(), sweepOf: () => sweep })
+  const row = jobs.row(JOB_ID)
+  if (row === null) throw new Error('the job just kept is not there')
+  let read = 0
+  const services = new FakeServices()
+  services.results = async function* (_, query, signal) {
+    for await (const result of reader.read(row, query, signal)) {
+      read += 1
+      yield result
+    }
+  }
+  const server = new ApiServer(
+    { services, log: pino({ level: 'silent' }) },
+    { port: 0, addressFile: join(folder, 'api.json') },
+  )
+  try {
+    const { url, token } = await server.start()
+    const headers = { authorization: `Bearer ${token}` }
+    const response = await fetch(new URL(API.jobResults(JOB_ID), url), { headers })
+    const body = response.body?.getReader()
+    await body?.read()
+    let last = -1
+    await expect
+      .poll(
+        () => {
+          const still = read === last
+          last = read
+          return still
+        },
+        { interval: 250, timeout: 10_000 },
+      )
+      .toBe(true)
+    expect(read).toBeLessThan(RESULTS / 10)
+    await body?.cancel()
+  } finally {
+    await server.stop()
+    ledger.close()
+  }
+})
+
+test('a sweep of 3,000,000 points is a bit a point in memory', () => {
+  const units = 3_000_000
+  const heap = liveHeap()
+  const held = () => heap() + process.memoryUsage().arrayBuffers
+  const before = held()
+  const sweep = rangeTo(units)
+  const manifest = manifestSchema.partial().parse({ policy: policySchema.parse({}) })
+  const stored = { id: JOB_ID, totals: { failed: 0 } }
+  const live = new LiveJob(stored as LiveJob['stored'], manifest as LiveJob['manifest'], sweep)
+  for (let unit = 0; unit < units; unit += 2) live.settle(unit)
+  expect(live.inputs([units - 1])).toEqual([[units - 1, `{"n":${units - 1}}`]])
+  const spec = live.spec(0, null)
+  expect([spec.settledCount, spec.isSettled(units - 2), spec.isSettled(units - 1)]).toEqual([units / 2, true, false])
+  expect(held() - before).toBeLessThan(units / 8 + MiB)
+})
