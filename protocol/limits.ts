@@ -137,7 +137,7 @@ export const LIMITS = {
   OUTBOX_MAX_BYTES: 16 * MiB,
   ORPHAN_GRACE_MS: 120_000,
   /** Ends of attempts are sent at once if none were sent for so long, and gathered until then otherwise. */
-  RESULTS_INTERVAL_MS: 75,
+  RESULTS_INTERVAL_MS: 100,
   /** A unit that is not wanted any more may run on so long before its process is ended for it. */
   UNWANTED_RUN_MS: 200,
   /** A slot leaves a job that is ahead of another by this much slot time; by less, if the other's process is warm. */
@@ -163,7 +163,7 @@ export const LIMITS = {
   SANDBOX_LINGER_MS: 5_000,
   SANDBOXES_WARM_MAX: 32,
   /** One call into a sandbox is sized to this much work. */
-  SANDBOX_BATCH_MS: 50,
+  SANDBOX_BATCH_MS: 100,
 
   // the local API
   API_BODY_MAX_BYTES: 64 * MiB,

@@ -101,6 +101,10 @@ export class Desk {
     return units
   }
 
+  queuedOf(job: JobId): number {
+    return this.#jobs.get(job)?.queue.length ?? 0
+  }
+
   running(): number {
     let units = 0
     for (const entry of this.#jobs.values()) units += entry.running.size

@@ -117,7 +117,7 @@ export class Slots {
       const began = now()
       const turn = this.#turns.begin(work, began)
       // Before anything is waited for: another slot must not come for the same units.
-      const taken = work.desk.take(work.job.id, work.batch)
+      const taken = work.desk.take(work.job.id, this.#batchOf(work))
       try {
         held ??= { work, sandbox: await this.#shelf.take(work.job.needs), since: began }
         await this.#runBatch(held, taken)
@@ -166,6 +166,11 @@ export class Slots {
     return work
   }
 
+  /** No slot takes what another would begin sooner. */
+  #batchOf({ desk, job, batch }: Work): number {
+    return Math.min(batch, Math.ceil(desk.queuedOf(job.id) / this.#size))
+  }
+
   async #runBatch(held: Held, taken: Taken): Promise<void> {
     const { work } = held
     const { now } = this.#components
@@ -179,7 +184,7 @@ export class Slots {
       if (cutting !== null) clearInterval(cutting)
     }
     const perUnitMs = (now() - began) / taken.units.length
-    const fitting = Math.min(LIMITS.FRAME_UNITS_MAX, work.batch * 4, Math.floor(LIMITS.SANDBOX_BATCH_MS / perUnitMs))
+    const fitting = Math.min(LIMITS.FRAME_UNITS_MAX, work.batch * 4, Math.round(LIMITS.SANDBOX_BATCH_MS / perUnitMs))
     work.batch = cut.signal.aborted ? 1 : Math.max(1, fitting)
   }
 

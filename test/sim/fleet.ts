@@ -217,7 +217,8 @@ class MachineModel {
     if (slot.units.size > 0 || this.#queue.length === 0) return
     const next = this.#queue[0] ?? 0
     const typicalMs = this.#workOf(next)
-    const batch = Math.max(1, Math.min(LIMITS.FRAME_UNITS_MAX, Math.floor(LIMITS.SANDBOX_BATCH_MS / typicalMs)))
+    const fitting = Math.max(1, Math.min(LIMITS.FRAME_UNITS_MAX, Math.round(LIMITS.SANDBOX_BATCH_MS / typicalMs)))
+    const batch = Math.min(fitting, Math.ceil(this.#queue.length / this.#slots.length))
     slot.batch = this.#queue.splice(0, batch)
     slot.units = new Set(slot.batch)
     slot.life += 1

@@ -71,11 +71,11 @@ export class SandboxProcess {
   }
 
   send(frame: unknown): void {
-    const body = Buffer.from(JSON.stringify(frame))
-    const header = Buffer.alloc(HEADER_BYTES)
-    header.writeUInt32BE(body.length)
-    this.#child.stdin?.write(header)
-    this.#child.stdin?.write(body)
+    const body = JSON.stringify(frame)
+    const bytes = Buffer.allocUnsafe(HEADER_BYTES + Buffer.byteLength(body))
+    bytes.writeUInt32BE(bytes.length - HEADER_BYTES)
+    bytes.write(body, HEADER_BYTES)
+    this.#child.stdin?.write(bytes)
   }
 
   /** The next frame, or how the process ended. One call at a time. */
