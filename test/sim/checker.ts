@@ -27,6 +27,8 @@ export class Checker {
   readonly #said = new Map<number, Set<string>>()
   readonly decided: UnitSet
   failed = 0
+  /** Since when the job is held; null: it is not. */
+  heldSince: number | null = null
   runs = 0
   mostUndecided = 0
 
@@ -102,7 +104,7 @@ export class Checker {
     if (sum !== progress.size) this.fail(`progress counts ${sum} of ${progress.size} units`)
     if (progress.accepted + progress.failed !== this.decided.size) this.fail('progress miscounts what is settled')
     const open = [...this.#peers].filter(([, peer]) => peer.open).map(([id, { holds }]) => ({ id, holds }))
-    const wrong = wrongReason(scheduler, this.#scenario, { open, decided: this.decided })
+    const wrong = wrongReason(scheduler, this.#scenario, { open, decided: this.decided, held: this.heldSince !== null })
     if (wrong !== null) this.fail(wrong)
   }
 
@@ -113,6 +115,7 @@ export class Checker {
   #run({ peer: id, units }: Extract<SchedulerEffect, { type: 'run' }>): void {
     const peer = this.#peer(id)
     if (!peer.open) this.fail(`units for ${id}, which has no session`)
+    if (this.heldSince !== null) this.fail(`units for ${id} of a job that is held`)
     if (units.length > LIMITS.FRAME_UNITS_MAX) this.fail(`a frame of ${units.length} units`)
     if (this.#scenario.policy.require !== '' && this.#rooms.get(id) !== 'a') this.fail(`${id} does not satisfy require`)
     for (const unit of units) {

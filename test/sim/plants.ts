@@ -96,6 +96,11 @@ export const PLANTS: Planted[] = [
     plant: () => ({ components: { match: () => ({ misfit: () => 'no-match', rank: () => null }) } }),
   },
   {
+    bug: 'a hold is not heard of',
+    found: /of a job that is held|is explained as/,
+    plant: () => ({ event: (event: SchedulerEvent) => (event.type === 'job.gate' ? null : event) }),
+  },
+  {
     bug: 'the requirement is ignored',
     found: /does not satisfy require/,
     plant: () => ({ components: { match: () => ({ misfit: () => null, rank: () => null }) } }),

@@ -12,6 +12,8 @@ const UNITS_SEEN = 16
 export type Known = {
   open: { id: string; holds: ReadonlySet<number> }[]
   decided: { size: number; has(unit: number): boolean }
+  /** The job as a whole. */
+  held: boolean
 }
 
 /** The first thing wrong, or null. */
@@ -29,7 +31,8 @@ export function wrongReason(scheduler: Scheduler, scenario: Scenario, known: Kno
   return null
 }
 
-function isPossible(reason: Reason, { policy, peers }: Scenario, { open }: Known): boolean {
+function isPossible(reason: Reason, { policy, peers }: Scenario, { open, held }: Known): boolean {
+  if (held && reason !== 'comparing') return reason === 'held'
   const rooms = new Map(peers.map(({ id, room }) => [id, room]))
   const fitting = open.filter(({ id }) => policy.require === '' || rooms.get(id) === 'a')
   switch (reason) {
@@ -39,6 +42,7 @@ function isPossible(reason: Reason, { policy, peers }: Scenario, { open }: Known
       return open.length > 0 && fitting.length === 0
     case 'busy':
     case 'backoff':
+    case 'paused':
     case 'own-limits':
       return fitting.length > 0
     case 'untrusted':

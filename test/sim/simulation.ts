@@ -3,7 +3,6 @@
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { SchedulerEffect, SchedulerEvent } from '../../node/jobs/scheduler/events.ts'
 import { createScheduler, type Scheduler, type SchedulerInit } from '../../node/jobs/scheduler/scheduler.ts'
-import { adOf } from './ads.ts'
 import { Checker, Violation } from './checker.ts'
 import { drawScenario, type Scenario, type ScenarioLimits } from './scenario.ts'
 import { JOB, type Listener, Worker } from './worker.ts'
@@ -51,6 +50,9 @@ export function simulate(init: SimulationInit): Report {
   }
 }
 
+/** In one of so many the job is held for a while. */
+const HELD_SEEDS = 3
+
 class Simulation implements Listener {
   readonly #init: SimulationInit
   readonly #world: World
@@ -85,6 +87,9 @@ class Simulation implements Listener {
     for (let i = 0; i < submitterRestarts; i++) {
       this.#world.after(this.#world.between(0, healedAt), () => this.#restart())
     }
+    if (this.#init.seed % HELD_SEEDS === 0) {
+      this.#world.after(this.#world.between(0, healedAt), () => this.#hold(this.#world.logBetween(50, 10_000)))
+    }
     this.#world.after(this.#scenario.startAt, () => this.#addJob())
     this.#world.run(endAt, () => this.#checker.decided.size === units)
     if (this.#checker.decided.size < units) {
@@ -108,7 +113,7 @@ class Simulation implements Listener {
     worker.link.send(() => {
       if (session !== worker.session || this.#open.get(worker.traits.id) === session) return
       this.#open.set(worker.traits.id, session)
-      this.#step({ type: 'peer.up', peer: worker.traits.id, trust: 'member', ad: adOf(worker.traits) })
+      this.#step({ type: 'peer.up', peer: worker.traits.id, trust: 'member', ad: worker.ad() })
     })
   }
 
@@ -148,6 +153,10 @@ class Simulation implements Listener {
         isSettled: (unit) => decided.has(unit) && !forgets?.(unit),
         settledCount,
         failedCount: failed,
+        gate:
+          this.#checker.heldSince === null
+            ? null
+            : { reason: 'held', forMs: this.#world.now - this.#checker.heldSince },
       },
     })
   }
@@ -163,6 +172,17 @@ class Simulation implements Listener {
     this.#scheduler = this.#newScheduler()
     this.#wake = null
     this.#addJob()
+  }
+
+  /** The submitter holds the job for a while; its ledger remembers that. */
+  #hold(ms: number): void {
+    this.#trace(`held for ${ms.toFixed(0)} ms`)
+    this.#checker.heldSince = this.#world.now
+    this.#step({ type: 'job.gate', job: JOB, gate: { reason: 'held', forMs: 0 } })
+    this.#world.after(ms, () => {
+      this.#checker.heldSince = null
+      this.#step({ type: 'job.gate', job: JOB, gate: null })
+    })
   }
 
   /** Something happens to the machine now and then, until the world is healed. */

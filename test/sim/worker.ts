@@ -1,7 +1,9 @@
 /** A simulated worker: runs units in order in its slots, and is struck by whatever strikes machines. */
 
 import type { AttemptEnd, SchedulerEvent } from '../../node/jobs/scheduler/events.ts'
+import type { Ad } from '../../protocol/ad.ts'
 import { LIMITS } from '../../protocol/limits.ts'
+import { adOf } from './ads.ts'
 import { Link } from './network.ts'
 import type { PeerTraits, Scenario } from './scenario.ts'
 import type { World } from './world.ts'
@@ -15,6 +17,9 @@ export interface Listener {
   closed(worker: Worker, session: number): void
 }
 
+/** After a pause its end is told for so long. */
+const AD_AGAIN_MS = 40_000
+
 type Doing = { unit: number; done: boolean }
 
 export class Worker {
@@ -27,7 +32,7 @@ export class Worker {
   #doing: Doing[] = []
   #outbox: AttemptEnd[] = []
   #asleep: (() => void)[] | null = null
-  #pausedUntil = 0
+  #pausedUntil = Number.NEGATIVE_INFINITY
   #refusals = 0
   /** Rises when the machine is restarted: what it did before is forgotten. */
   #life = 0
@@ -104,7 +109,15 @@ export class Worker {
     this.#pausedUntil = this.#world.now + ms
     const units = [...this.#queue, ...this.#doing.filter(({ done }) => !done).map(({ unit }) => unit)]
     this.#forget()
-    if (units.length > 0) this.#say({ type: 'handback', peer: this.traits.id, job: JOB, units, code: 'E_BUSY' })
+    if (units.length > 0) this.#say({ type: 'handback', peer: this.traits.id, job: JOB, units, code: 'E_PAUSED' })
+    this.#sayAd()
+    this.#world.after(ms, () => this.#sayAd())
+  }
+
+  /** What it offers now, and for how long its owner keeps it. */
+  ad(): Ad {
+    const returnsInMs = Math.ceil(this.#pausedUntil - this.#world.now)
+    return { ...adOf(this.traits), paused: returnsInMs > 0 ? { forMs: 0, returnsInMs } : null }
   }
 
   /** The other side ended the session. Half of the time what was begun goes on, and is told about late. */
@@ -139,9 +152,18 @@ export class Worker {
 
   #beat(): void {
     this.#world.after(LIMITS.BEAT_MS * this.#world.between(0.9, 1.1), () => {
-      if (this.up && this.#asleep === null && this.connected) this.#say({ type: 'peer.alive', peer: this.traits.id })
+      if (this.up && this.#asleep === null && this.connected) {
+        this.#say({ type: 'peer.alive', peer: this.traits.id })
+        // One that was lost on the way is told again, as ads are.
+        if (this.#world.now - this.#pausedUntil < AD_AGAIN_MS) this.#sayAd()
+      }
       if (this.#world.now < this.traits.goneAt) this.#beat()
     })
+  }
+
+  #sayAd(): void {
+    if (!this.up || this.#asleep !== null || !this.connected) return
+    this.#say({ type: 'peer.ad', peer: this.traits.id, ad: this.ad() })
   }
 
   #takeUnits(units: number[]): void {
@@ -152,7 +174,7 @@ export class Worker {
       const code = final ? 'E_OWN_LIMITS' : 'E_BUSY'
       this.#say({ type: 'job.refused', peer, job: JOB, code, retryAfterMs: final ? null : 500 })
     } else if (this.#world.now < this.#pausedUntil) {
-      this.#say({ type: 'handback', peer, job: JOB, units, code: 'E_BUSY' })
+      this.#say({ type: 'handback', peer, job: JOB, units, code: 'E_PAUSED' })
     } else {
       this.#queue.push(...units)
       this.#fill()
