@@ -56,7 +56,10 @@ export const ERRORS = {
 
   // a job and its policy
   E_JOB_INVALID: entry('user', 'correct the named field of the job'),
-  E_JOB_UNPLACEABLE: entry('user', 'loosen the named clause, or let a machine that satisfies it join'),
+  E_JOB_UNPLACEABLE: entry(
+    'user',
+    'loosen the named clause (`talkoot plan` says how far), or let a machine that satisfies it join',
+  ),
   E_JOB_CANCELLED: entry('user', 'the job was cancelled'),
   E_EXPRESSION: entry('user', 'correct the CEL expression: fields are listed in docs/protocol.md'),
   E_SWEEP_INVALID: entry('user', 'correct the named part of the sweep'),

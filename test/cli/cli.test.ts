@@ -65,7 +65,7 @@ describe('exit codes', () => {
       "✖ E_JOB_UNPLACEABLE no peer can run this job: 2 known
         CLAUSE                EXCLUDES  LEFT
         peer.memory > 10 TiB         2     0
-        your move → loosen the named clause, or let a machine that satisfies it join
+        your move → loosen the named clause (\`talkoot plan\` says how far), or let a machine that satisfies it join
       "
     `)
     expect((await cli.run(['submit', taskFile(), '-p', 'n=1', '--queue'])).code).toBe(0)

@@ -3,7 +3,12 @@
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import type { Status } from '../../protocol/api.ts'
-import { type JobExplanation, jobExplanationSchema, unitExplanationSchema } from '../../protocol/explanation.ts'
+import {
+  type JobExplanation,
+  jobExplanationSchema,
+  peerExplanationSchema,
+  unitExplanationSchema,
+} from '../../protocol/explanation.ts'
 import { Mesh } from '../../sdk/index.ts'
 import { Lab, type NodeProcess, until } from './node-process.ts'
 
@@ -121,4 +126,25 @@ it('a machine its owner pauses: nothing runs there within a second, its return i
   expect((await worker.json<Status>(['status'])).paused).not.toBe(null)
   await worker.run(['resume'])
   await until('the job to go on', 10_000, async () => (await explain(home, job)).running > 0)
+})
+
+it('a peer that lied is trusted no more, and waits to be joined by others', async () => {
+  await using lab = new Lab()
+  const home = await lab.node('home', ['--cores', '0'])
+  const program = [fileURLToPath(new URL('./liar-node.ts', import.meta.url)), 'liar', await home.token()]
+  await lab.node('liar', [], { program })
+  const honest = [
+    await lab.node('oak', ['--cores', '1', '--join', await home.token()]),
+    await lab.node('elm', ['--cores', '1', '--join', await home.token()]),
+  ]
+  await home.sees(4)
+  const job = await submit(home, 100_000, 1, '--quorum', '2', '--of', '3')
+  await until('the liar to be found out', 30_000, async () => {
+    const { idle } = peerExplanationSchema.parse(await home.json(['explain', 'peer', 'liar']))
+    return idle?.reason === 'untrusted'
+  })
+  await Promise.all(honest.map((node) => node.kill('SIGKILL')))
+  const { whole } = await explained(home, job, 'untrusted')
+  expect(whole.waiting.map(({ reason, mover }) => [reason, mover])).toEqual([['untrusted', 'user']])
+  expect(whole.peers.idle).toContainEqual(expect.objectContaining({ reason: 'untrusted', names: ['liar'] }))
 })
