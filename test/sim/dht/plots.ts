@@ -6,8 +6,8 @@ import { growthOf, type Point } from './growth.ts'
 export type Panel = { title: string; unit: string; points: readonly Point[] }
 
 const COLUMNS = 3
-const PANEL = { width: 380, height: 300 }
-const FRAME = { left: 78, right: 18, top: 58, bottom: 58 }
+const PANEL = { width: 380, height: 312 }
+const FRAME = { left: 78, right: 18, top: 72, bottom: 58 }
 const MEASURED = '#0072b2'
 const LOG = '#0072b2'
 const POWER = '#d55e00'
@@ -50,15 +50,10 @@ function plot({ title, unit, points }: Panel): string {
   return [
     ...ticks.slice(1).map((tick) => line(FRAME.left, y(tick), PANEL.width - FRAME.right, y(tick), { stroke: '#eee' })),
     text(FRAME.left, 22, title, { class: 'head' }),
-    text(FRAME.left, 40, `${figure(log.a)} ${sign} ${figure(Math.abs(log.b))} log₂N (R² ${log.r2.toFixed(2)})`, {
+    text(FRAME.left, 40, `${figure(log.a)} ${sign} ${figure(Math.abs(log.b))} log₂N, R² ${log.r2.toFixed(2)}`, {
       class: 'fit',
-      fill: LOG,
     }),
-    text(PANEL.width - FRAME.right, 40, `∝ N^${power.p.toFixed(2)} (R² ${power.r2.toFixed(2)})`, {
-      class: 'fit',
-      fill: POWER,
-      'text-anchor': 'end',
-    }),
+    text(FRAME.left, 56, `N to the power of ${power.p.toFixed(2)}, R² ${power.r2.toFixed(2)}`, { class: 'fit' }),
     polyline(
       curve((peers) => power.c * peers ** power.p),
       { stroke: POWER, 'stroke-width': 1.5, 'stroke-dasharray': '5 4' },
