@@ -10,7 +10,7 @@ import { Client } from '../../sdk/client.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const PROGRAM = join(ROOT, 'bin/talkoot.js')
-const START_DEADLINE_MS = 20_000
+const START_DEADLINE_MS = 60_000
 
 export type Output = { code: number | null; stdout: string; stderr: string }
 
