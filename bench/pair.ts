@@ -7,13 +7,15 @@ import { Lab, type NodeProcess } from '../test/e2e/node-process.ts'
 
 export type Pair = AsyncDisposable & { submitter: NodeProcess; worker: NodeProcess; mesh: Mesh }
 
-/** A folder for CPU profiles of both nodes, if they are wanted. */
+/** A folder for CPU profiles of both nodes, and for how late their event loops were, if they are wanted. */
 const PROFILE = process.env.BENCH_PROFILE
 const PROGRAM = fileURLToPath(new URL('../bin/talkoot.js', import.meta.url))
+const LOOP_LAG = new URL('./loop-lag.ts', import.meta.url).href
 
 function profiled(name: string): { program?: string[] } {
   if (PROFILE === undefined) return {}
-  return { program: ['--cpu-prof', `--cpu-prof-dir=${PROFILE}`, `--cpu-prof-name=${name}.cpuprofile`, PROGRAM] }
+  const profile = ['--cpu-prof', `--cpu-prof-dir=${PROFILE}`, `--cpu-prof-name=${name}.cpuprofile`]
+  return { program: [...profile, '--import', LOOP_LAG, PROGRAM] }
 }
 
 /** `cores` are the units at once of the submitter's own machine and of the worker. */

@@ -8,8 +8,11 @@ import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 
-import { setFlagsFromString } from 'node:v8'
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
 import { program } from './program.js'
+
+const YOUNG_BYTES_MAX = 8 * 2 ** 20
+const YOUNG_CHECK_MS = 250
 
 const major = Number(process.versions.node.split('.')[0])
 
@@ -34,14 +37,27 @@ function startAgain() {
 }
 
 async function runHere() {
-  // V8 would let the young generation grow to 128 MiB before it collects it; a node is a small guest on its machine.
-  setFlagsFromString('--semi-space-growth-factor=1')
+  keepYoungGenerationSmall()
   const { emitWarning } = process
   process.emitWarning = (warning, ...rest) => {
     const type = typeof rest[0] === 'object' ? rest[0]?.type : rest[0]
     if (type !== 'ExperimentalWarning') emitWarning.call(process, warning, ...rest)
   }
   await import(program())
+}
+
+/**
+ * V8 lets the young generation grow to 128 MiB, nearly all of it garbage; a node is a small guest on its machine. The flag
+ * for it is read at the start of a process only, and this one has started: so growth itself is stopped at the size, which
+ * is looked at now and then and may be passed by a doubling or two.
+ */
+function keepYoungGenerationSmall() {
+  const govern = () => {
+    const young = getHeapSpaceStatistics().find((space) => space.space_name === 'new_space')
+    const grows = (young?.space_size ?? 0) < YOUNG_BYTES_MAX
+    setFlagsFromString(`--semi-space-growth-factor=${grows ? 2 : 1}`)
+  }
+  setInterval(govern, YOUNG_CHECK_MS).unref()
 }
 
 function newerNode() {

@@ -35,6 +35,7 @@ const FIRST: Record<Workload, number> = {
   process: 60,
   'no-op, batched by hand': 20_000,
 }
+const STILL_GROWING = 1.25
 /** The longest run. */
 const COUNT_MAX: Record<Workload, number> = {
   'no-op': 100_000,
@@ -75,11 +76,16 @@ async function measure(engine: Engine): Promise<void> {
   }
 }
 
+/** As long as a longer run has a clearly better rate, what is fixed for each run still counts too much. */
 async function lastingRun(running: Running, workload: Workload, lastingSeconds: number) {
   await running.run(workload, FIRST[workload])
+  let before = 0
   for (let count = FIRST[workload]; ; ) {
     const seconds = await running.run(workload, count)
-    if (seconds >= 0.7 * lastingSeconds || count >= COUNT_MAX[workload]) return { count, seconds }
+    const rate = count / seconds
+    const steady = seconds >= 0.7 * lastingSeconds && rate < STILL_GROWING * before
+    if (steady || count >= COUNT_MAX[workload] || seconds >= 5 * lastingSeconds) return { count, seconds }
+    before = rate
     const factor = Math.min(10, Math.max(2, lastingSeconds / seconds))
     count = Math.min(COUNT_MAX[workload], Math.ceil(count * factor))
   }
