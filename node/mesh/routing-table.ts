@@ -3,7 +3,7 @@
  * length of the prefix they share with this node.
  *
  * The library fills a trie of 2^6 buckets with whomever it hears of, and dials and pings each. That is everyone in a mesh of up
- * to 1,280 nodes; beyond that a node knows its own neighbourhood no better than any other, so that lookups cost N / 1,280.
+ * to 1,280 nodes; beyond that a node knows its own neighbourhood no better than any other, and lookups lose what they follow.
  */
 
 import type { PeerId } from '@libp2p/interface'
