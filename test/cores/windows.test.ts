@@ -212,6 +212,40 @@ test('near the end a unit far behind is run elsewhere, the first result wins, th
   expect(desk.progress()).toMatchObject({ executions: 21, wasted: 1 })
 })
 
+/** Units of 100 ms; `fast` ends one each 100 ms, and all but the last are ended. */
+function lastUnitWith(other: string, speed: number): { desk: Desk; last: number } {
+  const desk = new Desk()
+  desk.up('fast')
+  desk.step({ type: 'peer.up', peer: other, trust: 'member', ad: adOf(other, { speed }) })
+  desk.job(41)
+  let otherSince = 0
+  while (desk.progress().accepted < 40) {
+    desk.pass(100, ['fast', other])
+    desk.ends('fast', desk.holds('fast').slice(0, 1), '1')
+    if (desk.now - otherSince < 150 / speed || desk.progress().accepted >= 40) continue
+    desk.ends(other, desk.holds(other).slice(0, 1), '1')
+    otherSince = desk.now
+  }
+  const holder = desk.holds('fast').length > 0 ? 'fast' : other
+  return { desk, last: desk.holds(holder)[0] ?? -1 }
+}
+
+test('a unit that is expected to end soon is not copied; one that is long overdue is', () => {
+  const { desk, last } = lastUnitWith('even', 1.5)
+  const holders = () => ['fast', 'even'].filter((peer) => desk.holds(peer).includes(last))
+  desk.pass(80, ['fast', 'even'])
+  expect(holders()).toHaveLength(1)
+  desk.pass(1_000, ['fast', 'even'])
+  expect(holders()).toHaveLength(2)
+})
+
+test('a copy goes to nobody who would end it later', () => {
+  const { desk, last } = lastUnitWith('slow', 0.05)
+  expect(desk.holds('fast')).toEqual([last])
+  desk.pass(300, ['fast', 'slow'])
+  expect(desk.holds('slow')).not.toContain(last)
+})
+
 test('units nobody has begun move from a busy peer to an idle one', () => {
   const desk = new Desk()
   desk.up('a')
