@@ -1,6 +1,6 @@
 /**
  * Simulates meshes of growing size and writes the table and the plots: `node test/sim/dht/run.ts [--out docs/scale]
- * [--sizes 100,300,1000,3000,10000] [--seed 1] [--rule trie]`. About four minutes on one core, most of it for 10,000 peers.
+ * [--sizes 100,300,1000,3000,10000] [--seed 1] [--rule trie]`. About three minutes on one core, most of it for 10,000 peers.
  */
 
 import { mkdir, writeFile } from 'node:fs/promises'
