@@ -11,6 +11,7 @@ import { bundleTask } from '../sdk/bundle.ts'
 const TASK = fileURLToPath(new URL('./tasks/spin.task.ts', import.meta.url))
 const DEADLINE_MS = 60_000
 const CALIBRATION_STEPS = 3_000_000
+const CALIBRATIONS = 5
 
 export type BareSlots = AsyncDisposable & {
   /** The steps that one unit of so many milliseconds takes while all slots work. */
@@ -45,7 +46,11 @@ export async function openBareSlots(slots: number): Promise<BareSlots> {
     run,
     stepsFor: async (unitMs) => {
       const units = 4 * slots
-      const perUnitMs = (await run(units, CALIBRATION_STEPS)) / (units / slots)
+      // The fastest of some: whoever else works here makes steps look slow, and units then too easy.
+      let perUnitMs = Number.POSITIVE_INFINITY
+      for (let i = 0; i < CALIBRATIONS; i++) {
+        perUnitMs = Math.min(perUnitMs, (await run(units, CALIBRATION_STEPS)) / (units / slots))
+      }
       return Math.round((CALIBRATION_STEPS * unitMs) / perUnitMs)
     },
     [Symbol.asyncDispose]: async () => {

@@ -3,6 +3,7 @@
 import { element, line, scale, text } from '../../examples/influenza/svg.ts'
 import { efficiencyOf, type Measured, type PeersReport } from './results.ts'
 
+const TITLE = 'The same units on the same two cores'
 const WIDTH = 980
 const ROW = 34
 const TOP = 84
@@ -28,9 +29,10 @@ export function plotOf(report: PeersReport): string {
   return element(
     'svg',
     { xmlns: 'http://www.w3.org/2000/svg', viewBox: `0 0 ${WIDTH} ${height}`, width: WIDTH, height },
+    element('title', {}, TITLE),
     element('style', {}, STYLE),
     element('rect', { width: WIDTH, height, fill: 'white' }),
-    text(20, 30, 'The same units on the same two cores', { class: 'title' }),
+    text(20, 30, TITLE, { class: 'title' }),
     text(x(1), 62, 'trivial units a second, end to end (logarithmic)'),
     text(share(0), 62, 'share of the ideal, %'),
     ...exponents.map((exponent) => line(x(exponent), TOP - 8, x(exponent), bottom, { stroke: GRID })),
@@ -49,7 +51,12 @@ export function plotOf(report: PeersReport): string {
     text(share(0) + 15, bottom + 37, '50 ms units', { class: 'small' }),
     element('rect', { x: share(0) + 100, y: bottom + 28, width: 10, height: 10, fill: LIGHT }),
     text(share(0) + 115, bottom + 37, '10 ms units', { class: 'small' }),
-    text(20, height - 14, `${report.machine}; medians of ${report.rounds} interleaved rounds`, { class: 'small' }),
+    text(
+      20,
+      height - 14,
+      `${report.machine}; ${report.rounds === 1 ? 'one round' : `medians of ${report.rounds} interleaved rounds`}`,
+      { class: 'small' },
+    ),
   )
 }
 

@@ -58,7 +58,7 @@ export function pageOf(report: PeersReport): string {
   return [
     '# Side by side',
     '',
-    `${report.machine}; ${report.system}; Node.js ${report.node}. Medians of ${report.rounds} interleaved rounds.`,
+    `${report.machine}; ${report.system}; Node.js ${report.node}. ${report.rounds === 1 ? 'One round' : `Medians of ${report.rounds} interleaved rounds`}.`,
     'What each column is, how each engine is set, and what cannot be compared: [README](../README.md).',
     '',
     ...table(head, rows),
