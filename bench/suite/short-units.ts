@@ -38,7 +38,8 @@ const efficiencyOf = (ms: number, must: number): Benchmark => ({
         const before = await bare.run(units / 2, steps)
         const measured = await throughMesh(units)
         const after = await bare.run(units / 2, steps)
-        return { efficiency: (100 * (before + after)) / measured }
+        // More than all of it is what others took from the ideal.
+        return { efficiency: Math.min(100, (100 * (before + after)) / measured) }
       },
       [Symbol.asyncDispose]: async () => {
         await pair[Symbol.asyncDispose]()
