@@ -30,7 +30,7 @@ async function mesh(lab: Lab, weights: readonly number[]): Promise<{ worker: Nod
   writeFileSync(join(worker.home, 'config.json'), JSON.stringify({ shares: { peers } }))
   await worker.start()
   for (const submitter of submitters) {
-    await until('the submitter to see the worker', 20_000, async () => (await statusOf(submitter)).peers > 0)
+    await until('the submitter to see the worker', 60_000, async () => (await statusOf(submitter)).peers > 0)
   }
   return { worker, submitters }
 }
