@@ -76,6 +76,7 @@ export const LIMITS = {
   /** Tasks whose unit times are remembered. */
   UNIT_TIMES_MAX: 10_000,
   QUORUM_MAX: 15,
+  UNIT_VOICES_MAX: 32,
   RETRIES_MAX: 20,
   PRIORITY_STEPS_MAX: 3,
 

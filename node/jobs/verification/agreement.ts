@@ -35,32 +35,52 @@ function parsed(text: string): Json | undefined {
   }
 }
 
+/** Everybody who agrees with one value, or says one failure code. `key` names it: the digest, or the code after a "!". */
+export type Group = { key: string; said: JudgedVoice['said']; voices: JudgedVoice[] }
+
+/** The group of every value and failure said, in no order, and the pairs of values that must be compared first. */
+export function groupsOf(
+  voices: readonly JudgedVoice[],
+  relation: Relation,
+  answers: ReadonlyMap<string, boolean>,
+): { groups: Group[]; unknown: [string, string][] } {
+  const same = new Map<string, Group>()
+  for (const voice of voices) {
+    const key = voice.said.ok ? voice.said.digest : `!${voice.said.code}`
+    const known = same.get(key)
+    if (known === undefined) same.set(key, { key, said: voice.said, voices: [voice] })
+    else known.voices.push(voice)
+  }
+  const groups = [...same.values()]
+  if (groups.length < 2) return { groups, unknown: [] }
+  const unknown: [string, string][] = []
+  const merged = groups.map((group) => ({ ...group, voices: [...group.voices] }))
+  for (const [i, { key, said, voices: here }] of groups.entries()) {
+    for (let j = i + 1; j < groups.length; j++) {
+      const other = groups[j]
+      if (other === undefined || !said.ok || !other.said.ok) continue
+      const agree = relation(said, other.said, answers)
+      if (agree === null) unknown.push(key < other.key ? [key, other.key] : [other.key, key])
+      if (agree !== true) continue
+      merged[i]?.voices.push(...other.voices)
+      merged[j]?.voices.push(...here)
+    }
+  }
+  return { groups: merged, unknown }
+}
+
 /** The leading group among the values said, and the pairs that must be compared before it is known. */
 export function leadingGroup(
   voices: readonly JudgedVoice[],
   relation: Relation,
   answers: ReadonlyMap<string, boolean>,
 ): { leading: Leading; unknown: [string, string][] } {
-  const values = new Map<string, { said: SaidValue; count: number }>()
-  for (const { said } of voices) {
-    if (!said.ok) continue
-    const known = values.get(said.digest)
-    if (known === undefined) values.set(said.digest, { said, count: 1 })
-    else known.count += 1
-  }
-  const unknown: [string, string][] = []
+  const { groups, unknown } = groupsOf(voices, relation, answers)
   let leading: Leading = null
-  for (const [digest, { said, count }] of values) {
-    let size = count
-    for (const [otherDigest, other] of values) {
-      if (otherDigest === digest) continue
-      const same = relation(said, other.said, answers)
-      if (same === true) size += other.count
-      else if (same === null && digest < otherDigest) unknown.push([digest, otherDigest])
-    }
-    if (leading === null || size > leading.size || (size === leading.size && digest < leading.digest)) {
-      leading = { digest, size }
-    }
+  for (const { key, said, voices: agreeing } of groups) {
+    const size = agreeing.length
+    if (!said.ok || (leading !== null && size < leading.size)) continue
+    if (leading === null || size > leading.size || key < leading.digest) leading = { digest: key, size }
   }
   return { leading, unknown }
 }

@@ -12,18 +12,30 @@ export type JudgedVoice = {
   trust: 'self' | 'member' | 'stranger'
   /** Peers of one class are run by one operator: a verifier may count them as one voice. */
   independence: string
+  /** What its peer has shown on other units than this one; a newcomer if not given. */
+  credit?: Credit
   said: SaidValue | SaidFailure
 }
+/** What a peer has shown: checks survived since it was last caught, and how often it was caught. Both fade with age. */
+export type Credit = { checks: number; caught: number }
+/** A peer that might speak. */
+export type Voter = Pick<JudgedVoice, 'trust' | 'credit'>
 export type SaidValue = { ok: true; digest: string; value: string }
 export type SaidFailure = { ok: false; code: string; message: string; blame: Blame }
 
 export type Verdict =
-  /** `digest` is right; `agreed` said so, `against` said something else. */
-  | { kind: 'accepted'; digest: string; agreed: string[]; against: string[] }
+  /**
+   * `digest` is right; `agreed` said so, `against` said something else. `checked`: those of `agreed` whom an independent
+   * peer confirmed, one survived check each.
+   */
+  | { kind: 'accepted'; digest: string; agreed: string[]; against: string[]; checked?: string[] }
   /** The unit itself fails, for every peer. */
-  | { kind: 'failed'; failure: SaidFailure; agreed: string[]; against: string[] }
-  /** That many more voices are needed, from peers not heard yet. */
-  | { kind: 'needs'; copies: number }
+  | { kind: 'failed'; failure: SaidFailure; agreed: string[]; against: string[]; checked?: string[] }
+  /**
+   * That many more voices are needed, from peers not heard yet. `later`: not while there is other work, since those
+   * heard agree and will do once they have survived a few more checks. `checked`: as above, already certain enough.
+   */
+  | { kind: 'needs'; copies: number; later?: boolean; checked?: string[] }
   /** These pairs of digests must be compared first (`agree: function`), by `pairKey`. */
   | { kind: 'compare'; pairs: [string, string][] }
   /** No agreement can be reached any more. */
@@ -32,13 +44,24 @@ export type Verdict =
 export interface Verification {
   /** Copies of each unit to give out at first, to as many peers. */
   readonly copies: number
+  /** The same where it depends on the peer that is given the unit first, and on the peers like `next` to follow. */
+  opening?(unit: number, first: Voter, next: Voter): number
   /** False: the values of undecided voices need not be kept, their digests do. */
   readonly keepsValues: boolean
   /**
    * Judges every voice heard on one unit; their order does not matter, and no two are of one peer.
    * `answers` holds what is known of pairs asked for by `compare`; `others` is how many further peers could be asked.
    */
-  judge(voices: readonly JudgedVoice[], answers: ReadonlyMap<string, boolean>, others: number): Verdict
+  judge(voices: readonly JudgedVoice[], answers: ReadonlyMap<string, boolean>, others: number, about?: About): Verdict
+}
+
+/** What else a verdict may hang on. */
+export type About = {
+  unit: number
+  /** The unit is checked by a second peer, whatever chance says. */
+  check?: boolean
+  /** A peer like those that could be asked; a stranger without history if not given. */
+  next?: Voter
 }
 
 /** Names a pair of values: the same whichever comes first. */

@@ -1,0 +1,153 @@
+/**
+ * Verification by confidence: a unit is accepted when the leading group of agreeing results is right with the
+ * probability asked for, on the assumptions stated; until then the fewest further voices that would get there.
+ */
+
+import { LIMITS } from '../../../protocol/limits.ts'
+import type { Agree } from '../../../protocol/manifest.ts'
+import { type Group, groupsOf, relationOf } from './agreement.ts'
+import { add, doubt, logOdds, type Tally, tallyOf } from './credibility.ts'
+import { type Assumptions, NEWCOMER } from './credit.ts'
+import type { About, JudgedVoice, Verdict, Verification, Voter } from './verification.ts'
+
+export type Confidence = {
+  /** The least probability with which an accepted value is right; below 1. */
+  goal: number
+  agree: Agree
+  assumed: Assumptions
+  /** Whether chance has it that the unit is checked: the same at every call, and not to be foreseen by workers. */
+  isChecked: (unit: number) => boolean
+}
+
+/** Agreement is a survived check for those who agree when it is right with this probability, even before it is enough. */
+const CHECK_CREDIBLE = 0.99
+/** A group waits for its peers' credit, rather than for another voice, if this many checks more would do. */
+const PATIENCE_CHECKS = 3
+const STRANGER: Voter = { trust: 'stranger', credit: NEWCOMER }
+
+type Standing = { group: Group; tally: Tally }
+
+export function createConfidence({ goal, agree, assumed, isChecked }: Confidence): Verification {
+  const relation = relationOf(agree)
+  const doubtMax = (1 - goal) / goal
+  const checkDoubtMax = Math.max((1 - CHECK_CREDIBLE) / CHECK_CREDIBLE, doubtMax)
+
+  function judge(
+    voices: readonly JudgedVoice[],
+    answers: ReadonlyMap<string, boolean>,
+    others: number,
+    { unit, check = false, next = STRANGER }: About = { unit: 0 },
+  ): Verdict {
+    const { groups, unknown } = groupsOf(voices, relation, answers)
+    if (unknown.length > 0) return { kind: 'compare', pairs: unknown }
+    const [lead, ...rest] = ranked(groups, assumed)
+    if (lead === undefined) return { kind: 'needs', copies: copiesFrom([], [], 1, next) ?? 1 }
+    const { group, tally } = lead
+    const rivals = rest.map((rival) => rival.tally)
+    const enough = doubt(tally, rivals) <= doubtMax
+    const least = leastVoices(enough, rivals.length > 0, group.said.ok, others, () => check || isChecked(unit))
+    const agreed = group.voices.map(({ peer }) => peer)
+    const checked = tally.voices >= 2 && doubt(tally, rivals) <= checkDoubtMax ? agreed : []
+    if (enough && tally.voices >= least) {
+      const against = voices.map(({ peer }) => peer).filter((peer) => !agreed.includes(peer))
+      return group.said.ok
+        ? { kind: 'accepted', digest: group.said.digest, agreed, against, checked }
+        : { kind: 'failed', failure: group.said, agreed, against, checked }
+    }
+    const later = rivals.length === 0 && isPatient(tally, tallyOf(group.voices, assumed, PATIENCE_CHECKS))
+    const copies = copiesFrom(group.voices, rivals, least, next, later)
+    if (copies === null || voices.length + copies > LIMITS.UNIT_VOICES_MAX) return { kind: 'impossible' }
+    return { kind: 'needs', copies, later, checked }
+  }
+
+  /**
+   * The least number of further voices like `next` that would be enough if they agree, or would be after a little
+   * patience if none is had yet; null: more than are allowed.
+   */
+  function copiesFrom(
+    heard: readonly JudgedVoice[],
+    rivals: readonly Tally[],
+    least: number,
+    next: Voter,
+    patient = rivals.length > 0,
+  ): number | null {
+    const value = heard[0]?.said.ok ?? true
+    const [now, soon] = [tallyOf(heard, assumed), tallyOf(heard, assumed, PATIENCE_CHECKS)]
+    for (let copies = 1; copies <= LIMITS.UNIT_VOICES_MAX; copies++) {
+      add(now, next, assumed, value)
+      add(soon, next, assumed, value, PATIENCE_CHECKS)
+      const enough = doubt(now, rivals) <= doubtMax || (!patient && isPatient(now, soon))
+      if (enough && now.voices >= least) return copies
+    }
+    return null
+  }
+
+  /**
+   * The agreement counts as a check, and with a few checks more elsewhere it would be enough. Not where all bad results
+   * are taken to agree: then a history is no ground to wait for, see `opening`.
+   */
+  function isPatient(now: Tally, soon: Tally): boolean {
+    return now.voices >= 2 && now.spread > now.widest && doubt(now, []) <= checkDoubtMax && doubt(soon, []) <= doubtMax
+  }
+
+  /**
+   * If the goal is reached without any history, all copies go out at once. Otherwise the first alone: colluders who hold
+   * every copy at the same time could agree to lie just there, and their history would show nothing; so the first must
+   * speak before it can know who follows.
+   */
+  function opening(unit: number, first: Voter, next: Voter): number {
+    const copies = copiesFor(first, next)
+    if (copies === 1) return isChecked(unit) ? 2 : 1
+    return copiesFor({ trust: first.trust }, { trust: next.trust }) <= copies ? copies : 1
+  }
+
+  /** How many voices in all, if they agree: the first, and others like `next`. */
+  function copiesFor(first: Voter, next: Voter): number {
+    const heard: JudgedVoice = { ...first, peer: '', independence: '', said: { ok: true, digest: '', value: '' } }
+    if (doubt(tallyOf([heard], assumed), []) <= doubtMax) return 1
+    return 1 + (copiesFrom([heard], [], 1, next) ?? LIMITS.UNIT_VOICES_MAX)
+  }
+
+  return { copies: 1, keepsValues: true, judge, opening }
+}
+
+/**
+ * A value: one word is not enough against another, however good its credit, nor where the unit is checked and somebody
+ * could check it. A failure of the program: a second peer must see it too, where there is one.
+ */
+function leastVoices(
+  enough: boolean,
+  disputed: boolean,
+  value: boolean,
+  others: number,
+  checked: () => boolean,
+): number {
+  if (disputed) return 2
+  if (others === 0 || !enough) return 1
+  return !value || checked() ? 2 : 1
+}
+
+/** Groups with no voice in common, the most credible first, of equals the first by name; a voice counts with the best it agrees with. */
+function ranked(groups: Group[], assumed: Assumptions): Standing[] {
+  const standings: Standing[] = []
+  let left = groups
+  while (left.length > 0) {
+    let best: Standing | null = null
+    for (const group of left) {
+      const tally = tallyOf(group.voices, assumed)
+      const lead = best === null ? 1 : logOdds(tally) - logOdds(best.tally)
+      if (best === null || lead > 0 || (lead === 0 && group.key < best.group.key)) best = { group, tally }
+    }
+    if (best === null) break
+    standings.push(best)
+    left = without(left, best.group)
+  }
+  return standings
+}
+
+function without(groups: Group[], { key, voices: gone }: Group): Group[] {
+  return groups
+    .filter((group) => group.key !== key)
+    .map((group) => ({ ...group, voices: group.voices.filter((voice) => !gone.includes(voice)) }))
+    .filter((group) => group.voices.length > 0)
+}
