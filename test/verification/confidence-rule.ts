@@ -1,0 +1,360 @@
+/**
+ * What a scheduler does around the decision code: hands out units and copies, hears, judges, credits, looks at what was
+ * accepted again when a peer is caught. The judge, the credit and the choices are the real ones.
+ */
+
+import { CreditBook } from '../../node/jobs/verification/book.ts'
+import { createConfidence } from '../../node/jobs/verification/confidence.ts'
+import { type Assumptions, admission } from '../../node/jobs/verification/credit.ts'
+import type { JudgedVoice, Verdict, Verification, Voter } from '../../node/jobs/verification/verification.ts'
+import { type Peer, RIGHT } from './adversaries.ts'
+import type { Chance } from './chance.ts'
+import type { Outcome, Rule } from './mesh.ts'
+
+export type ConfidenceInit = {
+  peers: readonly Peer[]
+  units: number
+  goal: number
+  assumed: Assumptions
+  chance: Chance
+  /** Checks each peer has survived before the job. */
+  warm?: number
+  /** Replaces the real verification: for bugs put in on purpose. */
+  verification?: Verification
+}
+
+type Word = { peer: number; value: number; confirmed: boolean }
+type Unit = {
+  index: number
+  words: Word[]
+  holders: number[]
+  /** Copies wanted beyond those in hand. */
+  missing: number
+  later: boolean
+  check: boolean
+}
+type Seat = {
+  peer: Peer
+  name: string
+  credit: { checks: number; caught: number }
+  /** It may be given work. */
+  works: boolean
+  /** Its word alone reaches the goal. */
+  solo: boolean
+  /** Open units it spoke on. */
+  open: Set<Unit>
+  /** Units accepted with its word. */
+  decided: number[]
+  /** Of those, the ones accepted on its word alone since it was last checked. */
+  unchecked: number[]
+  /** Units of its that were accepted wrong, before it was caught. */
+  lies: number
+}
+
+const NONE = new Map<string, boolean>()
+const SAID = Array.from({ length: 101 }, (_, value) => said(value))
+
+export class ConfidenceRule implements Rule {
+  readonly #init: ConfidenceInit
+  readonly #book: CreditBook
+  readonly #verification: Verification
+  readonly seats: Seat[]
+  readonly #open = new Map<number, Unit>()
+  /** Open units that want a copy now, and those that may wait. */
+  readonly #pool: Unit[] = []
+  readonly #later: Unit[] = []
+  readonly #reopened: Unit[] = []
+  readonly #words: (Word[] | undefined)[] = []
+  readonly #values: Int32Array
+  #cursor = 0
+  #failed = 0
+  #soloSeats = 0
+  #workers = 0
+  #checksSum = 0
+  #closed = false
+
+  constructor(init: ConfidenceInit) {
+    this.#init = init
+    const { goal, assumed, peers, units, chance, warm = 0 } = init
+    const secret = chance.below(2 ** 31)
+    const isChecked = (unit: number) => keyed(secret, unit) < assumed.checkShare
+    this.#verification = init.verification ?? createConfidence({ goal, agree: { kind: 'exact' }, assumed, isChecked })
+    this.#book = new CreditBook({ assumed, load: () => ({ checks: warm, caught: 0, at: 0 }) })
+    this.#values = new Int32Array(units).fill(-1)
+    this.seats = peers.map((peer, i) => ({
+      peer,
+      name: `${i}`,
+      credit: { checks: 0, caught: 0 },
+      works: false,
+      solo: false,
+      open: new Set(),
+      decided: [],
+      unchecked: [],
+      lies: 0,
+    }))
+    for (const seat of this.seats) this.#refresh(seat)
+  }
+
+  next(peer: number): number {
+    const seat = this.#seat(peer)
+    if (!seat.works) return -1
+    // Who is believed alone does what is new; who is not does copies, and gains by them.
+    const others = this.#workers - this.#soloSeats
+    const copiesFirst = !seat.solo || this.#pool.length > others
+    return (
+      ((copiesFirst ? this.#copy(this.#pool, peer) : -1) + 1 ||
+        this.#fresh(seat, peer) + 1 ||
+        this.#copy(this.#pool, peer) + 1 ||
+        this.#copy(this.#later, peer) + 1) - 1
+    )
+  }
+
+  hear(peer: number, index: number, value: number): void {
+    const unit = this.#open.get(index)
+    const seat = this.#seat(peer)
+    if (unit === undefined || !unit.holders.includes(peer)) return
+    drop(unit.holders, peer)
+    if (seat.works) {
+      unit.words.push({ peer, value, confirmed: false })
+      seat.open.add(unit)
+    }
+    this.#judge(unit)
+  }
+
+  lost(peer: number, index: number): void {
+    const unit = this.#open.get(index)
+    if (unit === undefined) return
+    drop(unit.holders, peer)
+    unit.missing += 1
+    this.#place(unit)
+  }
+
+  finished(): boolean {
+    if (this.#cursor < this.#init.units || this.#open.size > 0 || this.#reopened.length > 0) return false
+    if (this.#closed) return true
+    this.#closed = true
+    this.#closingChecks()
+    return this.#open.size === 0
+  }
+
+  outcome(): Outcome {
+    let [accepted, wrong] = [0, 0]
+    for (const value of this.#values) {
+      if (value >= 0) accepted += 1
+      if (value > RIGHT) wrong += 1
+    }
+    const lost = this.seats.filter(({ works }) => !works)
+    const honestLost = lost.filter(({ peer }) => peer.honest).length
+    return { accepted, wrong, failed: this.#failed, honestLost, caught: lost.length - honestLost }
+  }
+
+  /** The last word of each peer that nobody has checked since is checked: who turned at the end is found. */
+  #closingChecks(): void {
+    for (const seat of this.seats) {
+      const { unchecked } = seat
+      const index = unchecked[this.#init.chance.below(Math.max(1, unchecked.length))]
+      if (!seat.works || index === undefined) continue
+      this.#judge(this.#reopen(index, true))
+    }
+  }
+
+  #fresh(seat: Seat, peer: number): number {
+    const unit = this.#reopened.pop() ?? this.#begin()
+    if (unit === undefined) return -1
+    if (unit.words.length > 0) {
+      this.#place(unit)
+      return this.#copy(this.#pool, peer)
+    }
+    const { opening, copies } = this.#verification
+    unit.missing = (opening?.(unit.index, voter(seat), this.#typical()) ?? copies) - 1
+    unit.holders.push(peer)
+    this.#place(unit)
+    return unit.index
+  }
+
+  #begin(): Unit | undefined {
+    if (this.#cursor >= this.#init.units) return undefined
+    const index = this.#cursor++
+    const unit: Unit = { index, words: [], holders: [], missing: 1, later: false, check: false }
+    this.#open.set(index, unit)
+    return unit
+  }
+
+  /** A unit in the pool that the peer neither holds nor spoke on; drawn at random, so that none can choose its mate. */
+  #copy(pool: Unit[], peer: number): number {
+    for (let tries = 0; tries < 12 && pool.length > 0; tries++) {
+      const at = this.#init.chance.below(pool.length)
+      const unit = pool[at]
+      if (unit === undefined) return -1
+      const stale = unit.missing <= 0 || this.#open.get(unit.index) !== unit || unit.later !== (pool === this.#later)
+      if (stale) {
+        pool[at] = pool[pool.length - 1] ?? unit
+        pool.pop()
+        continue
+      }
+      if (unit.holders.includes(peer) || unit.words.some((word) => word.peer === peer)) continue
+      unit.missing -= 1
+      unit.holders.push(peer)
+      return unit.index
+    }
+    return -1
+  }
+
+  #place(unit: Unit): void {
+    const pool = unit.later ? this.#later : this.#pool
+    for (let i = 0; i < unit.missing; i++) pool.push(unit)
+  }
+
+  #judge(unit: Unit): void {
+    const { index, words, check } = unit
+    const verdict = this.#verification.judge(
+      words.map((word) => this.#voice(word)),
+      NONE,
+      this.#workers,
+      { unit: index, check, next: this.#typical() },
+    )
+    if (verdict.kind === 'needs' || verdict.kind === 'accepted') this.#confirm(unit, verdict.checked ?? [])
+    if (verdict.kind === 'accepted') this.#accept(unit, verdict)
+    else if (verdict.kind === 'impossible') {
+      this.#failed += 1
+      this.#close(unit)
+    } else if (verdict.kind === 'needs') {
+      unit.later = verdict.later === true
+      unit.missing = Math.max(0, verdict.copies - unit.holders.length)
+      this.#place(unit)
+    }
+  }
+
+  #accept(unit: Unit, { digest, agreed, against }: Extract<Verdict, { kind: 'accepted' }>): void {
+    const value = Number(digest)
+    const { index, words } = unit
+    const before = this.#values[index] ?? -1
+    this.#values[index] = value
+    this.#words[index] = words
+    this.#close(unit)
+    for (const { peer } of words) {
+      const seat = this.#seat(peer)
+      seat.decided.push(index)
+      if (agreed.length === 1) seat.unchecked.push(index)
+      if (value !== RIGHT && agreed.includes(seat.name)) seat.lies += 1
+    }
+    if (before >= 0 && before !== value) {
+      for (const name of this.#book.overturn(`${index}`, 0)) this.#refresh(this.#seat(Number(name)))
+    }
+    for (const name of against) this.#catch(index, this.#seat(Number(name)))
+  }
+
+  #close(unit: Unit): void {
+    this.#open.delete(unit.index)
+    for (const { peer } of unit.words) this.#seat(peer).open.delete(unit)
+  }
+
+  #confirm(unit: Unit, names: readonly string[]): void {
+    const fresh: string[] = []
+    for (const word of unit.words) {
+      const seat = this.#seat(word.peer)
+      if (word.confirmed || !names.includes(seat.name)) continue
+      word.confirmed = true
+      fresh.push(seat.name)
+      seat.unchecked = []
+    }
+    this.#book.confirm(fresh, 0)
+    for (const name of fresh) {
+      const seat = this.#seat(Number(name))
+      this.#refresh(seat)
+      for (const waiting of seat.open) if (waiting.later && waiting !== unit) this.#judge(waiting)
+    }
+  }
+
+  /** Its history is void: what hangs on its word is looked at again. */
+  #catch(index: number, seat: Seat): void {
+    this.#book.catch(`${index}`, seat.name, 0)
+    this.#refresh(seat)
+    seat.unchecked = []
+    for (const unit of [...seat.open]) if (this.#open.get(unit.index) === unit) this.#judge(unit)
+    const decided = seat.decided
+    seat.decided = []
+    for (const at of decided) {
+      if (this.#open.has(at) || !this.#falls(at)) continue
+      this.#judge(this.#reopen(at, false))
+    }
+  }
+
+  /** What was accepted would not be today. */
+  #falls(index: number): boolean {
+    const words = this.#words[index] ?? []
+    const voices = words.map((word) => this.#voice(word))
+    const verdict = this.#verification.judge(voices, NONE, this.#workers, { unit: index })
+    return verdict.kind !== 'accepted' || Number(verdict.digest) !== this.#values[index]
+  }
+
+  #reopen(index: number, check: boolean): Unit {
+    const words = this.#words[index] ?? []
+    const unit: Unit = { index, words, holders: [], missing: 0, later: false, check }
+    this.#open.set(index, unit)
+    for (const { peer } of words) this.#seat(peer).open.add(unit)
+    return unit
+  }
+
+  #refresh(seat: Seat): void {
+    if (seat.works) {
+      this.#workers -= 1
+      this.#soloSeats -= seat.solo ? 1 : 0
+      this.#checksSum -= seat.credit.checks
+    }
+    const evidence = this.#book.credit(seat.name, 0)
+    seat.credit = { checks: evidence.checks, caught: evidence.caught }
+    seat.works = admission(evidence, 0) === 'work'
+    seat.solo = this.#believedAlone(seat)
+    if (!seat.works) return
+    this.#workers += 1
+    this.#soloSeats += seat.solo ? 1 : 0
+    this.#checksSum += seat.credit.checks
+  }
+
+  #believedAlone(seat: Seat): boolean {
+    const voice = { ...voter(seat), peer: seat.name, independence: seat.name, said: SAID[0] ?? said(0) }
+    return this.#verification.judge([voice], NONE, 0).kind === 'accepted'
+  }
+
+  /** A peer like those at work. */
+  #typical(): Voter {
+    return {
+      trust: 'stranger',
+      credit: { checks: Math.floor(this.#checksSum / Math.max(1, this.#workers)), caught: 0 },
+    }
+  }
+
+  #voice({ peer, value, confirmed }: Word): JudgedVoice {
+    const seat = this.#seat(peer)
+    const { checks, caught } = seat.credit
+    const credit = confirmed ? { checks: Math.max(0, checks - 1), caught } : seat.credit
+    const { trust = 'stranger', operator = seat.name } = seat.peer
+    return { peer: seat.name, trust, independence: operator, credit, said: SAID[value] ?? said(value) }
+  }
+
+  #seat(peer: number): Seat {
+    const seat = this.seats[peer]
+    if (seat === undefined) throw new RangeError(`no peer ${peer}`)
+    return seat
+  }
+}
+
+const voter = (seat: Seat): Voter => ({ trust: seat.peer.trust ?? 'stranger', credit: seat.credit })
+
+function said(value: number): JudgedVoice['said'] {
+  return { ok: true, digest: `${value}`, value: `${value}` }
+}
+
+function drop(items: number[], item: number): void {
+  const at = items.indexOf(item)
+  if (at >= 0) items.splice(at, 1)
+}
+
+/** From 0 to 1, the same for one unit at every call. */
+function keyed(secret: number, unit: number): number {
+  let h = Math.imul(unit ^ secret, 0x85ebca6b)
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
+  h = Math.imul(h ^ (h >>> 16), 0x27d4eb2f)
+  return ((h ^ (h >>> 15)) >>> 0) / 2 ** 32
+}
