@@ -28,6 +28,8 @@ type Unit = {
   index: number
   words: Word[]
   holders: number[]
+  /** Had it and did not answer. */
+  refused: number[]
   /** Copies wanted beyond those in hand. */
   missing: number
   later: boolean
@@ -49,6 +51,9 @@ type Seat = {
   unchecked: number[]
   /** Units of its that were accepted wrong, before it was caught. */
   lies: number
+  /** Times it did not answer, and turns it is left out for that. */
+  faults: number
+  rest: number
 }
 
 const NONE = new Map<string, boolean>()
@@ -91,6 +96,8 @@ export class ConfidenceRule implements Rule {
       decided: [],
       unchecked: [],
       lies: 0,
+      faults: 0,
+      rest: 0,
     }))
     for (const seat of this.seats) this.#refresh(seat)
   }
@@ -98,15 +105,24 @@ export class ConfidenceRule implements Rule {
   next(peer: number): number {
     const seat = this.#seat(peer)
     if (!seat.works) return -1
+    if (seat.rest > 0) {
+      seat.rest -= 1
+      return -1
+    }
     // Who is believed alone does what is new; who is not does copies, and gains by them.
     const others = this.#workers - this.#soloSeats
     const copiesFirst = !seat.solo || this.#pool.length > others
-    return (
-      ((copiesFirst ? this.#copy(this.#pool, peer) : -1) + 1 ||
-        this.#fresh(seat, peer) + 1 ||
-        this.#copy(this.#pool, peer) + 1 ||
-        this.#copy(this.#later, peer) + 1) - 1
-    )
+    const tries = [
+      () => (copiesFirst ? this.#copy(this.#pool, peer) : -1),
+      () => this.#fresh(seat, peer),
+      () => this.#copy(this.#pool, peer),
+      () => this.#copy(this.#later, peer),
+    ]
+    for (const attempt of tries) {
+      const unit = attempt()
+      if (unit >= 0) return unit
+    }
+    return -1
   }
 
   hear(peer: number, index: number, value: number): void {
@@ -125,8 +141,12 @@ export class ConfidenceRule implements Rule {
     const unit = this.#open.get(index)
     if (unit === undefined) return
     drop(unit.holders, peer)
+    unit.refused.push(peer)
     unit.missing += 1
     this.#place(unit)
+    const seat = this.#seat(peer)
+    seat.faults += 1
+    seat.rest = 2 ** Math.min(seat.faults, 8)
   }
 
   finished(): boolean {
@@ -175,7 +195,7 @@ export class ConfidenceRule implements Rule {
   #begin(): Unit | undefined {
     if (this.#cursor >= this.#init.units) return undefined
     const index = this.#cursor++
-    const unit: Unit = { index, words: [], holders: [], missing: 1, later: false, check: false }
+    const unit: Unit = { index, words: [], holders: [], refused: [], missing: 1, later: false, check: false }
     this.#open.set(index, unit)
     return unit
   }
@@ -192,7 +212,8 @@ export class ConfidenceRule implements Rule {
         pool.pop()
         continue
       }
-      if (unit.holders.includes(peer) || unit.words.some((word) => word.peer === peer)) continue
+      if (unit.holders.includes(peer) || unit.refused.includes(peer) || unit.words.some((word) => word.peer === peer))
+        continue
       unit.missing -= 1
       unit.holders.push(peer)
       return unit.index
@@ -290,7 +311,7 @@ export class ConfidenceRule implements Rule {
 
   #reopen(index: number, check: boolean): Unit {
     const words = this.#words[index] ?? []
-    const unit: Unit = { index, words, holders: [], missing: 0, later: false, check }
+    const unit: Unit = { index, words, holders: [], refused: [], missing: 0, later: false, check }
     this.#open.set(index, unit)
     for (const { peer } of words) this.#seat(peer).open.add(unit)
     return unit
