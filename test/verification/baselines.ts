@@ -111,8 +111,8 @@ class VotingRule implements Rule {
 export const quorum = (agree: number, init: Init): Rule => new VotingRule(init, agree)
 
 /** Ten valid results in a row, then a second copy with probability one in their number; an invalid one starts anew. */
-export function boinc(init: Init): Rule {
-  const valid = new Float64Array(init.peers)
+export function boinc(init: Init, warm = 0): Rule {
+  const valid = new Float64Array(init.peers).fill(warm)
   return new VotingRule(
     init,
     2,

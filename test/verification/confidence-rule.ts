@@ -39,6 +39,8 @@ type Seat = {
   peer: Peer
   name: string
   credit: { checks: number; caught: number }
+  /** Its right word on any unit. */
+  voice: JudgedVoice
   /** It may be given work. */
   works: boolean
   /** Its word alone reaches the goal. */
@@ -90,6 +92,7 @@ export class ConfidenceRule implements Rule {
       peer,
       name: `${i}`,
       credit: { checks: 0, caught: 0 },
+      voice: { peer: `${i}`, trust: 'stranger', independence: `${i}`, said: said(RIGHT) },
       works: false,
       solo: false,
       open: new Set(),
@@ -325,17 +328,20 @@ export class ConfidenceRule implements Rule {
     }
     const evidence = this.#book.credit(seat.name, 0)
     seat.credit = { checks: evidence.checks, caught: evidence.caught }
+    const { trust = 'stranger', operator = seat.name } = seat.peer
+    seat.voice = {
+      peer: seat.name,
+      trust,
+      independence: operator,
+      credit: seat.credit,
+      said: SAID[RIGHT] ?? said(RIGHT),
+    }
     seat.works = admission(evidence, 0) === 'work'
-    seat.solo = this.#believedAlone(seat)
+    seat.solo = this.#verification.judge([seat.voice], NONE, 0).kind === 'accepted'
     if (!seat.works) return
     this.#workers += 1
     this.#soloSeats += seat.solo ? 1 : 0
     this.#checksSum += seat.credit.checks
-  }
-
-  #believedAlone(seat: Seat): boolean {
-    const voice = { ...voter(seat), peer: seat.name, independence: seat.name, said: SAID[0] ?? said(0) }
-    return this.#verification.judge([voice], NONE, 0).kind === 'accepted'
   }
 
   /** A peer like those at work. */
@@ -348,10 +354,10 @@ export class ConfidenceRule implements Rule {
 
   #voice({ peer, value, confirmed }: Word): JudgedVoice {
     const seat = this.#seat(peer)
+    if (value === RIGHT && !confirmed) return seat.voice
     const { checks, caught } = seat.credit
     const credit = confirmed ? { checks: Math.max(0, checks - 1), caught } : seat.credit
-    const { trust = 'stranger', operator = seat.name } = seat.peer
-    return { peer: seat.name, trust, independence: operator, credit, said: SAID[value] ?? said(value) }
+    return { ...seat.voice, credit, said: SAID[value] ?? said(value) }
   }
 
   #seat(peer: number): Seat {
