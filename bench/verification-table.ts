@@ -15,6 +15,24 @@ export function tablesOf(rows: readonly Row[]): string {
   return `${parts.join('\n')}\n`
 }
 
+/** Executions a unit by how many units each peer has to do, at each lying rate. */
+export function lengthTable(rows: readonly Row[]): string {
+  if (rows.length === 0) return ''
+  const rates = [...new Set(rows.map(({ rate }) => rate))]
+  const lines = [
+    '### Executions a unit by units a peer: goal 0.999, one in five lies, two lies agree with probability 0.01\n',
+    `| units a peer | ${rates.map((rate) => `lies on ${rate}`).join(' | ')} | honest peers lost |`,
+    `|${'---|'.repeat(rates.length + 2)}`,
+  ]
+  for (const line of grouped(rows, ({ units, peers }) => `${units / peers}`)) {
+    const cells = line.map(({ executionsPerUnit, error }) => `${executionsPerUnit.toFixed(3)}; ${short(error)}`)
+    const { units, peers } = line[0] ?? { units: 0, peers: 1 }
+    const lost = line.reduce((sum, { honestLost }) => sum + honestLost, 0)
+    lines.push(`| ${units / peers} | ${cells.join(' | ')} | ${lost} |`)
+  }
+  return `${lines.join('\n')}\n`
+}
+
 function tableOf(rows: readonly Row[]): string {
   const goals = [...new Set(rows.filter(({ rule }) => rule === 'confidence').map(({ goal }) => goal))].sort()
   const columns: Column[] = [

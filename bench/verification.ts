@@ -4,31 +4,34 @@
  * verification.md and verification.svg.
  */
 
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
 import { type Case, measure, type Row, RULES } from '../test/verification/cases.ts'
 import { plotFrontier } from './verification-plot.ts'
-import { tablesOf } from './verification-table.ts'
+import { lengthTable, tablesOf } from './verification-table.ts'
 
 const GOALS = [0.99, 0.999, 0.9999]
 const BAD = [0.05, 0.2, 0.35]
 const RATES = [0.01, 0.02, 0.1, 0.3, 1]
-const COLLUSION = [0.01, 1]
-/** Units, peers, repeats. */
+const COLD = 0
+const WARM_CHECKS = 200
+/** What is swept over. The largest with collusion is a tenth of the size: it needs no more to be told apart. */
 const SWEEPS = [
-  { units: 20, peers: 20, repeats: 200 },
-  { units: 1_000, peers: 50, repeats: 10 },
-  { units: 1_000_000, peers: 10_000, repeats: 1 },
+  { units: 20, peers: 20, repeats: 1_000, collusion: [0.01, 1], warm: [COLD, WARM_CHECKS] },
+  { units: 1_000, peers: 50, repeats: 40, collusion: [0.01, 1], warm: [COLD, WARM_CHECKS] },
+  { units: 1_000_000, peers: 10_000, repeats: 1, collusion: [0.01], warm: [COLD] },
+  { units: 100_000, peers: 1_000, repeats: 1, collusion: [1], warm: [COLD] },
 ]
+const QUICK = [{ units: 10_000, peers: 100, repeats: 1, collusion: [0.01, 1], warm: [COLD, WARM_CHECKS] }]
 /** Units a peer, at one goal and share of liars: how the cost falls with history. */
 const LENGTHS = [
   { units: 20_000, peers: 1_000, repeats: 1 },
   { units: 100_000, peers: 1_000, repeats: 1 },
   { units: 500_000, peers: 500, repeats: 1 },
 ]
-const WARM_CHECKS = 200
 
 if (isMainThread) await main()
 else parentPort?.on('message', (wanted: Case) => parentPort?.postMessage(measure(wanted)))
@@ -42,44 +45,39 @@ async function main(): Promise<void> {
     },
   })
   const started = performance.now()
-  const rows = await measureAll(casesOf(values.quick), Number(values.jobs))
-  const tables = tablesOf(rows)
+  const sweeps = casesOf(values.quick)
+  const lengths = values.quick ? [] : lengthCases()
+  const rows = await measureAll([...sweeps, ...lengths], Number(values.jobs))
+  const [swept, byLength] = [rows.slice(0, sweeps.length), rows.slice(sweeps.length)]
+  const tables = `${tablesOf(swept)}\n${lengthTable(byLength)}`
   console.log(tables)
   console.error(`${rows.length} cases in ${Math.round((performance.now() - started) / 1_000)} s`)
   if (values.out === undefined) return
+  const largest = swept.filter(({ units, warm }) => warm === COLD && units >= 10_000)
   writeFileSync(join(values.out, 'verification.json'), `${rows.map((row) => JSON.stringify(row)).join('\n')}\n`)
   writeFileSync(join(values.out, 'verification.md'), tables)
-  writeFileSync(
-    join(values.out, 'verification.svg'),
-    plotFrontier(rows.filter(({ units }) => units >= 1_000_000 || values.quick)),
-  )
+  writeFileSync(join(values.out, 'verification.svg'), plotFrontier(largest))
 }
 
 function casesOf(quick: boolean): Case[] {
   const cases: Case[] = []
-  const sweeps = quick ? [{ units: 10_000, peers: 100, repeats: 1 }] : SWEEPS
-  for (const sweep of sweeps) {
-    for (const warm of sweep.units >= 1_000_000 ? [0] : [0, WARM_CHECKS]) {
-      for (const collusion of COLLUSION) {
-        for (const bad of BAD) {
-          for (const rate of RATES) {
-            for (const rule of RULES) {
-              for (const goal of rule === 'confidence' ? GOALS : [0]) {
-                cases.push({ ...sweep, rule, goal, bad, rate, collusion, warm, seed: cases.length + 1 })
-              }
-            }
-          }
-        }
+  const add = (rest: Omit<Case, 'seed'>) => cases.push({ ...rest, seed: cases.length + 1 })
+  for (const { collusion: ways, warm: histories, ...sweep } of quick ? QUICK : SWEEPS) {
+    for (const [collusion, warm] of pairs(ways, histories)) {
+      for (const [bad, rate] of pairs(BAD, RATES)) {
+        for (const goal of GOALS) add({ ...sweep, rule: 'confidence', goal, bad, rate, collusion, warm })
+        for (const rule of RULES)
+          if (rule !== 'confidence') add({ ...sweep, rule, goal: 0, bad, rate, collusion, warm })
       }
     }
   }
-  for (const sweep of quick ? [] : LENGTHS) {
-    for (const rate of RATES) {
-      const seed = cases.length + 1
-      cases.push({ ...sweep, rule: 'confidence', goal: 0.999, bad: 0.2, rate, collusion: 0.01, warm: 0, seed })
-    }
-  }
   return cases
+}
+
+function lengthCases(): Case[] {
+  return pairs(LENGTHS, RATES).map(([sweep, rate], seed) => {
+    return { ...sweep, rule: 'confidence', goal: 0.999, bad: 0.2, rate, collusion: 0.01, warm: COLD, seed }
+  })
 }
 
 /** The longest first, so that the last to end are short. */
@@ -90,7 +88,8 @@ async function measureAll(cases: Case[], jobs: number): Promise<Row[]> {
     const worker = new Worker(new URL(import.meta.url))
     for (let i = order.shift(); i !== undefined; i = order.shift()) {
       worker.postMessage(cases[i])
-      rows.set(i, await once(worker))
+      const [row] = await once(worker, 'message')
+      rows.set(i, row)
     }
     await worker.terminate()
   }
@@ -98,13 +97,10 @@ async function measureAll(cases: Case[], jobs: number): Promise<Row[]> {
   return [...rows].sort(([a], [b]) => a - b).map(([, row]) => row)
 }
 
-function sizeOf(wanted: Case | undefined): number {
-  return wanted === undefined ? 0 : wanted.units * wanted.repeats
+function pairs<A, B>(as: readonly A[], bs: readonly B[]): [A, B][] {
+  return as.flatMap((a) => bs.map((b): [A, B] => [a, b]))
 }
 
-function once(worker: Worker): Promise<Row> {
-  return new Promise((resolve, reject) => {
-    worker.once('message', resolve)
-    worker.once('error', reject)
-  })
+function sizeOf(wanted: Case | undefined): number {
+  return wanted === undefined ? 0 : wanted.units * wanted.repeats
 }
