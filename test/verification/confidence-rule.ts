@@ -21,6 +21,8 @@ export type ConfidenceInit = {
   warm?: number
   /** Replaces the real verification: for bugs put in on purpose. */
   verification?: Verification
+  /** Sees the voices on a unit, each time there is one more; true: the job stops. */
+  watch?: (unit: number, voices: readonly JudgedVoice[]) => boolean
 }
 
 type Word = { peer: number; value: number; confirmed: boolean }
@@ -79,6 +81,7 @@ export class ConfidenceRule implements Rule {
   #workers = 0
   #checksSum = 0
   #closed = false
+  #stopped = false
 
   constructor(init: ConfidenceInit) {
     this.#init = init
@@ -153,6 +156,7 @@ export class ConfidenceRule implements Rule {
   }
 
   finished(): boolean {
+    if (this.#stopped) return true
     if (this.#cursor < this.#init.units || this.#open.size > 0 || this.#reopened.length > 0) return false
     if (this.#closed) return true
     this.#closed = true
@@ -231,12 +235,9 @@ export class ConfidenceRule implements Rule {
 
   #judge(unit: Unit): void {
     const { index, words, check } = unit
-    const verdict = this.#verification.judge(
-      words.map((word) => this.#voice(word)),
-      NONE,
-      this.#workers,
-      { unit: index, check, next: this.#typical() },
-    )
+    const voices = words.map((word) => this.#voice(word))
+    if (this.#init.watch?.(index, voices)) this.#stopped = true
+    const verdict = this.#verification.judge(voices, NONE, this.#workers, { unit: index, check, next: this.#typical() })
     if (verdict.kind === 'needs' || verdict.kind === 'accepted') this.#confirm(unit, verdict.checked ?? [])
     if (verdict.kind === 'accepted') this.#accept(unit, verdict)
     else if (verdict.kind === 'impossible') {

@@ -85,11 +85,13 @@ export function leadingGroup(
   return { leading, unknown }
 }
 
+export type Tolerance = { absolute: number; relative: number }
+
 /**
  * Numbers within `absolute + relative * max(|a|, |b|)`; records and arrays part by part; everything else exactly.
  * What is nested deeper than UNIT_VALUE_DEPTH_MAX agrees with nothing.
  */
-export function within(a: Json, b: Json, tolerance: { absolute: number; relative: number }, depth = 0): boolean {
+export function within(a: Json, b: Json, tolerance: Tolerance, depth = 0): boolean {
   if (depth > LIMITS.UNIT_VALUE_DEPTH_MAX) return false
   if (typeof a === 'number' && typeof b === 'number') {
     const allowed = tolerance.absolute + tolerance.relative * Math.max(Math.abs(a), Math.abs(b))
