@@ -47,7 +47,8 @@ export function createConfidence({ goal, agree, assumed, isChecked }: Confidence
     const enough = doubt(tally, rivals) <= doubtMax
     const least = leastVoices(enough, rivals.length > 0, group.said.ok, others, () => check || isChecked(unit))
     const agreed = group.voices.map(({ peer }) => peer)
-    const checked = tally.voices >= 2 && doubt(tally, rivals) <= checkDoubtMax ? agreed : []
+    const certain = enough || (rivals.length === 0 && doubt(tally, []) <= checkDoubtMax)
+    const checked = certain && tally.voices >= 2 ? agreed : []
     if (enough && tally.voices >= least) {
       const against = voices.map(({ peer }) => peer).filter((peer) => !agreed.includes(peer))
       return group.said.ok
@@ -69,14 +70,14 @@ export function createConfidence({ goal, agree, assumed, isChecked }: Confidence
     rivals: readonly Tally[],
     least: number,
     next: Voter,
-    patient = rivals.length > 0,
+    patient = false,
   ): number | null {
     const value = heard[0]?.said.ok ?? true
     const [now, soon] = [tallyOf(heard, assumed), tallyOf(heard, assumed, PATIENCE_CHECKS)]
     for (let copies = 1; copies <= LIMITS.UNIT_VOICES_MAX; copies++) {
       add(now, next, assumed, value)
       add(soon, next, assumed, value, PATIENCE_CHECKS)
-      const enough = doubt(now, rivals) <= doubtMax || (!patient && isPatient(now, soon))
+      const enough = doubt(now, rivals) <= doubtMax || (!patient && rivals.length === 0 && isPatient(now, soon))
       if (enough && now.voices >= least) return copies
     }
     return null

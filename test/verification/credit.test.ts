@@ -1,0 +1,111 @@
+import { describe, expect, test } from 'vitest'
+import { CreditBook } from '../../node/jobs/verification/book.ts'
+import {
+  ASSUMED,
+  admission,
+  aged,
+  caught,
+  type Evidence,
+  errorRate,
+  exonerated,
+  survived,
+} from '../../node/jobs/verification/credit.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import { assuming } from './cases.ts'
+import { stranger } from './voices.ts'
+
+const HOUR = 3_600_000
+
+describe('the error rate of a peer', () => {
+  test.each([0.01, 0.05, 0.2, 0.35])('is at least that of the worst lying rate, f = %d', (f) => {
+    for (const k of [0, 1, 2, 3, 10, 92, 1_000]) {
+      let worst = 0
+      for (let s = 0; s <= 1; s += 1 / 4_096) {
+        const survives = (1 - s) ** k
+        worst = Math.max(worst, (f * s * survives) / (1 - f + f * survives))
+      }
+      const rate = errorRate(stranger(k), assuming(f, 1))
+      expect(rate).toBeGreaterThanOrEqual(worst)
+      // The closed form is simple, not wasteful.
+      expect(rate).toBeLessThan(k === 0 ? f * 1.001 : Math.max(f, worst * 2.5) * 1.001)
+    }
+  })
+
+  test('never rises with checks, never above f, never above one half', () => {
+    for (const f of [0.01, 0.2, 0.49, 0.9]) {
+      let last = 0.5
+      for (let k = 0; k < 300; k += 0.25) {
+        const rate = errorRate(stranger(k), assuming(f, 1))
+        expect(rate).toBeLessThanOrEqual(Math.min(last, f, 0.5))
+        last = rate
+      }
+    }
+  })
+
+  test('who was caught starts at one half, and must show more the more often', () => {
+    expect(errorRate(stranger(0, 1), ASSUMED)).toBe(0.5)
+    expect(errorRate(stranger(368, 1), ASSUMED)).toBeCloseTo(0.001, 5)
+    expect(errorRate(stranger(368, 2), ASSUMED)).toBeCloseTo(0.002, 5)
+  })
+})
+
+describe('evidence', () => {
+  const start: Evidence = { checks: 100, caught: 0, at: 0 }
+
+  test('fades: half after a half-life', () => {
+    expect(aged(start, ASSUMED.halfLifeMs, ASSUMED).checks).toBeCloseTo(50)
+    expect(aged(start, -5, ASSUMED).checks).toBe(100)
+  })
+
+  test('a catch voids the history; three half-lives forgive it', () => {
+    const after = caught(start, 0, ASSUMED)
+    expect(after).toEqual({ checks: 0, caught: 1, at: 0 })
+    expect(aged(after, 3 * ASSUMED.halfLifeMs, ASSUMED).caught).toBeGreaterThan(0)
+    expect(aged(after, 3.01 * ASSUMED.halfLifeMs, ASSUMED).caught).toBe(0)
+  })
+
+  test('an honest peer that erred once comes back: rest, canaries, work, and in the end alone', () => {
+    let evidence = caught(start, 0, ASSUMED)
+    expect(admission(evidence, HOUR / 2)).toBe('rest')
+    expect(admission(evidence, HOUR)).toBe('canary')
+    for (let i = 0; i < 10; i++) evidence = survived(evidence, HOUR, ASSUMED)
+    expect(admission(evidence, HOUR)).toBe('work')
+    evidence = survived(evidence, HOUR, ASSUMED, 360)
+    expect(errorRate({ trust: 'stranger', credit: evidence }, ASSUMED)).toBeLessThan(0.001)
+  })
+
+  test('each further catch doubles the rest', () => {
+    const twice = caught(caught(start, 0, ASSUMED), 0, ASSUMED)
+    expect(admission(twice, 1.9 * HOUR)).toBe('rest')
+    expect(admission(twice, 2 * HOUR)).toBe('canary')
+  })
+
+  test('who was wronged gets back all it lost', () => {
+    expect(exonerated(caught(start, 0, ASSUMED), start, 0, ASSUMED)).toEqual({ checks: 101, caught: 0, at: 0 })
+  })
+})
+
+describe('the book', () => {
+  test('catches are undone when the unit is decided otherwise, and only then', () => {
+    const book = new CreditBook({ assumed: ASSUMED, load: () => ({ checks: 7, caught: 0, at: 0 }) })
+    book.catch('job 1', 'a', 0)
+    book.catch('job 2', 'b', 0)
+    book.confirm(['c'], 0)
+    expect(book.credit('a', 0)).toMatchObject({ checks: 0, caught: 1 })
+    expect(book.overturn('job 1', 0)).toEqual(['a'])
+    expect(book.overturn('job 1', 0)).toEqual([])
+    expect(book.credit('a', 0)).toMatchObject({ checks: 8, caught: 0 })
+    expect(book.credit('b', 0)).toMatchObject({ checks: 0, caught: 1 })
+    expect(book.credit('c', 0)).toMatchObject({ checks: 8, caught: 0 })
+  })
+
+  test('forgets the oldest at its limits', () => {
+    const book = new CreditBook({ assumed: ASSUMED })
+    for (let i = 0; i <= LIMITS.PEERS_CREDITED_MAX; i++) book.confirm([`p${i}`], 0)
+    expect(book.credit('p0', 0).checks).toBe(0)
+    expect(book.credit('p1', 0).checks).toBe(1)
+    for (let i = 0; i <= LIMITS.CATCHES_KEPT_MAX; i++) book.catch(`u${i}`, 'x', 0)
+    expect(book.overturn('u0', 0)).toEqual([])
+    expect(book.overturn('u1', 0)).toEqual(['x'])
+  })
+})

@@ -1,0 +1,120 @@
+/** What must hold of any judge by confidence, as properties that fail for one that breaks them. */
+
+import fc from 'fast-check'
+import type { JudgedVoice, Verdict, Verification, Voter } from '../../node/jobs/verification/verification.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import { fails, judged, says } from './voices.ts'
+
+export type Property = (make: (init: { goal: number; f: number; c: number }) => Verification) => void
+
+const GOAL = fc.constantFrom(0.9, 0.99, 0.999, 0.9999)
+const SHARE = fc.double({ min: 0.001, max: 0.45, noNaN: true })
+const COLLUSION = fc.double({ min: 0.001, max: 1, noNaN: true })
+const WHO: fc.Arbitrary<Voter> = fc.record({
+  trust: fc.constantFrom('member' as const, 'stranger' as const),
+  credit: fc.record({ checks: fc.oneof(fc.constant(0), fc.nat(4), fc.nat(400)), caught: fc.constantFrom(0, 0, 0, 1) }),
+})
+const SAID = fc.constantFrom('a', 'a', 'a', 'b', 'c', '!E_TASK_THREW')
+const SPOKEN = fc.array(fc.tuple(WHO, SAID, fc.nat(5)), { minLength: 1, maxLength: 9 })
+const INIT = fc.record({ goal: GOAL, f: SHARE, c: COLLUSION })
+
+const voicesOf = (spoken: [Voter, string, number][]): JudgedVoice[] =>
+  spoken.map(([who, what, operator], i) =>
+    what.startsWith('!') ? fails(`p${i}`, what.slice(1), who) : says(`p${i}`, what, who, `operator ${operator}`),
+  )
+
+/** The same voices in another order have the same verdict. */
+export const orderIndependence: Property = (make) =>
+  fc.assert(
+    fc.property(INIT, SPOKEN, fc.infiniteStream(fc.nat()), (init, spoken, keys) => {
+      const voices = voicesOf(spoken)
+      const shuffled = voices
+        .map((voice) => ({ voice, key: keys.next().value ?? 0 }))
+        .sort((a, b) => a.key - b.key)
+        .map(({ voice }) => voice)
+      const [one, other] = [voices, shuffled].map((heard) => JSON.stringify(normal(judged(make(init), heard))))
+      if (one !== other) throw new Error(`${one} or ${other}`)
+    }),
+    { numRuns: 300 },
+  )
+
+/** One voice more for what is accepted: it is still accepted. So more agreement never lowers confidence below the goal. */
+export const monotony: Property = (make) =>
+  fc.assert(
+    fc.property(INIT, SPOKEN, WHO, fc.nat(9), (init, spoken, who, operator) => {
+      const voices = voicesOf(spoken)
+      const verdict = judged(make(init), voices)
+      if (verdict.kind !== 'accepted') return
+      const further = says('one more', verdict.digest, who, `operator ${operator}`)
+      const again = judged(make(init), [...voices, further])
+      if (again.kind !== 'accepted' || again.digest !== verdict.digest) throw new Error(JSON.stringify(again))
+    }),
+    { numRuns: 500 },
+  )
+
+/** Given the voices it asks for, it ends: soon if they agree, and however they differ. */
+export const termination: Property = (make) =>
+  fc.assert(
+    fc.property(
+      INIT,
+      fc.array(SAID, { minLength: 40, maxLength: 40 }),
+      fc.boolean(),
+      WHO,
+      (init, saids, agree, who) => {
+        const voices: JudgedVoice[] = []
+        for (let round = 0; round <= LIMITS.UNIT_VOICES_MAX; round++) {
+          const verdict = judged(make(init), voices, { unit: 0, next: who })
+          if (verdict.kind !== 'needs') return
+          if (verdict.copies < 1) throw new Error('it needs nothing and decides nothing')
+          for (let i = 0; i < verdict.copies; i++) {
+            const n = voices.length
+            voices.push(says(`p${n}`, agree ? 'a' : (saids[n] ?? 'a').replace('!', ''), who))
+          }
+          if (voices.length > LIMITS.UNIT_VOICES_MAX) throw new Error(`${voices.length} voices`)
+        }
+        throw new Error('no end')
+      },
+    ),
+    { numRuns: 300 },
+  )
+
+/** What it asks for is enough, if they agree, and one less is not. */
+export const leastCopies: Property = (make) =>
+  fc.assert(
+    fc.property(INIT, SPOKEN, WHO, (init, spoken, next) => {
+      const voices = voicesOf(spoken).filter(({ said }) => said.ok)
+      const verdict = judged(make(init), voices, { unit: 0, next })
+      const lead = leadOf(make(init), voices, next)
+      if (verdict.kind !== 'needs' || lead === null) return
+      const more = (count: number) => Array.from({ length: count }, (_, i) => says(`more ${i}`, lead, next))
+      const after = (count: number) => judged(make(init), [...voices, ...more(count)], { unit: 0, next })
+      const isDone = (then: Verdict) => then.kind === 'accepted' || (then.kind === 'needs' && then.later === true)
+      if (!isDone(after(verdict.copies))) throw new Error(`${verdict.copies} are not enough`)
+      if (verdict.copies > 1 && after(verdict.copies - 1).kind === 'accepted')
+        throw new Error(`${verdict.copies} are too many`)
+    }),
+    { numRuns: 300 },
+  )
+
+/** The value that leads: the one which, said by many more, is accepted first. */
+function leadOf(verification: Verification, voices: JudgedVoice[], next: Voter): string | null {
+  const values = [...new Set(voices.map(({ said }) => (said.ok ? said.digest : '')))].sort()
+  let best: { value: string; copies: number } | null = null
+  for (const value of values) {
+    for (let copies = 0; copies < LIMITS.UNIT_VOICES_MAX; copies++) {
+      const more = Array.from({ length: copies }, (_, i) => says(`m${i}`, value, next))
+      const then = judged(verification, [...voices, ...more], { unit: 0, next })
+      if (then.kind !== 'accepted' || then.digest !== value) continue
+      if (best === null || copies < best.copies) best = { value, copies }
+      break
+    }
+  }
+  return best?.value ?? null
+}
+
+/** Who is named is a set. */
+function normal(verdict: Verdict): object {
+  if (verdict.kind !== 'accepted' && verdict.kind !== 'failed') return verdict
+  const { agreed, against, checked = [] } = verdict
+  return { ...verdict, agreed: agreed.toSorted(), against: against.toSorted(), checked: checked.toSorted() }
+}
