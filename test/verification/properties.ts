@@ -1,8 +1,11 @@
 /** What must hold of any judge by confidence, as properties that fail for one that breaks them. */
 
 import fc from 'fast-check'
+import { logOdds, tallyOf } from '../../node/jobs/verification/credibility.ts'
+import type { Assumptions } from '../../node/jobs/verification/credit.ts'
 import type { JudgedVoice, Verdict, Verification, Voter } from '../../node/jobs/verification/verification.ts'
 import { LIMITS } from '../../protocol/limits.ts'
+import { assuming } from './cases.ts'
 import { fails, judged, says } from './voices.ts'
 
 export type Property = (make: (init: { goal: number; f: number; c: number }) => Verification) => void
@@ -84,7 +87,7 @@ export const leastCopies: Property = (make) =>
     fc.property(INIT, SPOKEN, WHO, (init, spoken, next) => {
       const voices = voicesOf(spoken).filter(({ said }) => said.ok)
       const verdict = judged(make(init), voices, { unit: 0, next })
-      const lead = leadOf(make(init), voices, next)
+      const lead = leadOf(voices, assuming(init.f, init.c))
       if (verdict.kind !== 'needs' || lead === null) return
       const more = (count: number) => Array.from({ length: count }, (_, i) => says(`more ${i}`, lead, next))
       const after = (count: number) => judged(make(init), [...voices, ...more(count)], { unit: 0, next })
@@ -96,25 +99,37 @@ export const leastCopies: Property = (make) =>
     { numRuns: 300 },
   )
 
-/** The value that leads: the one which, said by many more, is accepted first. */
-function leadOf(verification: Verification, voices: JudgedVoice[], next: Voter): string | null {
-  const values = [...new Set(voices.map(({ said }) => (said.ok ? said.digest : '')))].sort()
-  let best: { value: string; copies: number } | null = null
-  for (const value of values) {
-    for (let copies = 0; copies < LIMITS.UNIT_VOICES_MAX; copies++) {
-      const more = Array.from({ length: copies }, (_, i) => says(`m${i}`, value, next))
-      const then = judged(verification, [...voices, ...more], { unit: 0, next })
-      if (then.kind !== 'accepted' || then.digest !== value) continue
-      if (best === null || copies < best.copies) best = { value, copies }
-      break
-    }
+/** The value with the best odds: those asked next most likely say it too. */
+function leadOf(voices: JudgedVoice[], assumed: Assumptions): string | null {
+  const odds = new Map<string, number>()
+  for (const { said } of voices) {
+    if (said.ok)
+      odds.set(
+        said.digest,
+        logOdds(
+          tallyOf(
+            voices.filter((voice) => isSame(voice, said.digest)),
+            assumed,
+          ),
+        ),
+      )
   }
-  return best?.value ?? null
+  const best = Math.max(...odds.values())
+  return (
+    [...odds]
+      .filter(([, value]) => value === best)
+      .map(([value]) => value)
+      .sort()[0] ?? null
+  )
 }
+
+const isSame = ({ said }: JudgedVoice, digest: string): boolean => said.ok && said.digest === digest
 
 /** Who is named is a set. */
 function normal(verdict: Verdict): object {
-  if (verdict.kind !== 'accepted' && verdict.kind !== 'failed') return verdict
-  const { agreed, against, checked = [] } = verdict
-  return { ...verdict, agreed: agreed.toSorted(), against: against.toSorted(), checked: checked.toSorted() }
+  const named = Object.entries(verdict).map(([key, value]) => [
+    key,
+    Array.isArray(value) ? value.map(String).sort() : value,
+  ])
+  return Object.fromEntries(named)
 }

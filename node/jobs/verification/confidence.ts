@@ -84,11 +84,12 @@ export function createConfidence({ goal, agree, assumed, isChecked }: Confidence
   }
 
   /**
-   * The agreement counts as a check, and with a few checks more elsewhere it would be enough. Not where all bad results
-   * are taken to agree: then a history is no ground to wait for, see `opening`.
+   * The agreement counts as a check, and with a few checks more elsewhere it would be enough. Only where agreement by
+   * itself says something (bad results agree half of the time at most): colluders would wait as well, see `opening`.
    */
   function isPatient(now: Tally, soon: Tally): boolean {
-    return now.voices >= 2 && now.spread > now.widest && doubt(now, []) <= checkDoubtMax && doubt(soon, []) <= doubtMax
+    const tells = now.voices >= 2 && now.spread - now.widest >= Math.LN2
+    return tells && doubt(now, []) <= checkDoubtMax && doubt(soon, []) <= doubtMax
   }
 
   /**

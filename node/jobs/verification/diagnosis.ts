@@ -30,7 +30,10 @@ const PLATFORM_UNITS = 4
  */
 export class Repeatability {
   readonly #assumed: Assumptions
-  /** Sums of log likelihood ratios of units that are over, one for each of DIFFERING; never below 0. */
+  /**
+   * Sums of log likelihood ratios of units that are over, one for each of DIFFERING. Never below -CERTAINTY, so that
+   * a task that ceases to repeat in the midst of a job is found too.
+   */
   readonly #sums = DIFFERING.map(() => 0)
   /** Units on which no two voices agree so far, oldest first. */
   readonly #differing = new Map<number, readonly JudgedVoice[]>()
@@ -53,9 +56,9 @@ export class Repeatability {
       return this.#certain() ? { kind: 'not-repeatable', unit } : null
     }
     this.#differing.delete(unit)
+    // Some agreed: however many lie, that is so much less likely if the task does not repeat.
     for (const [i, share] of DIFFERING.entries()) {
-      const ratio = Math.log((1 - share) / (1 - allDifferent(voices, this.#assumed)))
-      this.#sums[i] = Math.max(0, (this.#sums[i] ?? 0) + ratio)
+      this.#sums[i] = Math.max(-CERTAINTY, (this.#sums[i] ?? 0) + Math.log(1 - share))
     }
     return this.#platformOf(groups)
   }
@@ -68,8 +71,9 @@ export class Repeatability {
         if (voices.some(({ peer }) => paired.has(peer))) continue
         for (const { peer } of voices) paired.add(peer)
       }
+      const byLiars = allDifferent(voices, this.#assumed)
       for (const [i, share] of DIFFERING.entries()) {
-        sums[i] = (sums[i] ?? 0) + Math.log(share / allDifferent(voices, this.#assumed))
+        sums[i] = (sums[i] ?? 0) + Math.log((share + (1 - share) * byLiars) / byLiars)
       }
     }
     return sums.some((sum) => sum >= CERTAINTY)
