@@ -5,7 +5,7 @@
 
 import { CreditBook } from '../../node/jobs/verification/book.ts'
 import { createConfidence } from '../../node/jobs/verification/confidence.ts'
-import { type Assumptions, admission } from '../../node/jobs/verification/credit.ts'
+import { type Assumptions, admission, undecidedMax } from '../../node/jobs/verification/credit.ts'
 import type { JudgedVoice, Verdict, Verification, Voter } from '../../node/jobs/verification/verification.ts'
 import { type Peer, RIGHT } from './adversaries.ts'
 import type { Chance } from './chance.ts'
@@ -55,11 +55,17 @@ type Seat = {
   unchecked: number[]
   /** Units of its that were accepted wrong, before it was caught. */
   lies: number
+  /** Results it gave before it was caught. */
+  turns: number
   /** Times it did not answer, and turns it is left out for that. */
   faults: number
   rest: number
+  /** Turns it was left out because too much of what it said is undecided. */
+  waited: number
 }
 
+/** So that peers that all wait for one another go on. */
+const PATIENCE_TURNS = 16
 const NONE = new Map<string, boolean>()
 const SAID = Array.from({ length: 101 }, (_, value) => said(value))
 
@@ -102,8 +108,10 @@ export class ConfidenceRule implements Rule {
       decided: [],
       unchecked: [],
       lies: 0,
+      turns: 0,
       faults: 0,
       rest: 0,
+      waited: 0,
     }))
     for (const seat of this.seats) this.#refresh(seat)
   }
@@ -115,6 +123,8 @@ export class ConfidenceRule implements Rule {
       seat.rest -= 1
       return -1
     }
+    if (seat.open.size >= undecidedMax(seat.credit) && ++seat.waited < PATIENCE_TURNS) return -1
+    seat.waited = 0
     // Who is believed alone does what is new; who is not does copies, and gains by them.
     const others = this.#workers - this.#soloSeats
     const copiesFirst = !seat.solo || this.#pool.length > others
@@ -137,6 +147,7 @@ export class ConfidenceRule implements Rule {
     if (unit === undefined || !unit.holders.includes(peer)) return
     drop(unit.holders, peer)
     if (seat.works) {
+      seat.turns += 1
       unit.words.push({ peer, value, confirmed: false })
       seat.open.add(unit)
     }

@@ -37,6 +37,8 @@ const CHECKS_MAX = 10_000
 const CAUGHT_MIN = 1 / 8
 /** A peer once caught must survive this many canaries, for each catch, before it is given real work again. */
 const PROBATION_CHECKS = 10
+/** After so many checks a peer is given as much as it can take. */
+const SLOW_START_CHECKS = 8
 /** It is left in peace so long before the first of them, doubled with each further catch. */
 const PROBATION_REST_MS = 3_600_000
 const PROBATION_DOUBLINGS_MAX = 10
@@ -81,6 +83,13 @@ export function exonerated(evidence: Evidence, lost: Evidence, now: number, assu
   const checks = Math.min(present.checks + past.checks + 1, CHECKS_MAX)
   return { checks, caught: Math.max(0, present.caught - 1), at: now }
 }
+
+/**
+ * Undecided units a peer may have at once: one for a newcomer, doubled with every check. Who answers without computing
+ * would be asked more often than the others, and the share of bad results be higher than that of bad peers.
+ */
+export const undecidedMax = ({ checks }: Credit): number =>
+  checks >= SLOW_START_CHECKS ? Infinity : 2 ** Math.floor(checks)
 
 /** What a peer may be given. `canary`: only settled units, to see what it says. `rest`: nothing yet. */
 export function admission({ checks, caught, at }: Evidence, now: number): 'work' | 'canary' | 'rest' {
