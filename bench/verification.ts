@@ -1,11 +1,11 @@
 /**
- * What each way to verify costs and lets through: `node bench/verification.ts [--quick] [--out FOLDER]`. Simulated
- * meshes, the real decision code, as many processes as `--jobs` says. Prints a table a case group; with --out writes verification.json,
- * verification.md and verification.svg.
+ * What each way to verify costs and lets through, in simulated meshes with the real decision code.
+ * `node bench/verification.ts [--quick] [--jobs 2] [--out FOLDER [--resume]]` prints tables; with a folder it writes
+ * verification.jsonl (a line a case, as they are measured), verification.md and verification.svg.
  */
 
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
@@ -42,19 +42,24 @@ async function main(): Promise<void> {
       quick: { type: 'boolean', default: false },
       out: { type: 'string' },
       jobs: { type: 'string', default: '2' },
+      resume: { type: 'boolean', default: false },
     },
   })
   const started = performance.now()
   const sweeps = casesOf(values.quick)
   const lengths = values.quick ? [] : lengthCases()
-  const rows = await measureAll([...sweeps, ...lengths], Number(values.jobs))
+  const file = values.out === undefined ? null : join(values.out, 'verification.jsonl')
+  const known = file !== null && values.resume && existsSync(file) ? readFileSync(file, 'utf8') : ''
+  if (file !== null) writeFileSync(file, known)
+  const rows = await measureAll([...sweeps, ...lengths], Number(values.jobs), known, (line) => {
+    if (file !== null) appendFileSync(file, line)
+  })
   const [swept, byLength] = [rows.slice(0, sweeps.length), rows.slice(sweeps.length)]
   const tables = `${tablesOf(swept)}\n${lengthTable(byLength)}`
   console.log(tables)
   console.error(`${rows.length} cases in ${Math.round((performance.now() - started) / 1_000)} s`)
   if (values.out === undefined) return
   const largest = swept.filter(({ units, warm }) => warm === COLD && units >= 10_000)
-  writeFileSync(join(values.out, 'verification.json'), `${rows.map((row) => JSON.stringify(row)).join('\n')}\n`)
   writeFileSync(join(values.out, 'verification.md'), tables)
   writeFileSync(join(values.out, 'verification.svg'), plotFrontier(largest))
 }
@@ -80,16 +85,21 @@ function lengthCases(): Case[] {
   })
 }
 
-/** The longest first, so that the last to end are short. */
-async function measureAll(cases: Case[], jobs: number): Promise<Row[]> {
-  const order = cases.map((_, i) => i).sort((a, b) => sizeOf(cases[b]) - sizeOf(cases[a]))
+/** The longest first, so that the last to end are short. `known`: lines of cases measured before. */
+async function measureAll(cases: Case[], jobs: number, known: string, keep: (line: string) => void): Promise<Row[]> {
   const rows = new Map<number, Row>()
+  for (const line of known.split('\n').filter(Boolean)) {
+    const { at, ...row }: Row & { at: number } = JSON.parse(line)
+    if (cases[at]?.seed === row.seed) rows.set(at, row)
+  }
+  const order = [...cases.keys()].filter((i) => !rows.has(i)).sort((a, b) => sizeOf(cases[b]) - sizeOf(cases[a]))
   const work = async () => {
     const worker = new Worker(new URL(import.meta.url))
     for (let i = order.shift(); i !== undefined; i = order.shift()) {
       worker.postMessage(cases[i])
       const [row] = await once(worker, 'message')
       rows.set(i, row)
+      keep(`${JSON.stringify({ at: i, ...row })}\n`)
     }
     await worker.terminate()
   }
