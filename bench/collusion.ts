@@ -1,0 +1,83 @@
+/**
+ * What is reached against peers that plot, and against those that earn trust and then cheat: `node bench/collusion.ts`.
+ * Prints Markdown tables. The goal is 0.999, all lies are taken to agree, and the share of liars is known.
+ */
+
+import { colluders, honest, type Peer, turncoat } from '../test/verification/adversaries.ts'
+import { assuming } from '../test/verification/cases.ts'
+import { Chance } from '../test/verification/chance.ts'
+import { ConfidenceRule } from '../test/verification/confidence-rule.ts'
+import { runMesh } from '../test/verification/mesh.ts'
+
+const GOAL = 0.999
+const PEERS = 100
+const SEEDS = 4
+const SHARES = [0.05, 0.1, 0.2, 0.3, 0.4]
+const PLOTS = [
+  { name: 'lie wherever they can', boldness: 1, partners: 1 },
+  { name: 'on one unit in ten', boldness: 0.1, partners: 1 },
+  { name: 'where two of them meet', boldness: 1, partners: 2 },
+  { name: 'on a tenth of those', boldness: 0.1, partners: 2 },
+  { name: 'where three of them meet', boldness: 1, partners: 3 },
+]
+
+colluderTable(0)
+colluderTable(20)
+turncoatTable()
+
+function colluderTable(members: number): void {
+  console.log(`\n### Colluders, ${members === 0 ? 'strangers only' : `${members} of ${PEERS} peers are members`}\n`)
+  console.log(`| they ${PLOTS.map(({ name }) => `| ${name} `).join('')}|\n|---${'|---'.repeat(PLOTS.length)}|`)
+  for (const share of SHARES) {
+    const cells = PLOTS.map((plot) => {
+      const runs = seeds((seed) => run(share, members, () => colluders(share * PEERS, plot), 100, seed))
+      const [wrong, accepted] = [sum(runs, 'wrong'), sum(runs, 'accepted')]
+      return `${(wrong / accepted).toExponential(0)} at ${(sum(runs, 'executions') / sum(runs, 'units')).toFixed(2)}`
+    })
+    console.log(`| are ${share * 100}% | ${cells.join(' | ')} |`)
+  }
+}
+
+function turncoatTable(): void {
+  console.log('\n### Earn, then cheat: one peer in twenty turns\n')
+  console.log(
+    '| turns after | lies on | wrong accepted before it is caught | of its results | left in the end |\n|---|---|---|---|---|',
+  )
+  for (const after of [100, 200, 400]) {
+    for (const rate of [0.1, 0.3, 1]) {
+      const bad = () => Array.from({ length: 5 }, () => turncoat(after, rate, 1))
+      const runs = seeds((seed) => run(0.2, 0, bad, 500, seed))
+      const liars = sum(runs, 'lies') / (5 * SEEDS)
+      const share = sum(runs, 'lies') / sum(runs, 'turns')
+      console.log(
+        `| ${after} results | ${rate * 100}% | ${liars.toFixed(1)} | ${(share * 100).toFixed(1)}% | ${sum(runs, 'wrong')} |`,
+      )
+    }
+  }
+}
+
+type Figures = Record<'wrong' | 'accepted' | 'executions' | 'units' | 'lies' | 'turns', number>
+
+function run(share: number, members: number, makeBad: () => Peer[], perPeer: number, seed: number): Figures {
+  const chance = new Chance(seed)
+  const bad = makeBad()
+  const good = Array.from({ length: PEERS - bad.length }, (_, i): Peer => {
+    return { ...honest(), trust: i < members ? 'member' : 'stranger' }
+  })
+  const peers = [...bad, ...good]
+  chance.shuffle(peers)
+  const units = PEERS * perPeer
+  const rule = new ConfidenceRule({ peers, units, goal: GOAL, assumed: assuming(share, 1), chance })
+  const outcome = runMesh(rule, peers, units, chance)
+  const liars = rule.seats.filter(({ peer }) => !peer.honest)
+  const of = (key: 'lies' | 'turns') => liars.reduce((total, seat) => total + seat[key], 0)
+  return { ...outcome, lies: of('lies'), turns: of('turns') }
+}
+
+function seeds<T>(make: (seed: number) => T): T[] {
+  return Array.from({ length: SEEDS }, (_, i) => make(i + 1))
+}
+
+function sum(runs: Figures[], key: keyof Figures): number {
+  return runs.reduce((total, figures) => total + figures[key], 0)
+}
