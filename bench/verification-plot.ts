@@ -5,10 +5,12 @@
 
 import type { Row } from '../test/verification/cases.ts'
 
-const PANEL = { width: 300, height: 250, left: 62, top: 74, gapX: 40, gapY: 70 }
+const PANEL = { width: 300, height: 250, left: 62, top: 92, gapX: 72, gapY: 72 }
 const COST = { from: 1, to: 5 }
-const ERROR = { from: 1e-7, to: 1 }
+const ERROR = { from: 1e-6, to: 1 }
 const INK = { text: '#1c2733', faint: '#8895a3', line: '#e4e9ee', paper: '#ffffff' }
+const NOTE =
+  'A mark for each share of units the liars lie on: 1, 2, 10, 30 and 100%. Hollow: nothing wrong was seen; drawn at the upper end of its 95% interval.'
 const SERIES: { name: string; colour: string; shape: 'dot' | 'square'; has: (row: Row) => boolean }[] = [
   { name: 'confidence 0.99', colour: '#7cc4f5', shape: 'dot', has: ours(0.99) },
   { name: 'confidence 0.999', colour: '#1f7fd1', shape: 'dot', has: ours(0.999) },
@@ -26,7 +28,7 @@ function ours(goal: number): (row: Row) => boolean {
 export function plotFrontier(rows: readonly Row[]): string {
   const shares = distinct(rows.map(({ bad }) => bad))
   const agreeing = distinct(rows.map(({ collusion }) => collusion))
-  const width = PANEL.left + shares.length * (PANEL.width + PANEL.gapX)
+  const width = PANEL.left + shares.length * (PANEL.width + PANEL.gapX) - 40
   const height = PANEL.top + agreeing.length * (PANEL.height + PANEL.gapY) + 20
   const panels = agreeing.flatMap((collusion, y) =>
     shares.map((bad, x) => {
@@ -41,6 +43,7 @@ export function plotFrontier(rows: readonly Row[]): string {
     `<rect width="${width}" height="${height}" fill="${INK.paper}"/>`,
     `<text x="${PANEL.left}" y="24" font-size="15" font-weight="600">What verification costs, and what it lets through</text>`,
     legend(),
+    `<text x="${PANEL.left}" y="66" fill="${INK.faint}">${NOTE}</text>`,
     ...panels,
     '</svg>',
     '',
@@ -49,7 +52,7 @@ export function plotFrontier(rows: readonly Row[]): string {
 
 function legend(): string {
   const items = SERIES.map(({ name, colour, shape }, i) => {
-    const x = PANEL.left + i * 138
+    const x = PANEL.left + i * 148
     return `${mark(x + 4, 42, shape, colour, true)}<text x="${x + 13}" y="46">${name}</text>`
   })
   return items.join('')
@@ -102,7 +105,7 @@ function grid(): string {
     `<text x="${width / 2}" y="${height + 32}" text-anchor="middle" fill="${INK.faint}">executions a unit</text>`,
   )
   parts.push(
-    `<text transform="translate(-44 ${height / 2}) rotate(-90)" text-anchor="middle" fill="${INK.faint}">wrong among accepted</text>`,
+    `<text transform="translate(-40 ${height / 2}) rotate(-90)" text-anchor="middle" fill="${INK.faint}">wrong among accepted</text>`,
   )
   return parts.join('')
 }
