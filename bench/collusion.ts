@@ -21,16 +21,18 @@ const PLOTS = [
   { name: 'where three of them meet', boldness: 1, partners: 3 },
 ]
 
-colluderTable(0)
-colluderTable(20)
+colluderTable('strangers only', 0, SHARES, null)
+colluderTable('20 of 100 peers are members', 20, SHARES, null)
+colluderTable('strangers only, taken to be 20%', 0, [0.3, 0.4, 0.45], 0.2)
 turncoatTable()
 
-function colluderTable(members: number): void {
-  console.log(`\n### Colluders, ${members === 0 ? 'strangers only' : `${members} of ${PEERS} peers are members`}\n`)
+/** `stated`: the share of liars the submitter takes to be true; null: it knows. */
+function colluderTable(pool: string, members: number, shares: number[], stated: number | null): void {
+  console.log(`\n### Colluders, ${pool}\n`)
   console.log(`| they ${PLOTS.map(({ name }) => `| ${name} `).join('')}|\n|---${'|---'.repeat(PLOTS.length)}|`)
-  for (const share of SHARES) {
+  for (const share of shares) {
     const cells = PLOTS.map((plot) => {
-      const runs = seeds((seed) => run(share, members, () => colluders(share * PEERS, plot), 100, seed))
+      const runs = seeds((seed) => run(stated ?? share, members, () => colluders(share * PEERS, plot), 100, seed))
       const [wrong, accepted] = [sum(runs, 'wrong'), sum(runs, 'accepted')]
       return `${(wrong / accepted).toExponential(0)} at ${(sum(runs, 'executions') / sum(runs, 'units')).toFixed(2)}`
     })
@@ -58,7 +60,7 @@ function turncoatTable(): void {
 
 type Figures = Record<'wrong' | 'accepted' | 'executions' | 'units' | 'lies' | 'turns', number>
 
-function run(share: number, members: number, makeBad: () => Peer[], perPeer: number, seed: number): Figures {
+function run(stated: number, members: number, makeBad: () => Peer[], perPeer: number, seed: number): Figures {
   const chance = new Chance(seed)
   const bad = makeBad()
   const good = Array.from({ length: PEERS - bad.length }, (_, i): Peer => {
@@ -67,7 +69,7 @@ function run(share: number, members: number, makeBad: () => Peer[], perPeer: num
   const peers = [...bad, ...good]
   chance.shuffle(peers)
   const units = PEERS * perPeer
-  const rule = new ConfidenceRule({ peers, units, goal: GOAL, assumed: assuming(share, 1), chance })
+  const rule = new ConfidenceRule({ peers, units, goal: GOAL, assumed: assuming(stated, 1), chance })
   const outcome = runMesh(rule, peers, units, chance)
   const liars = rule.seats.filter(({ peer }) => !peer.honest)
   const of = (key: 'lies' | 'turns') => liars.reduce((total, seat) => total + seat[key], 0)

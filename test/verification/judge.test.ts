@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { credibility, tallyOf } from '../../node/jobs/verification/credibility.ts'
 import { errorRate } from '../../node/jobs/verification/credit.ts'
@@ -168,4 +169,13 @@ describe('copies to give out at first', () => {
   ])('%s', (_, copies, expected) => {
     expect(copies).toBe(expected)
   })
+})
+
+test('the code that decides can be held beside the paper: under 600 lines', () => {
+  const files = ['verification', 'agreement', 'credit', 'credibility', 'confidence', 'book']
+  const lines = files.flatMap((file) => {
+    const url = new URL(`../../node/jobs/verification/${file}.ts`, import.meta.url)
+    return readFileSync(url, 'utf8').split('\n')
+  })
+  expect(lines.length).toBeLessThan(600)
 })
