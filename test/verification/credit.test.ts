@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { CreditBook } from '../../node/jobs/verification/book.ts'
+import { checkedUnits } from '../../node/jobs/verification/checked-units.ts'
 import {
   ASSUMED,
   admission,
@@ -9,6 +10,7 @@ import {
   errorRate,
   exonerated,
   survived,
+  undecidedMax,
 } from '../../node/jobs/verification/credit.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { assuming } from './cases.ts'
@@ -80,6 +82,19 @@ describe('evidence', () => {
     expect(admission(twice, 2 * HOUR)).toBe('canary')
   })
 
+  test('a newcomer among peers that are known gets canaries first', () => {
+    const newcomer: Evidence = { checks: 0, caught: 0, at: 0 }
+    expect(admission(newcomer, 0)).toBe('work')
+    expect(admission(newcomer, 0, true)).toBe('canary')
+    expect(admission(survived(newcomer, 0, ASSUMED, 3), 0, true)).toBe('work')
+  })
+
+  test('undecided units: one for a newcomer, twice as many after each check', () => {
+    const allowed = [0, 0.5, 1, 2, 7].map((checks) => undecidedMax({ checks, caught: 0 }))
+    expect(allowed).toEqual([1, 1, 2, 4, 128])
+    expect(undecidedMax({ checks: 8, caught: 0 })).toBe(Infinity)
+  })
+
   test('who was wronged gets back all it lost', () => {
     expect(exonerated(caught(start, 0, ASSUMED), start, 0, ASSUMED)).toEqual({ checks: 101, caught: 0, at: 0 })
   })
@@ -107,5 +122,22 @@ describe('the book', () => {
     for (let i = 0; i <= LIMITS.CATCHES_KEPT_MAX; i++) book.catch(`u${i}`, 'x', 0)
     expect(book.overturn('u0', 0)).toEqual([])
     expect(book.overturn('u1', 0)).toEqual(['x'])
+  })
+})
+
+describe('checked units', () => {
+  const key = (byte: number) => new Uint8Array(16).fill(byte)
+  const marked = (byte: number, share: number) => {
+    const isChecked = checkedUnits(key(byte), share)
+    return Array.from({ length: 20_000 }, (_, unit) => unit).filter(isChecked)
+  }
+
+  test('are the share that was asked for, and others with another key', () => {
+    const [one, other] = [marked(1, 0.05), marked(2, 0.05)]
+    expect(one.length).toBeGreaterThan(900)
+    expect(one.length).toBeLessThan(1_100)
+    expect(marked(1, 0.05)).toEqual(one)
+    expect(one.filter((unit) => other.includes(unit)).length).toBeLessThan(100)
+    expect([marked(1, 0).length, marked(1, 1).length]).toEqual([0, 20_000])
   })
 })
