@@ -66,13 +66,10 @@ function cellOf(rows: readonly Row[]): string {
   const cost = least === most ? least : `${least}-${most}`
   const undecided = Math.max(...rows.map((row) => row.undecided))
   const note = undecided > 0.005 ? `, ${Math.round(undecided * 100)}% undecided` : ''
-  return `${cost}; ${short(worst.error)} (${short(worst.errorLow)}-${short(worst.errorHigh)})${note}`
+  return `${cost}; ${short(worst.error)} (${short(worst.errorLow)} to ${short(worst.errorHigh)})${note}`
 }
 
-function short(share: number): string {
-  if (share === 0) return '0'
-  return share < 1e-3 ? share.toExponential(0) : share.toPrecision(2)
-}
+const short = (share: number): string => (share === 0 ? '0' : share.toExponential(1).replace('.0e', 'e'))
 
 function grouped<T>(items: readonly T[], keyOf: (item: T) => string): T[][] {
   const groups = new Map<string, T[]>()

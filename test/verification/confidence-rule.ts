@@ -4,6 +4,7 @@
  */
 
 import { CreditBook } from '../../node/jobs/verification/book.ts'
+import { closingCheck } from '../../node/jobs/verification/checked-units.ts'
 import { createConfidence } from '../../node/jobs/verification/confidence.ts'
 import { type Assumptions, admission, undecidedMax } from '../../node/jobs/verification/credit.ts'
 import type { JudgedVoice, Verdict, Verification, Voter } from '../../node/jobs/verification/verification.ts'
@@ -186,13 +187,11 @@ export class ConfidenceRule implements Rule {
     return { accepted, wrong, failed: this.#failed, honestLost, caught: lost.length - honestLost }
   }
 
-  /** The last word of each peer that nobody has checked since is checked: who turned at the end is found. */
   #closingChecks(): void {
-    for (const seat of this.seats) {
-      const { unchecked } = seat
-      const index = unchecked[this.#init.chance.below(Math.max(1, unchecked.length))]
-      if (!seat.works || index === undefined) continue
-      this.#judge(this.#reopen(index, true))
+    const { assumed, chance } = this.#init
+    for (const { works, unchecked } of this.seats) {
+      const index = works ? closingCheck(unchecked, assumed.checkShare, () => chance.next()) : null
+      if (index !== null) this.#judge(this.#reopen(index, true))
     }
   }
 

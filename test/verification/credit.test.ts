@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { CreditBook } from '../../node/jobs/verification/book.ts'
-import { checkedUnits } from '../../node/jobs/verification/checked-units.ts'
+import { checkedUnits, closingCheck } from '../../node/jobs/verification/checked-units.ts'
 import {
   ASSUMED,
   admission,
@@ -123,6 +123,18 @@ describe('the book', () => {
     expect(book.overturn('u0', 0)).toEqual([])
     expect(book.overturn('u1', 0)).toEqual(['x'])
   })
+})
+
+test('the longer a peer was believed alone, the likelier its last words are checked', () => {
+  const run = Array.from({ length: 20 }, (_, unit) => unit)
+  const draws =
+    (...values: number[]) =>
+    () =>
+      values.shift() ?? 0
+  expect(closingCheck(run, 0.05, draws(0.999, 0.999))).toBe(19)
+  expect(closingCheck(run.slice(0, 10), 0.05, draws(0.51, 0))).toBeNull()
+  expect(closingCheck(run.slice(0, 10), 0.05, draws(0.49, 0))).toBe(0)
+  expect(closingCheck([], 0.05, draws(0, 0))).toBeNull()
 })
 
 describe('checked units', () => {

@@ -6,5 +6,5 @@ export function interval(hits: number, of: number): { low: number; high: number 
   const centre = share + z ** 2 / (2 * of)
   const half = z * Math.sqrt((share * (1 - share)) / of + z ** 2 / (4 * of ** 2))
   const scale = 1 + z ** 2 / of
-  return { low: Math.max(0, (centre - half) / scale), high: (centre + half) / scale }
+  return { low: hits === 0 ? 0 : (centre - half) / scale, high: (centre + half) / scale }
 }

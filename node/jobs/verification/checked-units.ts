@@ -9,3 +9,13 @@ import { createHmac } from 'node:crypto'
 export function checkedUnits(key: Uint8Array, share: number): (unit: number) => boolean {
   return (unit) => createHmac('sha256', key).update(`${unit}`).digest().readUInt32BE() < share * 2 ** 32
 }
+
+/**
+ * Which of the units accepted on a peer's word alone since it was last checked is checked before the job ends; null:
+ * none. The longer the run the likelier, certain from 1 / share on: so who turns at the end is found, and short jobs do
+ * not pay for it. `draw`: from 0 to 1.
+ */
+export function closingCheck(unchecked: readonly number[], share: number, draw: () => number): number | null {
+  if (draw() >= unchecked.length * share) return null
+  return unchecked[Math.floor(draw() * unchecked.length)] ?? null
+}
