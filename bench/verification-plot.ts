@@ -9,6 +9,7 @@ const PANEL = { width: 300, height: 250, left: 62, top: 92, gapX: 72, gapY: 72 }
 const COST = { from: 1, to: 5 }
 const ERROR = { from: 1e-6, to: 1 }
 const INK = { text: '#1c2733', faint: '#8895a3', line: '#e4e9ee', paper: '#ffffff' }
+const TITLE = 'What verification costs, and what it lets through'
 const NOTE =
   'A mark for each share of units the liars lie on: 1, 2, 10, 30 and 100%. Hollow: nothing wrong was seen; drawn at the upper end of its 95% interval.'
 const SERIES: { name: string; colour: string; shape: 'dot' | 'square'; has: (row: Row) => boolean }[] = [
@@ -40,8 +41,9 @@ export function plotFrontier(rows: readonly Row[]): string {
   )
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="11" fill="${INK.text}">`,
+    `<title>${TITLE}</title>`,
     `<rect width="${width}" height="${height}" fill="${INK.paper}"/>`,
-    `<text x="${PANEL.left}" y="24" font-size="15" font-weight="600">What verification costs, and what it lets through</text>`,
+    `<text x="${PANEL.left}" y="24" font-size="15" font-weight="600">${TITLE}</text>`,
     legend(),
     `<text x="${PANEL.left}" y="66" fill="${INK.faint}">${NOTE}</text>`,
     ...panels,
