@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { API, peersSchema, tokenCreatedSchema } from '../../protocol/api.ts'
-import { LIMITS } from '../../protocol/limits.ts'
+import { TalkootError } from '../../protocol/errors.ts'
 import { Client } from '../../sdk/client.ts'
 import { endProcess, spawnNode } from './supervision.ts'
 
@@ -23,6 +23,8 @@ export type LocalMesh = AsyncDisposable & {
 type Init = { env: Readonly<Record<string, string | undefined>>; signal: AbortSignal }
 
 const POLL_MS = 50
+/** Where all is read from disk for the first time, a search may come before there is anybody to find: several fit in. */
+const MEET_TIMEOUT_MS = 90_000
 
 /**
  * The second node joins with a token of the first, the third with one of the second: it is told nobody else's
@@ -54,7 +56,11 @@ export async function startLocalMesh({ env, signal }: Init): Promise<LocalMesh> 
   }
   const [client] = clients
   if (client === undefined) throw new Error('no node was started')
-  await untilAllMeet(clients, AbortSignal.any([signal, AbortSignal.timeout(LIMITS.JOIN_TIMEOUT_MS)]))
+  const late = AbortSignal.timeout(MEET_TIMEOUT_MS)
+  await untilAllMeet(clients, AbortSignal.any([signal, late])).catch((error: unknown) => {
+    if (!late.aborted) throw error
+    throw new TalkootError('E_MESH_UNREACHABLE', `the nodes did not all meet within ${MEET_TIMEOUT_MS / 1_000} s`)
+  })
   const running = started.move()
   const [first] = NAMES
   return { home: join(folder, first), client, [Symbol.asyncDispose]: () => running.disposeAsync() }
