@@ -4,7 +4,6 @@
  * libp2p's own reconnection forgets a peer after a few failures; a lab that was switched off for a weekend must come back.
  */
 
-import type { Multiaddr } from '@multiformats/multiaddr'
 import type { ErrorCode } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { addressOfPeer } from './addresses.ts'
@@ -61,14 +60,29 @@ export class Connector {
     this.#pulse.stop()
   }
 
+  /** Peers to be dialled of whom nothing speaks against their answering. */
+  get promising(): number {
+    let count = 0
+    for (const [id, { failures }] of this.#candidates) {
+      if (failures === 0 && this.#peers.get(id) === undefined) count += 1
+    }
+    return count
+  }
+
   /**
    * A hint from anywhere; believed only as far as dialling it.
+   * @param addresses multiaddrs
    * @param needed dialled even when enough peers are connected: it has work to give
+   * @param afterMs not dialled sooner
    * @returns whether it is news
    */
-  suggest(id: string, addresses: readonly Multiaddr[], needed = false): boolean {
+  suggest(
+    id: string,
+    addresses: readonly { toString(): string }[],
+    { needed = false, afterMs = 0 }: { needed?: boolean; afterMs?: number } = {},
+  ): boolean {
     const isNews = this.#peers.get(id) === undefined && !this.#candidates.has(id)
-    this.#add(id, addresses.slice(0, LIMITS.TOKEN_ADDRESSES_MAX).map(String), false)
+    this.#add(id, addresses.slice(0, LIMITS.TOKEN_ADDRESSES_MAX).map(String), false, performance.now() + afterMs)
     const candidate = this.#candidates.get(id)
     if (needed && candidate !== undefined) candidate.needed = true
     return isNews
@@ -93,7 +107,7 @@ export class Connector {
     this.#store.forgetPeer(id)
   }
 
-  #add(id: string, addresses: string[], admitted: boolean): void {
+  #add(id: string, addresses: string[], admitted: boolean, dueAt = 0): void {
     if (id === this.#host.peerId.toString() || addresses.length === 0 || this.#peers.get(id) !== undefined) return
     const known = this.#candidates.get(id)
     if (known !== undefined) {
@@ -101,7 +115,7 @@ export class Connector {
       return
     }
     if (this.#candidates.size >= LIMITS.PEERS_REMEMBERED_MAX) return
-    this.#candidates.set(id, { addresses, failures: 0, dueAt: 0, admitted })
+    this.#candidates.set(id, { addresses, failures: 0, dueAt, admitted })
   }
 
   #tick(): void {

@@ -51,6 +51,7 @@ export class Discovery {
     this.#components = components
     const { host, mesh, outboundOnly } = components
     this.#table = routingTableOf(host)
+    this.#table.addEventListener('peer:add', () => this.#contactAdded())
     this.#neighbourhood = new Neighbourhood(host, this.#table.kBucketSize)
     this.#rendezvous = new Rendezvous({
       host,
@@ -122,6 +123,14 @@ export class Discovery {
     )
   }
 
+  /** The first of them opens the DHT: what was looked for and provided before met nobody. */
+  #contactAdded(): void {
+    if (this.#table.size > 1) return
+    this.#rendezvous.refresh()
+    this.#lookForPeers.hurry(500)
+    this.#lookForWork.hurry(500)
+  }
+
   async #askLan(): Promise<void> {
     const { host, peers } = this.#components
     const { lan } = host.services
@@ -154,7 +163,7 @@ export class Discovery {
     if (Math.random() > workLookShare(this.#neighbourhood.size)) return 'idle'
     let news = 0
     for await (const { id, addresses } of this.#rendezvous.find('work-wanted', WORK_PROVIDERS)) {
-      if (connector.suggest(id, addresses, true)) news++
+      if (connector.suggest(id, addresses, { needed: true })) news++
     }
     return news === 0 ? 'idle' : undefined
   }

@@ -22,6 +22,7 @@ export type RoutingTable = {
     remove(kadId: Uint8Array): Promise<void>
   }
   remove(peer: PeerId): Promise<void>
+  addEventListener(type: 'peer:add', listener: () => void): void
 }
 
 export type Contact = { peerId: PeerId; kadId: Uint8Array; lastPing: number }

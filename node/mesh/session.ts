@@ -14,6 +14,7 @@ import { Discovery } from './discovery.ts'
 import { Doors, type Handler } from './doors.ts'
 import { createHost, type HostInit, type MeshHost } from './host.ts'
 import { renewFounder } from './identity.ts'
+import { Introductions } from './introductions.ts'
 import { Membership } from './membership.ts'
 import type { Channel, MeshEvent } from './mesh.ts'
 import { PeerTable } from './peers.ts'
@@ -100,6 +101,7 @@ export class Session {
       peers,
       membership,
       ads: this.#ads,
+      introductions: new Introductions({ peers, connector: this.#connector, outboundOnly }),
       currentAd: () => this.#currentAd(),
       cut: (peer, code) => this.cut(peer, code),
       keepChain: (chain) => this.#keepChain(chain),
@@ -221,6 +223,7 @@ export class Session {
     if (event.type === 'peer.joined') {
       this.#connector.admitted(event.peer.id, event.peer.ad.addresses)
       this.discovery.peerJoined()
+      this.#sync.introduce(event.peer)
     }
     if (event.type === 'peer.left') {
       this.#connector.lost(event.id, event.code)

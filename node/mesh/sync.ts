@@ -1,6 +1,6 @@
 /**
- * What connected members keep telling each other on one channel a connection: signs of life, changed ads, revocations,
- * renewed certificates, and why one hangs up. Messages are canonical CBOR maps with a type `t`.
+ * What connected members keep telling each other on one channel a connection: signs of life, changed ads, whom else they know,
+ * revocations, renewed certificates, and why one hangs up. Messages are canonical CBOR maps with a type `t`.
  */
 
 import { z } from 'zod'
@@ -15,8 +15,9 @@ import {
   signedRevocationSchema,
 } from '../../protocol/membership/index.ts'
 import type { AdReader } from './ads.ts'
+import { type Introductions, introductionOf, introductionSchema } from './introductions.ts'
 import type { Membership } from './membership.ts'
-import type { Channel } from './mesh.ts'
+import type { AdmittedPeer, Channel } from './mesh.ts'
 import type { PeerTable } from './peers.ts'
 import { Pulse } from './pulse.ts'
 
@@ -27,6 +28,10 @@ const BATCH_BYTES = LIMITS.FRAME_MAX_BYTES / 2
 const messageSchema = z.discriminatedUnion('t', [
   z.strictObject({ t: z.literal('beat') }),
   z.strictObject({ t: z.literal('ad'), ad: signedAdSchema }),
+  /** Asks for introductions to so many others: those known now, then those that come. */
+  z.strictObject({ t: z.literal('ask'), count: z.int().min(1).max(LIMITS.PEERS_WANTED) }),
+  z.strictObject({ t: z.literal('peers'), list: z.array(introductionSchema).max(LIMITS.PEERS_WANTED) }),
+  z.strictObject({ t: z.literal('newcomer'), peer: introductionSchema }),
   z.strictObject({ t: z.literal('revocations'), list: z.array(signedRevocationSchema).max(LIMITS.REVOCATIONS_MAX) }),
   /** Asks an admin for a certificate of the same role with a later end. */
   z.strictObject({ t: z.literal('renew') }),
@@ -40,6 +45,7 @@ export type SyncComponents = {
   membership: Membership
   currentAd(): Promise<SignedAd>
   ads: AdReader
+  introductions: Introductions
   cut(peer: string, code: ErrorCode): void
   /** A verified chain with a later end than the one held. */
   keepChain(chain: Chain): void
@@ -47,7 +53,8 @@ export type SyncComponents = {
   renewFounder(): Promise<void>
 }
 
-type Link = { channel: Channel; adPending: boolean; adWanted: boolean }
+/** `owed`: introductions asked for and not made yet. */
+type Link = { channel: Channel; adPending: boolean; adWanted: boolean; owed: number }
 
 export class Sync {
   readonly #components: SyncComponents
@@ -70,7 +77,7 @@ export class Sync {
 
   /** Runs until the channel ends. @throws E_FRAME for a message of another shape, E_FLOOD for too many, E_AD_INVALID */
   async attach(channel: Channel): Promise<void> {
-    const link: Link = { channel, adPending: false, adWanted: false }
+    const link: Link = { channel, adPending: false, adWanted: false, owed: 0 }
     const links = this.#links.get(channel.peer) ?? new Set()
     this.#links.set(channel.peer, links.add(link))
     try {
@@ -78,6 +85,8 @@ export class Sync {
       if (bye !== undefined) post(channel, { t: 'bye', code: bye })
       this.#sendAd(link)
       this.#sendRevocations(link)
+      const count = this.#components.introductions.wanted()
+      if (count > 0) post(channel, { t: 'ask', count })
       const allowance = new Allowance()
       for await (const frame of channel) {
         allowance.spend()
@@ -91,6 +100,18 @@ export class Sync {
 
   publishAd(): void {
     for (const links of this.#links.values()) for (const link of links) this.#sendAd(link)
+  }
+
+  /** Tells those who asked of a peer that came. */
+  introduce(newcomer: AdmittedPeer): void {
+    const peer = introductionOf(newcomer)
+    if (peer === undefined) return
+    for (const [other, links] of this.#links) {
+      const link = [...links].find(({ owed }) => owed > 0)
+      if (other === newcomer.id || link === undefined) continue
+      link.owed -= 1
+      post(link.channel, { t: 'newcomer', peer })
+    }
   }
 
   /** To all but the peer it came from; each peer passes on only what was news to it, so this ends. */
@@ -149,13 +170,22 @@ export class Sync {
   }
 
   async #take(peer: string, link: Link, message: Message): Promise<void> {
-    const { peers, membership } = this.#components
+    const { peers, membership, introductions } = this.#components
     peers.heard(peer)
     switch (message.t) {
       case 'beat':
         return
       case 'ad':
         return await this.#takeAd(peer, message.ad)
+      case 'ask': {
+        const list = introductions.choose(peer, message.count)
+        link.owed = message.count - list.length
+        return list.length > 0 ? post(link.channel, { t: 'peers', list }) : undefined
+      }
+      case 'peers':
+        return introductions.take(message.list)
+      case 'newcomer':
+        return introductions.takeNewcomer(message.peer)
       case 'revocations':
         return await this.#learn(peer, message.list)
       case 'renew': {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { AD } from './ad.ts'
 import { deadline, HOUR_MS, sees, startMember, startNode, until } from './nodes.ts'
 
-test('a third node, told only of the second, finds the first through the DHT within three seconds', async () => {
+test('a third node, told only of the second, finds the first within three seconds', async () => {
   const first = await startNode()
   const second = await startMember(first, 'admin')
   const third = await startNode()

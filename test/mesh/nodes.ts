@@ -10,6 +10,7 @@ import type { HostInit } from '../../node/mesh/host.ts'
 import { loadIdentity } from '../../node/mesh/identity.ts'
 import { memoryMeshStore } from '../../node/mesh/memory-store.ts'
 import { Refusals } from '../../node/mesh/refusals.ts'
+import { routingTableOf } from '../../node/mesh/routing-table.ts'
 import { Session } from '../../node/mesh/session.ts'
 import type { MeshStore } from '../../node/mesh/store.ts'
 import { signerOf } from '../../protocol/signatures.ts'
@@ -71,8 +72,15 @@ export async function startMember(
   return node
 }
 
-/** A member in the rough, with its libp2p host in reach: for misbehaving, and for looking under the hood. */
-export async function startSession(admin: MeshNode, init: Partial<HostInit> = {}): Promise<Session> {
+/**
+ * A member in the rough, with its libp2p host in reach: for misbehaving, and for looking under the hood.
+ * @param alter what is to be different of it, before it starts
+ */
+export async function startSession(
+  admin: MeshNode,
+  init: Partial<HostInit> = {},
+  alter: (session: Session) => void = () => undefined,
+): Promise<Session> {
   const store = memoryMeshStore()
   const joiner = await createMesh({ store }, { describe: () => AD })
   await joiner.join(admin.createToken({ uses: 1, ttlMs: HOUR_MS, role: 'member' }).text, deadline())
@@ -85,9 +93,22 @@ export async function startSession(admin: MeshNode, init: Partial<HostInit> = {}
     facts,
   )
   running.push(session)
+  alter(session)
   await session.start(new Map())
   await until(() => session.peers.get(admin.peerId) !== undefined && sees(admin, { peerId: joiner.peerId }))
   return session
+}
+
+export const SLOW_TABLE_MS = 1_500
+
+/** As on a machine that reads its libraries from a cold disk: the DHT knows nobody until long after the first peer was met. */
+export function slowTable({ host }: Session): void {
+  const { kb } = routingTableOf(host)
+  const verify = kb.verify.bind(kb)
+  kb.verify = async (contact, options) => {
+    await new Promise((resolve) => setTimeout(resolve, SLOW_TABLE_MS))
+    return await verify(contact, options)
+  }
 }
 
 export const sees = (node: MeshNode, other: { peerId: string }) => node.peers().some(({ id }) => id === other.peerId)
