@@ -22,6 +22,8 @@ export const LIMITS = {
   CONNECTIONS_IDLE_MAX: 100,
 
   JOIN_TIMEOUT_MS: 20_000,
+  /** Times each address of a token is tried. */
+  JOIN_ROUNDS: 4,
   PROBE_TIMEOUT_MS: 30_000,
 
   // membership

@@ -2,6 +2,7 @@
 
 import type { PrivateKey } from '@libp2p/interface'
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
+import { LIMITS } from '../../protocol/limits.ts'
 import { decodeToken, type MeshFacts, type MeshKind, type Token } from '../../protocol/membership/index.ts'
 import { type Signer, signerOf } from '../../protocol/signatures.ts'
 import type { AdContent } from './ads.ts'
@@ -200,7 +201,9 @@ export class MeshNode implements Mesh {
     if (token.mesh === this.#facts.id && this.#facts.key !== null) {
       throw new TalkootError('E_USAGE', 'this node founded that mesh and holds its key: there is nothing to join')
     }
-    const chain = token.grant === null ? [] : await redeemToken(token, this.#key, signal)
+    // A member that cannot renew its place now goes on with the one it has: it does not wait long for that.
+    const rounds = token.mesh === this.#facts.id ? 1 : LIMITS.JOIN_ROUNDS
+    const chain = token.grant === null ? [] : await redeemToken(token, this.#key, signal, { rounds })
     const running = this.#session !== undefined
     await this.#close()
     this.#facts = { id: token.mesh, kind: token.kind, name: token.name, chain, key: null }

@@ -1,19 +1,35 @@
 /** Joining: a short-lived node that knows the token and nothing else dials the issuer and brings back a certificate. */
 
+import { setTimeout as wait } from 'node:timers/promises'
 import { noise } from '@chainsafe/libp2p-noise'
 import type { PrivateKey } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
-import { TalkootError } from '../../protocol/errors.ts'
+import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { Chain, Token } from '../../protocol/membership/index.ts'
 import { addressOfPeer } from './addresses.ts'
 import { enrol } from './admission.ts'
 import { HELLO_PROTOCOL, HelloTalk, RefusedByPeer } from './hello.ts'
 
-/** @throws the code of a refusal by either side, E_MESH_UNREACHABLE when no address answers */
-export async function redeemToken(token: Token, key: PrivateKey, signal: AbortSignal): Promise<Chain> {
+/** The first of the waits between rounds; each is twice the last. */
+const ROUND_WAIT_MS = 500
+
+/** What a busy or restarting issuer ends in; any other refusal would be met again. */
+const PASSING: ReadonlySet<ErrorCode> = new Set(['E_HANDSHAKE', 'E_BUSY'])
+
+/**
+ * Tries each address in turn, `rounds` times: the issuer may be busy, or starting. A token may be redeemed again by the same peer, so
+ * an answer that was lost costs nothing.
+ * @throws the code of a refusal by either side, E_MESH_UNREACHABLE when no address answers
+ */
+export async function redeemToken(
+  token: Token,
+  key: PrivateKey,
+  signal: AbortSignal,
+  { rounds }: { rounds: number },
+): Promise<Chain> {
   let outcome: Chain | TalkootError | undefined
   const node = await createLibp2p({
     privateKey: key,
@@ -44,9 +60,12 @@ export async function redeemToken(token: Token, key: PrivateKey, signal: AbortSi
     ],
   })
   try {
-    for (const address of token.addresses) {
-      await dialOnce(node, address, token.issuer, signal)
-      if (outcome !== undefined) break
+    for (let round = 0; round < rounds && !isSettled(outcome) && !signal.aborted; round++) {
+      if (round > 0) await pause(ROUND_WAIT_MS * 2 ** (round - 1), signal)
+      for (const address of token.addresses) {
+        await dialOnce(node, address, token.issuer, signal)
+        if (isSettled(outcome) || signal.aborted) break
+      }
     }
   } finally {
     await node.stop()
@@ -70,6 +89,13 @@ async function dialOnce(
     await node.dial(target, { signal: AbortSignal.any([signal, AbortSignal.timeout(LIMITS.DIAL_TIMEOUT_MS)]) })
   } catch {
     // Every dial ends so, the successful one too: the outcome was told by the handshake.
-    signal.throwIfAborted()
   }
+}
+
+const isSettled = (outcome: Chain | TalkootError | undefined): boolean =>
+  outcome !== undefined && !(outcome instanceof TalkootError && PASSING.has(outcome.code))
+
+/** Many that were refused together come back apart. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await wait(ms * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined)
 }
