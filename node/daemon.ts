@@ -30,6 +30,7 @@ import { openLedger } from './store/ledger.ts'
 import { SqliteMeshStore } from './store/mesh-store.ts'
 import { SqlitePauseStore } from './store/pause-store.ts'
 import { PeerNumbers } from './store/peer-numbers.ts'
+import { ReceiptStore } from './store/receipt-store.ts'
 import { takeStateFolder } from './store/state-folder.ts'
 import { OwnerPause } from './worker/owner-pause.ts'
 import { Worker } from './worker/worker.ts'
@@ -98,6 +99,7 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
     },
     onError: passing(log),
   })
+  keepCertificates(mesh, stores.receiptStore, cleanup)
   mesh.serve(WORK_PROTOCOL, (channel, peer) => worker.serve(channel, peer))
   serveBlobs(mesh, stores.blobs)
   if (init.join !== undefined) await join(mesh, init.join)
@@ -165,6 +167,15 @@ async function join(mesh: MeshNode, token: string): Promise<void> {
   }
 }
 
+/** Whose key signed a receipt is to be known when the peer is long gone. */
+function keepCertificates(mesh: MeshNode, receipts: ReceiptStore, cleanup: Cleanup): void {
+  const stopping = new AbortController()
+  cleanup.add(() => stopping.abort())
+  mesh.watch((event) => {
+    if (event.type === 'peer.joined') receipts.keepChain(event.peer.id, mesh.chainOf(event.peer.id))
+  }, stopping.signal)
+}
+
 function openStores(paths: StatePaths, cleanup: Cleanup) {
   const folder = takeStateFolder(paths.state)
   cleanup.add(() => folder.release())
@@ -175,6 +186,7 @@ function openStores(paths: StatePaths, cleanup: Cleanup) {
     ledger,
     evidence: new EvidenceStore({ ledger, peers }),
     jobStore: new JobStore({ ledger, peers }),
+    receiptStore: new ReceiptStore({ ledger, peers }),
     meshStore: new SqliteMeshStore(ledger),
     pauseStore: new SqlitePauseStore(ledger),
     blobs: new BlobStore(paths.blobs),

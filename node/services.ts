@@ -7,12 +7,15 @@ import { fingerprintOf } from '../protocol/fingerprint.ts'
 import { VERSION } from '../protocol/version.ts'
 import type { NodeServices } from './api/services.ts'
 import type { JobService } from './jobs/job-service.ts'
+import { ReceiptExport } from './jobs/receipt-export.ts'
 import type { MeshNode } from './mesh/create.ts'
 import type { AdmittedPeer } from './mesh/mesh.ts'
 import type { Offer } from './offer.ts'
 import type { BlobStore } from './store/blobs.ts'
 import type { EvidenceStore } from './store/evidence.ts'
+import type { JobStore } from './store/job-store.ts'
 import type { SqliteMeshStore } from './store/mesh-store.ts'
+import type { ReceiptStore } from './store/receipt-store.ts'
 import type { OwnerPause } from './worker/owner-pause.ts'
 import type { Worker } from './worker/worker.ts'
 
@@ -28,6 +31,8 @@ type Components = {
   pause: OwnerPause
   blobs: BlobStore
   evidence: EvidenceStore
+  jobStore: JobStore
+  receiptStore: ReceiptStore
   offer: Offer
   ownAd(): Ad
 }
@@ -35,7 +40,14 @@ type Components = {
 type Init = { apiUrl(): string; requestStop(): void }
 
 export function nodeServices(components: Components, init: Init): NodeServices {
-  const { mesh, meshStore, jobs, blobs } = components
+  const { mesh, meshStore, jobs, blobs, jobStore, receiptStore } = components
+  const receipts = new ReceiptExport({
+    jobs: jobStore,
+    receipts: receiptStore,
+    blobs,
+    signer: mesh.signer,
+    chainOf: (peer) => mesh.chainOf(peer),
+  })
   const peers = new PeerDirectory(components)
   const startedAt = performance.now()
   const statusNow = () => status(components, init.apiUrl(), performance.now() - startedAt)
@@ -98,6 +110,7 @@ export function nodeServices(components: Components, init: Init): NodeServices {
     release: (id) => jobs.release(id),
     watchJob: (id, signal) => jobs.watch(id, signal),
     results: (id, query, signal) => jobs.results(id, query, signal),
+    receipts: (id, signal) => receipts.lines(id, signal),
     requestStop: init.requestStop,
   }
 }

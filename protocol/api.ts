@@ -47,6 +47,8 @@ export const API = {
   jobEvents: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/events`,
   /** GET with a ResultsQuery: NDJSON of ResultRow. */
   jobResults: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/results`,
+  /** GET: NDJSON as in protocol/proof.ts; whole if its last line is a seal. */
+  jobReceipts: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/receipts`,
   /** POST PauseRequest: Status; the machine runs nothing from now on. */
   pause: '/v1/pause',
   /** POST: Status. */

@@ -71,6 +71,28 @@ export const ERRORS = {
   E_OUTPUT: entry('user', 'the value does not fit the output schema of the task'),
   E_UNITS_FAILED: entry('user', 'look at the failed units: `talkoot job results JOB --failed`'),
 
+  // exported receipts and results that are verified
+  E_PROOF_FORM: entry(
+    'user',
+    'take both files as talkoot wrote them: `job receipts --out`, `job results --out x.jsonl`',
+  ),
+  E_PROOF_MANIFEST: entry('user', 'the job description is not the one its submitter signed: do not trust this file'),
+  E_PROOF_TASK: entry('user', 'the task or its rows are not those of the job description: do not trust this file'),
+  E_PROOF_CERTIFICATE: entry('user', 'a certificate is not what it claims: do not trust this file'),
+  E_PROOF_SEAL: entry('user', 'the file is not as its submitter sealed it: export the receipts again'),
+  E_RECEIPT_FORGED: entry('user', 'a worker’s signature is wrong: do not trust this file'),
+  E_RECEIPT_JOB: entry('user', 'a receipt is of another job: do not trust this file'),
+  E_RECEIPT_UNITS: entry('user', 'a receipt is for units the job does not have: do not trust this file'),
+  E_RECEIPT_TWICE: entry('user', 'a receipt is there twice: export the receipts again'),
+  E_RECEIPT_ORDER: entry('user', 'receipts are not in their order: export the receipts again'),
+  E_RECEIPT_MISSING: entry('user', 'a receipt is missing: export the receipts again'),
+  E_RESULT_ALTERED: entry('user', 'a result is not the one the receipts and the seal are for: get the results again'),
+  E_RESULT_TWICE: entry('user', 'a unit is there twice: get the results again'),
+  E_RESULT_MISSING: entry(
+    'user',
+    'results are missing: get all of them again, after the receipts if the job still runs',
+  ),
+
   // one unit
   E_TASK_THREW: entry('user', 'the task threw; the message is its own'),
   E_TIMEOUT: entry('user', 'give each unit more time (policy.timeoutMs), or make it stop by itself'),

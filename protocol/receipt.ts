@@ -4,7 +4,7 @@ import { canonicalBytes, decodeCanonical, digestOf } from './canonical.ts'
 import { TalkootError } from './errors.ts'
 import type { JobId } from './manifest.ts'
 import { isSignedBy, type Signer } from './signatures.ts'
-import { type Attempt, receiptSchema } from './work.ts'
+import { type Attempt, type Receipt, receiptSchema } from './work.ts'
 
 export type SignedReceipt = { receipt: Uint8Array; signature: Uint8Array }
 
@@ -43,7 +43,8 @@ export async function checkReceipt(
   return ends
 }
 
-function decodeReceipt(receipt: Uint8Array) {
+/** What a receipt says, its signature not looked at. @throws E_FRAME */
+export function decodeReceipt(receipt: Uint8Array): Receipt {
   try {
     return receiptSchema.parse(decodeCanonical(receipt))
   } catch (cause) {

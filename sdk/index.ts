@@ -49,3 +49,4 @@ export {
 } from './sweep.ts'
 export { type Agreement, defineTask, type Task, type TaskContext, type TaskDefinition, type Tolerance } from './task.ts'
 export { type TaskAt, taskAt } from './task-at.ts'
+export { type Proof, type VerifyInit, verifyResults } from './verify/verify.ts'

@@ -102,6 +102,21 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
     return accepted
   }
 
+  /**
+   * What proves the results there are, for `verifyResults` and `talkoot verify`: lines to be written to a file as they
+   * come, `await writeFile('job.receipts', job.receipts())`.
+   * @throws E_NOT_RUNNING when the node ends before the last of them
+   */
+  async *receipts({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<string> {
+    let last = ''
+    for await (const line of this.#client.lines(API.jobReceipts(this.id), { signal: this.#with(signal) })) {
+      if (line === '') continue
+      last = line
+      yield `${line}\n`
+    }
+    if (!last.startsWith('{"seal":')) throw new TalkootError('E_NOT_RUNNING', 'the node ended before the receipts did')
+  }
+
   progress(): Promise<JobInfo> {
     return this.#info(this.#signal)
   }

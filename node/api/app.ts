@@ -126,6 +126,13 @@ function streamRoutes(app: Hono<Env>, services: NodeServices, init: { log: Logge
       { headers: { ...STREAM_HEADERS, 'content-type': 'application/x-ndjson' } },
     )
   })
+  app.get(`${API.jobs}/:id/receipts`, (c) => {
+    const { id } = services.job(c.req.param('id'))
+    return new Response(
+      lineStream((signal) => services.receipts(id, signal), options(c), String),
+      { headers: { ...STREAM_HEADERS, 'content-type': 'application/x-ndjson' } },
+    )
+  })
 }
 
 function parse<T extends z.ZodType>(schema: T, value: unknown, code: ErrorCode): z.output<T> {

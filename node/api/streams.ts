@@ -13,7 +13,11 @@ type Options = {
 }
 
 /** NDJSON: what is at hand goes out together, up to `API_CHUNK_CHARS` at a time; nothing at hand waits for more. */
-export function lineStream<T>(source: Source<T>, options: Options): ReadableStream<Uint8Array> {
+export function lineStream<T>(
+  source: Source<T>,
+  options: Options,
+  write = (item: T) => `${JSON.stringify(item)}\n`,
+): ReadableStream<Uint8Array> {
   const reading = new Reading(source, options)
   const encoder = new TextEncoder()
   return new ReadableStream({
@@ -23,7 +27,7 @@ export function lineStream<T>(source: Source<T>, options: Options): ReadableStre
       let next: IteratorResult<T> | undefined = await reading.next()
       while (next !== undefined && next.done !== true) {
         reading.take()
-        text += `${JSON.stringify(next.value)}\n`
+        text += write(next.value)
         next = text.length < LIMITS.API_CHUNK_CHARS ? await Promise.race([reading.next(), turn]) : undefined
       }
       if (text !== '') controller.enqueue(encoder.encode(text))

@@ -58,6 +58,20 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   E_CERT_REVOKED: EXIT.refused,
   E_ROLE: EXIT.refused,
   E_ROOT: EXIT.refused,
+  E_PROOF_FORM: EXIT.refused,
+  E_PROOF_MANIFEST: EXIT.refused,
+  E_PROOF_TASK: EXIT.refused,
+  E_PROOF_CERTIFICATE: EXIT.refused,
+  E_PROOF_SEAL: EXIT.refused,
+  E_RECEIPT_FORGED: EXIT.refused,
+  E_RECEIPT_JOB: EXIT.refused,
+  E_RECEIPT_UNITS: EXIT.refused,
+  E_RECEIPT_TWICE: EXIT.refused,
+  E_RECEIPT_ORDER: EXIT.refused,
+  E_RECEIPT_MISSING: EXIT.refused,
+  E_RESULT_ALTERED: EXIT.refused,
+  E_RESULT_TWICE: EXIT.refused,
+  E_RESULT_MISSING: EXIT.refused,
 }
 
 export const exitCodeOf = (error: TalkootError): number => BY_CODE[error.code] ?? EXIT.internal

@@ -22,6 +22,7 @@ import { run } from './verbs/run.ts'
 import { status } from './verbs/status.ts'
 import { token } from './verbs/token.ts'
 import { up } from './verbs/up.ts'
+import { verify } from './verbs/verify.ts'
 import { version } from './verbs/version.ts'
 
 /** In the order of `talkoot help`. */
@@ -38,6 +39,7 @@ const VERBS: readonly Register[] = [
   job,
   plan,
   explain,
+  verify,
   demo,
   completion,
   version,

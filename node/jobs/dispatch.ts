@@ -18,6 +18,8 @@ type Components = {
   /** What this node offers, as others see it. */
   ownAd(): Ad
   signedManifest(job: JobId): { manifest: Uint8Array; signature: Uint8Array } | null
+  /** How many units a job that runs has; null for any other. */
+  unitsOf(job: JobId): number | null
   /** `receipt` comes with results. */
   onEvent(event: SchedulerEvent, receipt?: SignedReceipt): void
   random(): number
@@ -137,11 +139,12 @@ export class Dispatch {
   }
 
   #hold(peer: PeerId, channel: Channel, role: Role | 'self', ad: Ad): void {
-    const { onEvent, onError, signedManifest } = this.#components
+    const { onEvent, onError, signedManifest, unitsOf } = this.#components
     const session = new WorkerSession(
       {
         channel,
         signedManifest,
+        unitsOf,
         onEvent: (event, receipt) => {
           if (event.type === 'results') this.#retries.delete(peer)
           onEvent(event, receipt)

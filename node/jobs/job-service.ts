@@ -131,6 +131,7 @@ export class JobService {
       random,
       onError,
       signedManifest: (job) => this.#signedManifest(job),
+      unitsOf: (job) => this.#live.get(job)?.sweep.size ?? null,
       onEvent: (event, receipt) => this.#step(event, receipt),
     })
   }

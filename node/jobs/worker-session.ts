@@ -14,6 +14,8 @@ type Components = {
   channel: Channel
   /** What introduces a job to a worker. */
   signedManifest(job: JobId): { manifest: Uint8Array; signature: Uint8Array } | null
+  /** How many units a job that runs has; null for any other. */
+  unitsOf(job: JobId): number | null
   /** `receipt` comes with results. */
   onEvent(event: SchedulerEvent, receipt?: SignedReceipt): void
   onError(error: unknown): void
@@ -120,6 +122,9 @@ export class WorkerSession {
     this.#endsLeft -= attempts.length
     if (this.#endsLeft < 0) throw new TalkootError('E_FLOOD', 'the worker tells of more ends than it was given units')
     const signed = { receipt, signature }
+    const units = this.#components.unitsOf(job) ?? Number.POSITIVE_INFINITY
+    // Signed, it would be kept among the others, and nobody could prove anything with them.
+    if (attempts.some(({ unit }) => unit >= units)) throw new TalkootError('E_FRAME', 'a unit the job does not have')
     const ends = await checkReceipt(this.peer, job, attempts, signed)
     const told = attempts.map((attempt, i) => toEnd(attempt, ends[i] ?? ''))
     this.#components.onEvent({ type: 'results', peer: this.peer, job, attempts: told, held: held ?? null }, signed)

@@ -3,7 +3,7 @@
 import type { PrivateKey } from '@libp2p/interface'
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
-import { decodeToken, type MeshFacts, type MeshKind, type Token } from '../../protocol/membership/index.ts'
+import { type Chain, decodeToken, type MeshFacts, type MeshKind, type Token } from '../../protocol/membership/index.ts'
 import { type Signer, signerOf } from '../../protocol/signatures.ts'
 import type { AdContent } from './ads.ts'
 import type { Handler } from './doors.ts'
@@ -100,6 +100,12 @@ export class MeshNode implements Mesh {
   lastSeenMs(peer: string): number | null {
     const heardAt = this.#session?.peers.get(peer)?.heardAt
     return heardAt === undefined ? null : performance.now() - heardAt
+  }
+
+  /** The certificates of this node or of a connected peer; empty for strangers. */
+  chainOf(peer: string): Chain {
+    if (peer === this.peerId) return (this.#session?.membership.facts ?? this.#facts).chain
+    return this.#session?.peers.get(peer)?.admission.standing.chain ?? []
   }
 
   watch(listener: (event: MeshEvent) => void, signal: AbortSignal): void {

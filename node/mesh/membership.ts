@@ -23,8 +23,11 @@ import { roleOf } from './identity.ts'
 import type { Role } from './mesh.ts'
 import type { MeshStore } from './store.ts'
 
-/** What the handshake found a peer to be. The links stay at hand to be judged again when a revocation arrives. */
-export type Standing = { role: Role; links: readonly Certificate[] }
+/**
+ * What the handshake found a peer to be. The links stay at hand to be judged again when a revocation arrives, the chain
+ * to show others what they were read from.
+ */
+export type Standing = { role: Role; links: readonly Certificate[]; chain: Chain }
 
 export class Membership {
   facts: MeshFacts
@@ -53,12 +56,12 @@ export class Membership {
   /** @throws E_NOT_MEMBER, E_MESH_MISMATCH, E_CERT_INVALID, E_CERT_EXPIRED, E_CERT_REVOKED */
   async judge(peer: string, chain: Chain): Promise<Standing> {
     if (chain.length === 0) {
-      if (this.facts.kind === 'open') return { role: 'stranger', links: [] }
+      if (this.facts.kind === 'open') return { role: 'stranger', links: [], chain }
       throw new TalkootError('E_NOT_MEMBER', 'the peer showed no certificate of this private mesh')
     }
     const links = await verifyChain({ mesh: this.facts.id, peer, chain })
     this.recheck(links)
-    return { role: links[0].role, links }
+    return { role: links[0].role, links, chain }
   }
 
   /** Judges verified links again, now. @throws E_CERT_EXPIRED, E_CERT_REVOKED */

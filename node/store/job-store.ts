@@ -62,7 +62,7 @@ export class JobStore {
     this.#peers = components.peers
     this.unitTimes = new UnitTimes(components.ledger)
     this.#insertResult = this.#ledger.db.prepare('INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
-    this.#insertReceipt = this.#ledger.db.prepare('INSERT INTO receipts VALUES (?, ?, ?, ?)')
+    this.#insertReceipt = this.#ledger.db.prepare('INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?)')
     this.#addTotals = this.#ledger.db.prepare(
       `UPDATE jobs SET accepted = accepted + ?, failed = failed + ?, executions = executions + ?,
        wasted = wasted + ?, disagreements = disagreements + ? WHERE n = ?`,
@@ -158,7 +158,7 @@ export class JobStore {
     return changes > 0
   }
 
-  /** Keeps a worker's signed receipt. Call within a transaction. */
+  /** Keeps a worker's signed receipt, once. Call within a transaction. */
   keepReceipt(job: number, peer: string, receipt: Uint8Array, signature: Uint8Array): void {
     this.#insertReceipt.run(job, this.#peers.numberOf(peer), receipt, signature)
   }
@@ -190,6 +190,11 @@ export class JobStore {
     for (const row of this.#ledger.db.prepare('SELECT unit, seq FROM results WHERE job = ?').iterate(job)) {
       visit(Number(row.unit), Number(row.seq))
     }
+  }
+
+  /** The place of the last decision. */
+  lastSeq(job: number): number {
+    return Number(this.#ledger.db.prepare('SELECT MAX(seq) AS seq FROM results WHERE job = ?').get(job)?.seq ?? 0)
   }
 
   /** At most `limit` results after a cursor: of completion (`seq`) or of input (`unit`; begin with -1). */

@@ -52,6 +52,10 @@ const MIGRATIONS = [
   `ALTER TABLE evidence ADD COLUMN served INTEGER NOT NULL DEFAULT 0;`,
   // 4: how much was run in vain.
   `ALTER TABLE jobs ADD COLUMN wasted INTEGER NOT NULL DEFAULT 0;`,
+  // 5: a receipt is kept once; certificates of peers.
+  `DELETE FROM receipts WHERE rowid NOT IN (SELECT MIN(rowid) FROM receipts GROUP BY job, signature);
+   CREATE UNIQUE INDEX receipts_once ON receipts (job, signature);
+   CREATE TABLE certificates (peer TEXT PRIMARY KEY, chain BLOB NOT NULL) STRICT, WITHOUT ROWID;`,
 ]
 
 const LEDGER_VERSION = MIGRATIONS.length + 1

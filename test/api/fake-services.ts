@@ -133,6 +133,9 @@ export class FakeServices implements NodeServices {
     return from(this.rows.filter(({ status }) => !query.failed || status === 'failed'))
   }
 
+  receiptLines: string[] = ['{"schema":"talkoot.receipts/1"}\n', '{"seal":""}\n']
+  receipts: NodeServices['receipts'] = () => from(this.receiptLines)
+
   requestStop = () => this.stops.resolve()
 }
 

@@ -123,6 +123,7 @@ it('a ledger of the first version is brought up to date, with its jobs', async (
   db.exec(`ALTER TABLE jobs DROP COLUMN held_ms; ALTER TABLE jobs DROP COLUMN waived; DROP TABLE unit_times;
     ALTER TABLE jobs DROP COLUMN wasted;
     ALTER TABLE evidence DROP COLUMN served;
+    DROP INDEX receipts_once; DROP TABLE certificates;
     PRAGMA user_version = 1`)
   db.close()
   await lab.restart().catch(() => undefined)

@@ -27,6 +27,10 @@ const BREACHES: [string, (act: Act, run: Run) => Promise<void> | void][] = [
   ['a message of no known type', ({ say }) => say({ t: 'format', disk: 'c' })],
   ['a message meant for workers', ({ say }, { job }) => say({ t: 'revoke', job, units: null })],
   [
+    'the end of a unit the job does not have, beside one that it has',
+    (act, run) => act.tell(run.job, [...act.square(run), { unit: LIMITS.SWEEP_UNITS_MAX, ok: true, value: '1' }]),
+  ],
+  [
     'a receipt another signed',
     async (act, run) =>
       act.say({

@@ -10,6 +10,7 @@ import { JobStore, type StoredResult } from '../../node/store/job-store.ts'
 import { openLedger } from '../../node/store/ledger.ts'
 import { SqliteMeshStore } from '../../node/store/mesh-store.ts'
 import { PeerNumbers } from '../../node/store/peer-numbers.ts'
+import { ReceiptStore } from '../../node/store/receipt-store.ts'
 import { takeStateFolder } from '../../node/store/state-folder.ts'
 import { digestOf } from '../../protocol/canonical.ts'
 import { LIMITS } from '../../protocol/limits.ts'
@@ -109,6 +110,40 @@ describe('ledger', () => {
     ledger.db.exec('PRAGMA user_version = 99')
     ledger.close()
     expect(() => openLedger(file())).toThrow(expect.objectContaining({ code: 'E_LEDGER_VERSION' }))
+  })
+})
+
+describe('receipts', () => {
+  const openReceipts = () => {
+    const ledger = openLedger(file())
+    const peers = new PeerNumbers(ledger)
+    return { ledger, jobs: new JobStore({ ledger, peers }), receipts: new ReceiptStore({ ledger, peers }) }
+  }
+  const [receipt, signature] = [new Uint8Array([1]), new Uint8Array([2])]
+
+  it('are kept once, in a ledger of before too, and read page by page', () => {
+    const { ledger, jobs, receipts } = openReceipts()
+    const { n } = jobs.add(job)
+    for (const last of [2, 3, 2]) jobs.keepReceipt(n, 'alice', receipt, new Uint8Array([last]))
+    expect(receipts.page(n, 0, 1)).toEqual([{ place: 1, peer: 'alice', receipt, signature }])
+    ledger.db.exec('DROP INDEX receipts_once; DROP TABLE certificates; PRAGMA user_version = 4')
+    ledger.db.exec('INSERT INTO receipts SELECT * FROM receipts')
+    ledger.close()
+    const later = openReceipts()
+    expect(later.receipts.last(n)).toBe(2)
+    expect(later.receipts.page(n, 1, 9).map((kept) => kept.signature)).toEqual([new Uint8Array([3])])
+    later.ledger.close()
+  })
+
+  it('go with the newest certificates of those who signed', () => {
+    const { ledger, receipts } = openReceipts()
+    const chain = (byte: number) => [{ bytes: new Uint8Array([byte]), signature }]
+    receipts.keepChain('alice', chain(1))
+    receipts.keepChain('alice', chain(2))
+    receipts.keepChain('alice', [])
+    receipts.keepChain('bob', [])
+    expect([receipts.chainOf('alice'), receipts.chainOf('bob')]).toEqual([chain(2), []])
+    ledger.close()
   })
 })
 

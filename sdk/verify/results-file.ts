@@ -1,0 +1,76 @@
+/** Reads a results file line by line and checks what each line says against the job: its units, its parameters. */
+
+import { z } from 'zod'
+import { canonicalJson, digestOf } from '../../protocol/canonical.ts'
+import { TalkootError } from '../../protocol/errors.ts'
+import { digestOfUnit } from '../../protocol/proof.ts'
+import { blameSchema } from '../../protocol/work.ts'
+import { linesOf, parseLine, readLine } from './lines.ts'
+import type { CheckedReceipts } from './receipts-file.ts'
+import type { Tally } from './tally.ts'
+
+const count = z.int().min(0)
+const base = {
+  /** As on standard output; files have none. */
+  schema: z.literal('talkoot.result/1').optional(),
+  unit: count,
+  params: z.record(z.string(), z.json()),
+  peers: z.array(z.string()),
+  attempts: count,
+}
+
+/** A line as `toJsonl`, `job results` and `run --out` write it. */
+const lineSchema = z.discriminatedUnion('status', [
+  z.strictObject({ ...base, status: z.literal('accepted'), value: z.json() }),
+  z.strictObject({
+    ...base,
+    status: z.literal('failed'),
+    error: z.strictObject({ code: z.string(), message: z.string() }),
+    blame: blameSchema,
+  }),
+])
+
+type Job = Pick<CheckedReceipts, 'sweep' | 'signers'>
+
+/** Every result goes to the tally. @throws E_FILE, E_PROOF_FORM, E_RESULT_ALTERED, E_RESULT_TWICE, E_RECEIPT_MISSING */
+export async function readResults(
+  { tally }: { tally: Tally },
+  { sweep, signers }: Job,
+  { file, signal }: { file: string; signal: AbortSignal | undefined },
+): Promise<void> {
+  for await (const line of linesOf(file, signal)) {
+    const row = readLine(lineSchema, file, line, parseLine(file, line))
+    const { unit, attempts, peers } = row
+    if (unit >= sweep.size) throw altered(unit, `the job has units 0 to ${sweep.size - 1}`)
+    if (canonicalJson(row.params) !== canonicalJson(sweep.point(unit))) {
+      throw altered(unit, 'its parameters are not those of the job')
+    }
+    const numbers = peers.map((peer) => signers.find(peer) ?? unsigned(unit, peer))
+    const said =
+      row.status === 'accepted' ? { digest: digestOf(canonicalJson(row.value)) } : { ...row.error, blame: row.blame }
+    const added = tally.addResult({
+      unit,
+      digest: digestOfUnit({ unit, attempts, peers, said: 'code' in said ? failure(said) : said }),
+      ok: row.status === 'accepted',
+      said: 'code' in said ? said.code : said.digest,
+      signers: numbers,
+    })
+    if (!added) throw new TalkootError('E_RESULT_TWICE', `unit ${unit} is there twice`, { meta: { unit } })
+  }
+}
+
+/** In the order in which it is digested. */
+const failure = ({ code, blame, message }: { code: string; blame: string; message: string }) => ({
+  code,
+  blame,
+  message,
+})
+
+export const altered = (unit: number, why: string) =>
+  new TalkootError('E_RESULT_ALTERED', `unit ${unit}: ${why}`, { meta: { unit } })
+
+export function unsigned(unit: number, peer: string): never {
+  throw new TalkootError('E_RECEIPT_MISSING', `unit ${unit}: there is no receipt of ${peer} for it`, {
+    meta: { unit, peer },
+  })
+}
