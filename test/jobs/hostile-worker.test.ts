@@ -178,13 +178,14 @@ it('a failure of no known code, with an escape sequence in its text, is told as 
 it('results sent again, and of units never given, count for nothing and are not kept', async () => {
   await using lab = await Laboratory.open({ slots: 0 })
   const [bad, good] = [await newSigner(), await newSigner()]
+  const others = await lab.submit(200, { require: 'peer.cpus > 1000' })
   let frames = 0
   const onRun = async (act: Act, run: Run) => {
     frames += 1
     await act.tell(run.job, act.square(run))
     for (let again = 0; again < 5; again++) await act.tell(run.job, act.square(run))
-    const never = Array.from({ length: 200 }, (_, i): Attempt => ({ unit: 1_000_000 + i, ok: true, value: '666' }))
-    await act.tell(run.job, never)
+    const never = Array.from({ length: 200 }, (_, unit): Attempt => ({ unit, ok: true, value: '666' }))
+    await act.tell(others.id, never)
   }
   lab.mesh.enter(bad.peer, scripted(bad, { onRun }))
   const answer = (act: Act, run: Run) => {
@@ -195,6 +196,7 @@ it('results sent again, and of units never given, count for nothing and are not 
   const { id } = await lab.submit(60, { verify: { kind: 'quorum', agree: 2, of: 2 } })
   expect(await lab.ended(id)).toMatchObject({ accepted: 60, failed: 0, executions: 120 })
   expect(await lab.values(id)).toEqual(SQUARES(60))
+  expect(lab.jobs.info(others.id)).toMatchObject({ accepted: 0, executions: 0 })
   const { receipts } = lab.ledger.db.prepare('SELECT COUNT(*) AS receipts FROM receipts').get() as { receipts: number }
   expect(receipts).toBe(frames)
 })

@@ -65,12 +65,12 @@ export class Laboratory {
   readonly #slots: number
   #worker: Worker
 
-  private constructor(folder: string, signer: Signer, slots: number) {
+  private constructor(folder: string, signer: Signer, { slots, mesh }: { slots: number; mesh: string }) {
     this.folder = folder
     this.signer = signer
     this.#slots = slots
     this.runtime = sharedRuntime()
-    this.mesh = new StagedMesh(signer.peer)
+    this.mesh = new StagedMesh(signer.peer, mesh)
     ;({
       ledger: this.ledger,
       store: this.store,
@@ -82,8 +82,8 @@ export class Laboratory {
   }
 
   /** With `slots: 0` this machine runs nothing itself. */
-  static async open({ slots = 1 }: { slots?: number } = {}): Promise<Laboratory> {
-    const lab = new Laboratory(await mkdtemp(join(tmpdir(), 'talkoot-jobs-')), await newSigner(), slots)
+  static async open({ slots = 1, mesh = 'mesh' }: { slots?: number; mesh?: string } = {}): Promise<Laboratory> {
+    const lab = new Laboratory(await mkdtemp(join(tmpdir(), 'talkoot-jobs-')), await newSigner(), { slots, mesh })
     lab.jobs.start()
     return lab
   }
@@ -196,15 +196,16 @@ export class Laboratory {
 /** A mesh of peers that a test puts on stage; sessions to them are channels in memory. */
 export class StagedMesh implements Mesh {
   readonly peerId: string
-  readonly meshId = 'mesh'
+  readonly meshId: string
   /** How often a session was opened, by peer. */
   readonly opened = new Map<string, number>()
   wanted = false
   readonly #cast = new Map<string, { peer: AdmittedPeer; behave: Behaviour }>()
   readonly #listeners = new Set<(event: MeshEvent) => void>()
 
-  constructor(peerId: string) {
+  constructor(peerId: string, meshId: string) {
     this.peerId = peerId
+    this.meshId = meshId
   }
 
   enter(

@@ -36,9 +36,13 @@ function answer(liar: boolean, unit: number): Attempt {
 }
 
 /** A sweep of ten units, two of three must agree. */
-export async function runAndExport(certified: Map<string, Chain> = new Map()): Promise<Exported> {
-  await using lab = await Laboratory.open({ slots: 0 })
+export async function runAndExport(
+  certified: Map<string, Chain> = new Map(),
+  init: { mesh?: string; admit?(worker: string): Promise<void> } = {},
+): Promise<Exported> {
+  await using lab = await Laboratory.open({ slots: 0, ...init })
   const workers = [await newSigner(), await newSigner(), await newSigner()]
+  for (const { peer } of workers) await init.admit?.(peer)
   for (const [i, signer] of workers.entries()) {
     lab.mesh.enter(
       signer.peer,

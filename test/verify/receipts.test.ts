@@ -4,8 +4,10 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { canonicalJson, digestOf, type Json } from '../../protocol/canonical.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { decodeManifest, encodeManifest } from '../../protocol/manifest.ts'
+import { type Chain, issueCertificate } from '../../protocol/membership/index.ts'
 import { type DecidedUnit, digestOfUnit, lineOf, textOf, UnitsDigest } from '../../protocol/proof.ts'
 import { signReceipt } from '../../protocol/receipt.ts'
+import { newSigner } from '../worker/submitter.ts'
 import { type Exported, refusal, resealed, runAndExport, verified } from './exported.ts'
 
 let whole: Exported
@@ -53,11 +55,7 @@ describe('receipts as they were exported', () => {
       ...row,
       error: { code: 'E_DEADLINE', message: 'late' },
     }))
-    const digest = new UnitsDigest()
-    for (const row of results.map((line): Row => JSON.parse(line)).sort((a, b) => a.unit - b.unit)) {
-      digest.add(digestOfUnit(decided(row)))
-    }
-    const receipts = await resealed(whole, whole.receipts, { units: digest.digest() })
+    const receipts = await resealed(whole, whole.receipts, { units: sealOf(results) })
     expect(await verified({ receipts, results })).toMatchObject({ failed: 1, statedOnly: 1 })
   })
 })
@@ -126,6 +124,27 @@ describe('a change by whoever has the files', () => {
   })
 })
 
+describe('certificates', () => {
+  it('say who was let in, if they lead to the key of the mesh, and cannot be left out', async () => {
+    const [mesh, founder] = [await newSigner(), await newSigner()]
+    const chains = new Map<string, Chain>()
+    const certified = await runAndExport(chains, {
+      mesh: mesh.peer,
+      admit: async (worker) => {
+        const base = { mesh: mesh.peer, token: null, notAfter: 1 }
+        const top = await issueCertificate(mesh, { ...base, peer: founder.peer, role: 'admin' })
+        chains.set(worker, [await issueCertificate(founder, { ...base, peer: worker, role: 'worker' }), top])
+      },
+    })
+    const { signers } = await verified(certified)
+    expect(new Set(signers.map(({ role, issuer }) => `${role} by ${issuer}`))).toEqual(
+      new Set([`worker by ${founder.peer}`]),
+    )
+    const at = certified.receipts.findIndex((line) => line.startsWith('{"peer":'))
+    expect(await refusal({ ...certified, receipts: certified.receipts.toSpliced(at, 1) })).toBe('E_PROOF_SEAL')
+  })
+})
+
 describe('a submitter who lies and seals anew', () => {
   it('cannot leave out a receipt that a result rests on', async () => {
     for (const at of whole.receipts.keys()) {
@@ -151,6 +170,12 @@ describe('a submitter who lies and seals anew', () => {
   it('cannot give a value that nobody signed', async () => {
     const results = edited(whole.results, rowOf(4), (row) => ({ ...row, value: { square: 17 } }))
     expect(await refusal({ ...whole, results })).toBe('E_RESULT_ALTERED')
+  })
+
+  it('cannot give one under a seal for it either', async () => {
+    const results = edited(whole.results, rowOf(4), (row) => ({ ...row, value: { square: 17 } }))
+    const receipts = await resealed(whole, whole.receipts, { units: sealOf(results) })
+    expect(await refusal({ receipts, results })).toBe('E_RESULT_ALTERED')
   })
 
   it('cannot say that a job was done which was not', async () => {
@@ -186,6 +211,14 @@ function altered(line: Record<string, unknown>): object {
 
 const certificate = () =>
   lineOf({ peer: whole.workers[0]?.peer, chain: [{ bytes: textOf(Buffer.from('no')), signature: '' }] })
+
+/** What a seal says of results. */
+function sealOf(results: readonly string[]): string {
+  const digest = new UnitsDigest()
+  const rows = results.map((line): Row => JSON.parse(line)).sort((a, b) => a.unit - b.unit)
+  for (const row of rows) digest.add(digestOfUnit(decided(row)))
+  return digest.digest()
+}
 
 /** A line of results as the seal counts it. */
 function decided({ unit, attempts, peers, ...row }: Row): DecidedUnit {
