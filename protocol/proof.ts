@@ -11,7 +11,7 @@
 import { createHash, type Hash, hash } from 'node:crypto'
 import { base32 } from 'multiformats/bases/base32'
 import { z } from 'zod'
-import { canonicalBytes, type Digest, decodeCanonical } from './canonical.ts'
+import { canonicalBytes, canonicalJson, type Digest, decodeCanonical, type Json } from './canonical.ts'
 import { TalkootError } from './errors.ts'
 import { LIMITS } from './limits.ts'
 import { digestSchema } from './manifest.ts'
@@ -94,17 +94,11 @@ export const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString
 /** A line as it is written. */
 export const lineOf = (line: object): string => `${JSON.stringify(line)}\n`
 
-/** One decided unit as the seal counts it; `said`: the digest of its value, or the failure. */
-export type DecidedUnit = {
-  unit: number
-  attempts: number
-  /** In the order of the result's `peers`. */
-  peers: readonly string[]
-  said: { digest: Digest } | { code: string; blame: string; message: string }
-}
-
-export const digestOfUnit = ({ unit, attempts, peers, said }: DecidedUnit): Uint8Array =>
-  hash('sha256', JSON.stringify([unit, attempts, peers, said]), 'buffer')
+/**
+ * One decided unit as the seal counts it: all that a line of results says of it, but for its parameters, which the
+ * manifest tells, and with the digest of its value in place of the value.
+ */
+export const digestOfUnit = (row: { [name: string]: Json }): Uint8Array => hash('sha256', canonicalJson(row), 'buffer')
 
 /** SHA-256 of the digests of decided units in the order of their numbers. */
 export class UnitsDigest {

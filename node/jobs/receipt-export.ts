@@ -1,17 +1,18 @@
 /** Everything that proves a job's results, line by line from the ledger: see protocol/proof.ts. Never holds it all. */
 
 import { setImmediate } from 'node:timers/promises'
-import { digestOf } from '../../protocol/canonical.ts'
+import { digestOf, type Json } from '../../protocol/canonical.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { decodeManifest, type JobId } from '../../protocol/manifest.ts'
 import type { Chain } from '../../protocol/membership/index.ts'
 import { digestOfUnit, encodeSeal, LinesDigest, lineOf, type Seal, textOf, UnitsDigest } from '../../protocol/proof.ts'
 import type { Signer } from '../../protocol/signatures.ts'
-import { compileSweep } from '../../protocol/sweep/generator.ts'
+import { type CompiledSweep, compileSweep } from '../../protocol/sweep/generator.ts'
 import type { BlobStore } from '../store/blobs.ts'
 import type { JobStore, StoredJob, StoredResult } from '../store/job-store.ts'
 import type { ReceiptStore } from '../store/receipt-store.ts'
+import { toRow } from './result-reader.ts'
 
 type Components = {
   jobs: JobStore
@@ -53,8 +54,15 @@ export class ReceiptExport {
       manifest: textOf(job.manifest),
       signature: textOf(job.signature),
     })
-    for (const line of this.#blobLines(job)) yield say(line)
-    const signers = new Set<string>([decodeManifest(job.manifest).manifest.submitter])
+    const { manifest } = decodeManifest(job.manifest)
+    const blobs = new Map([[manifest.task.digest, this.#components.blobs.get(manifest.task.digest)]])
+    const sweep = compileSweep(manifest.sweep, (digest) => {
+      const rows = this.#components.blobs.get(digest)
+      blobs.set(digest, rows)
+      return rows
+    })
+    for (const [blob, bytes] of blobs) for (const line of blobLines(blob, bytes)) yield say(line)
+    const signers = new Set([manifest.submitter])
     let n = 0
     for await (const { peer, receipt, signature } of this.#receipts(job, lastPlace, signal)) {
       n += 1
@@ -62,28 +70,10 @@ export class ReceiptExport {
       yield say({ n, receipt: textOf(receipt), signature: textOf(signature) })
     }
     for (const peer of signers) for (const line of this.#certificateLines(peer)) yield say(line)
-    const units = await this.#units(job, lastSeq, signal)
+    const units = await this.#units(job, { sweep, lastSeq }, signal)
     // Not whole, so not sealed.
     if (signal.aborted) return
     yield await this.#seal({ v: 1, job: id, state: job.state, receipts: n, lines: digest.digest(), ...units })
-  }
-
-  *#blobLines({ manifest }: StoredJob): Generator<object> {
-    const { task, sweep } = decodeManifest(manifest).manifest
-    const { blobs } = this.#components
-    const named = new Set([task.digest])
-    compileSweep(sweep, (digest) => {
-      named.add(digest)
-      return blobs.get(digest)
-    })
-    for (const blob of named) {
-      const bytes = blobs.get(blob)
-      const of = Math.ceil(bytes.length / LIMITS.BLOB_CHUNK_BYTES)
-      for (let part = 1; part <= of; part++) {
-        const from = (part - 1) * LIMITS.BLOB_CHUNK_BYTES
-        yield { blob, part, of, bytes: textOf(bytes.subarray(from, from + LIMITS.BLOB_CHUNK_BYTES)) }
-      }
-    }
   }
 
   async *#receipts({ n }: StoredJob, last: number, signal: AbortSignal) {
@@ -108,7 +98,7 @@ export class ReceiptExport {
   /** Of the units decided by then. */
   async #units(
     { n }: StoredJob,
-    lastSeq: number,
+    { sweep, lastSeq }: { sweep: CompiledSweep; lastSeq: number },
     signal: AbortSignal,
   ): Promise<Pick<Seal, 'accepted' | 'failed' | 'units'>> {
     const digest = new UnitsDigest()
@@ -117,7 +107,7 @@ export class ReceiptExport {
       const page = this.#components.jobs.results(n, 'unit', after, PAGE_ROWS)
       for (const row of page) {
         if (row.seq > lastSeq) continue
-        digest.add(digestOfUnit(decided(row)))
+        digest.add(digestOfUnit(decided(row, sweep)))
         counts[row.ok ? 'accepted' : 'failed'] += 1
       }
       const last = page.at(-1)
@@ -134,8 +124,16 @@ export class ReceiptExport {
   }
 }
 
-function decided({ unit, attempts, voices, ok, value, code, blame }: StoredResult) {
-  const text = value ?? ''
-  const said = ok ? { digest: digestOf(text) } : { code: code ?? '', blame: blame ?? '', message: text }
-  return { unit, attempts, peers: voices.map(({ peer }) => peer), said }
+function* blobLines(blob: string, bytes: Uint8Array): Generator<object> {
+  const of = Math.ceil(bytes.length / LIMITS.BLOB_CHUNK_BYTES)
+  for (let part = 1; part <= of; part++) {
+    const from = (part - 1) * LIMITS.BLOB_CHUNK_BYTES
+    yield { blob, part, of, bytes: textOf(bytes.subarray(from, from + LIMITS.BLOB_CHUNK_BYTES)) }
+  }
+}
+
+/** What its line of results says; see `digestOfUnit`. */
+function decided(stored: StoredResult, sweep: CompiledSweep): { [name: string]: Json } {
+  const { params: _params, seq: _seq, ...row } = toRow(stored, sweep)
+  return row.status === 'accepted' ? { ...row, value: digestOf(stored.value ?? '') } : row
 }

@@ -57,7 +57,7 @@ function contiguous(rows: readonly StoredResult[], cursor: number): StoredResult
   return gap === -1 ? [...rows] : rows.slice(0, gap)
 }
 
-function toRow(stored: StoredResult, sweep: CompiledSweep): ResultRow {
+export function toRow(stored: StoredResult, sweep: CompiledSweep): ResultRow {
   const { unit, seq, attempts } = stored
   const base = { unit, seq, attempts, params: sweep.point(unit), peers: stored.voices.map((voice) => voice.peer) }
   if (stored.ok) return { ...base, status: 'accepted', value: JSON.parse(stored.value ?? 'null') }

@@ -4,30 +4,26 @@ import { z } from 'zod'
 import { canonicalJson, digestOf } from '../../protocol/canonical.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { digestOfUnit } from '../../protocol/proof.ts'
-import { blameSchema } from '../../protocol/work.ts'
 import { linesOf, parseLine, readLine } from './lines.ts'
 import type { CheckedReceipts } from './receipts-file.ts'
 import type { Tally } from './tally.ts'
 
 const count = z.int().min(0)
+/** What other versions may say besides is under the seal as well. */
 const base = {
   /** As on standard output; files have none. */
   schema: z.literal('talkoot.result/1').optional(),
   unit: count,
   params: z.record(z.string(), z.json()),
   peers: z.array(z.string()),
-  attempts: count,
 }
 
 /** A line as `toJsonl`, `job results` and `run --out` write it. */
 const lineSchema = z.discriminatedUnion('status', [
-  z.strictObject({ ...base, status: z.literal('accepted'), value: z.json() }),
-  z.strictObject({
-    ...base,
-    status: z.literal('failed'),
-    error: z.strictObject({ code: z.string(), message: z.string() }),
-    blame: blameSchema,
-  }),
+  z.object({ ...base, status: z.literal('accepted'), value: z.json() }).catchall(z.json()),
+  z
+    .object({ ...base, status: z.literal('failed'), error: z.object({ code: z.string() }).catchall(z.json()) })
+    .catchall(z.json()),
 ])
 
 type Job = Pick<CheckedReceipts, 'sweep' | 'signers'>
@@ -39,32 +35,24 @@ export async function readResults(
   { file, signal }: { file: string; signal: AbortSignal | undefined },
 ): Promise<void> {
   for await (const line of linesOf(file, signal)) {
-    const row = readLine(lineSchema, file, line, parseLine(file, line))
-    const { unit, attempts, peers } = row
+    const { schema: _schema, params, ...row } = readLine(lineSchema, file, line, parseLine(file, line))
+    const { unit, peers } = row
     if (unit >= sweep.size) throw altered(unit, `the job has units 0 to ${sweep.size - 1}`)
-    if (canonicalJson(row.params) !== canonicalJson(sweep.point(unit))) {
+    if (canonicalJson(params) !== canonicalJson(sweep.point(unit))) {
       throw altered(unit, 'its parameters are not those of the job')
     }
-    const numbers = peers.map((peer) => signers.find(peer) ?? unsigned(unit, peer))
-    const said =
-      row.status === 'accepted' ? { digest: digestOf(canonicalJson(row.value)) } : { ...row.error, blame: row.blame }
+    const ok = row.status === 'accepted'
+    const said = row.status === 'accepted' ? digestOf(canonicalJson(row.value)) : row.error.code
     const added = tally.addResult({
       unit,
-      digest: digestOfUnit({ unit, attempts, peers, said: 'code' in said ? failure(said) : said }),
-      ok: row.status === 'accepted',
-      said: 'code' in said ? said.code : said.digest,
-      signers: numbers,
+      digest: digestOfUnit(ok ? { ...row, value: said } : row),
+      ok,
+      said,
+      signers: peers.map((peer) => signers.find(peer) ?? unsigned(unit, peer)),
     })
     if (!added) throw new TalkootError('E_RESULT_TWICE', `unit ${unit} is there twice`, { meta: { unit } })
   }
 }
-
-/** In the order in which it is digested. */
-const failure = ({ code, blame, message }: { code: string; blame: string; message: string }) => ({
-  code,
-  blame,
-  message,
-})
 
 export const altered = (unit: number, why: string) =>
   new TalkootError('E_RESULT_ALTERED', `unit ${unit}: ${why}`, { meta: { unit } })
