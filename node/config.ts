@@ -66,6 +66,10 @@ export const settingsSchema = z.strictObject({
   mesh: z.enum(['private', 'open']).default('private'),
   /** Run strangers' work also where there is no bubblewrap. */
   strangersWithoutOsSandbox: z.boolean().default(false),
+  /** Whose programs (`talkoot run -- PROGRAM`) are run here beside this machine's own: members', nobody's, or these peers'. */
+  commands: z
+    .union([z.enum(['members', 'nobody']), z.array(z.string()).max(LIMITS.SHARE_PEERS_MAX)])
+    .default('members'),
   /** Port of the local API; 0: any free one. */
   apiPort: z.int().min(0).max(65_535).default(0),
 })

@@ -20,8 +20,10 @@ import { createScheduler } from './jobs/scheduler/scheduler.ts'
 import { fetchBlob, serveBlobs } from './mesh/blob-exchange.ts'
 import { createMesh, type MeshNode } from './mesh/create.ts'
 import { type Offer, probeOffer } from './offer.ts'
+import { CommandRuntime } from './runtimes/command/runtime.ts'
 import { createJsRuntime, type JsRuntimeInit } from './runtimes/js/runtime.ts'
 import type { Runtime } from './runtimes/runtime.ts'
+import { Runtimes } from './runtimes/runtimes.ts'
 import { nodeServices } from './services.ts'
 import { BlobStore } from './store/blobs.ts'
 import { EvidenceStore } from './store/evidence.ts'
@@ -41,7 +43,7 @@ export type NodeInit = {
   /** A join token; the node joins that mesh before anything else. */
   join?: string | undefined
   log: Logger
-  /** What runs units. @default createJsRuntime */
+  /** What runs js units. @default createJsRuntime */
   openRuntime?(init: JsRuntimeInit): Runtime
   /** Told what has been done, for a person who waits. */
   onProgress?(step: 'sandbox' | 'mesh' | 'api'): void
@@ -73,8 +75,8 @@ export async function startNode(init: NodeInit): Promise<RunningNode> {
 async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
   const { paths, settings, log } = init
   const stores = openStores(paths, cleanup)
-  const runtime = startRuntime(init, cleanup)
-  const offer = await probeOffer(runtime, settings, paths.state)
+  const runtimes = startRuntimes(init, cleanup)
+  const offer = await probeOffer(runtimes, settings, paths.state)
   init.onProgress?.('sandbox')
 
   const mesh = await createMesh(
@@ -88,7 +90,7 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
       found: { kind: settings.mesh, name: settings.name },
     },
   )
-  const worker = buildWorker({ ...stores, runtime, mesh, offer }, init)
+  const worker = buildWorker({ ...stores, runtimes, mesh, offer }, init)
   const pause = new OwnerPause({
     store: stores.pauseStore,
     wallClock: Date.now,
@@ -126,7 +128,7 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
     scheduler: createScheduler({ random: xoroshiro128plus(randomInt(2 ** 31)) }),
     mesh,
     worker,
-    runtime,
+    runtime: runtimes.of('js'),
     signer: mesh.signer,
     ownAd,
     now: () => performance.now(),
@@ -193,20 +195,20 @@ function openStores(paths: StatePaths, cleanup: Cleanup) {
   }
 }
 
-function startRuntime({ paths, openRuntime = createJsRuntime }: NodeInit, cleanup: Cleanup): Runtime {
+function startRuntimes({ paths, openRuntime = createJsRuntime }: NodeInit, cleanup: Cleanup): Runtimes {
   const scratchDir = joinPath(paths.state, 'sandbox')
   mkdirSync(scratchDir, { recursive: true, mode: 0o700 })
-  const runtime = openRuntime({ scratchDir })
-  cleanup.add(() => runtime.stop())
-  return runtime
+  const runtimes = new Runtimes({ js: openRuntime({ scratchDir }), command: new CommandRuntime({ scratchDir }) })
+  cleanup.add(() => runtimes.stop())
+  return runtimes
 }
 
-type WorkerParts = { runtime: Runtime; mesh: MeshNode; blobs: BlobStore; evidence: EvidenceStore; offer: Offer }
+type WorkerParts = { runtimes: Runtimes; mesh: MeshNode; blobs: BlobStore; evidence: EvidenceStore; offer: Offer }
 
-function buildWorker({ runtime, mesh, blobs, evidence, offer }: WorkerParts, { settings, log }: NodeInit): Worker {
+function buildWorker({ runtimes, mesh, blobs, evidence, offer }: WorkerParts, { settings, log }: NodeInit): Worker {
   return new Worker(
     {
-      runtime,
+      runtimes,
       signer: mesh.signer,
       fetchTask: async (from, digest, length, signal) => {
         if (blobs.has(digest)) return blobs.get(digest)
@@ -224,6 +226,7 @@ function buildWorker({ runtime, mesh, blobs, evidence, offer }: WorkerParts, { s
       confinement: offer.probe?.confinement ?? 'runtime',
       strangersWithoutOsSandbox: settings.strangersWithoutOsSandbox,
       shares: settings.shares,
+      commands: settings.commands,
     },
   )
 }

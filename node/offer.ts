@@ -7,7 +7,8 @@ import { TalkootError } from '../protocol/errors.ts'
 import { LIMITS } from '../protocol/limits.ts'
 import { VERSION } from '../protocol/version.ts'
 import type { Settings } from './config.ts'
-import type { Runtime, RuntimeProbe } from './runtimes/runtime.ts'
+import type { RuntimeProbe } from './runtimes/runtime.ts'
+import type { Runtimes } from './runtimes/runtimes.ts'
 import { measureSpeed } from './worker/benchmark.ts'
 
 /** The part of an ad that is about the machine, not about the mesh. */
@@ -17,30 +18,40 @@ export type Offer = {
   /** Units at once; 0 when no runtime works here. */
   slots: number
   probe: RuntimeProbe | null
+  /** Why programs are not run here; null: they are. */
+  commandsFault: string | null
   /** What the owner should know. */
   warnings: string[]
   describe(busySlots: number, paused: Ad['paused']): MachineAd
 }
 
 /** Without a runtime that works the node still joins, submits and says why it runs nothing. */
-export async function probeOffer(runtime: Runtime, settings: Settings, stateFolder: string): Promise<Offer> {
+export async function probeOffer(runtimes: Runtimes, settings: Settings, stateFolder: string): Promise<Offer> {
   const signal = AbortSignal.timeout(LIMITS.PROBE_TIMEOUT_MS)
   const warnings: string[] = []
   let probe: RuntimeProbe | null = null
+  let command: RuntimeProbe | null = null
+  let commandsFault: string | null = null
   let speed = 1
   try {
-    probe = await runtime.probe(signal)
-    speed = await measureSpeed(runtime, () => performance.now(), signal)
+    const js = runtimes.of('js')
+    probe = await js.probe(signal)
+    speed = await measureSpeed(js, () => performance.now(), signal)
     if (probe.warning !== undefined) warnings.push(probe.warning)
   } catch (thrown) {
     const { code, message, hint } = TalkootError.from(thrown, 'E_RUNTIME_MISSING')
     warnings.push(`${code}: no units can be run here: ${message}; ${hint}`)
   }
+  try {
+    command = await runtimes.of('command').probe(signal)
+  } catch (thrown) {
+    const { code, message } = TalkootError.from(thrown, 'E_NATIVE_PLATFORM')
+    commandsFault = `${code}: ${message}`
+  }
   const slots = probe === null ? 0 : settings.cpus
-  return { slots, probe, warnings, describe: (busy, paused) => describe(busy, paused) }
+  return { slots, probe, commandsFault, warnings, describe: (busy, paused) => describe(busy, paused) }
 
   function describe(busySlots: number, paused: Ad['paused']): MachineAd {
-    const { kind, version, confinement } = probe ?? {}
     return {
       name: settings.name,
       version: VERSION,
@@ -52,9 +63,11 @@ export async function probeOffer(runtime: Runtime, settings: Settings, stateFold
       speed,
       freeSlots: paused === null ? Math.max(0, slots - busySlots) : 0,
       paused,
-      runtimes: kind && version && confinement ? [{ kind, version, confinement }] : [],
+      runtimes: [probe, command].flatMap((of) =>
+        of === null ? [] : [{ kind: of.kind, version: of.version, confinement: of.confinement }],
+      ),
       labels: settings.labels,
-      strangers: confinement === 'os' || settings.strangersWithoutOsSandbox,
+      strangers: probe?.confinement === 'os' || settings.strangersWithoutOsSandbox,
     }
   }
 }

@@ -103,6 +103,11 @@ export const ERRORS = {
   E_SOURCE: entry('user', 'the task does not compile or its module threw while loading'),
   E_IMPORT: entry('user', 'a task cannot import at run time: import at the top, so that it is bundled'),
   E_PROTOCOL: entry('user', 'the task broke the sandbox protocol and its process was ended'),
+  E_EXIT: entry('user', 'the program ended with that exit code or signal; the message ends with its last errors'),
+  E_PROGRAM_MISSING: entry(
+    'owner',
+    'install the program on that machine, bring it with --in, or ask for machines that have it with --require',
+  ),
   E_UNIT_CRASHED: entry('peer', 'the sandbox process ended by itself; the unit is tried elsewhere'),
   E_NO_QUORUM: entry('user', 'peers disagree: seed the task, or state a tolerance in `agree`'),
   E_RETRIES: entry('user', 'every attempt failed: the message is that of the last one'),
@@ -119,6 +124,11 @@ export const ERRORS = {
   ),
   E_RUNTIME_MISSING: entry('owner', 'install again: the deno package is not there or does not start'),
   E_RUNTIME_VERSION: entry('owner', 'install again: the runtime is not the version this release was tested with'),
+  E_NATIVE_UNTRUSTED: entry(
+    'owner',
+    'the owner of that machine runs programs of members only, or of those named in `commands` of config.json',
+  ),
+  E_NATIVE_PLATFORM: entry('owner', 'programs are run on Linux with bubblewrap and user namespaces only'),
   E_ROLE: entry('user', 'submit from a machine that joined with a token of role member or admin'),
   E_OWN_LIMITS: entry('owner', 'the job asks for more than the owner of this machine offers'),
   E_DRAINING: entry('owner', 'the machine is leaving; its work goes elsewhere'),

@@ -99,6 +99,19 @@ export const LIMITS = {
   UNIT_VALUE_DEPTH_MAX: 64,
   UNIT_PROCESSES_MAX: 64,
 
+  // a program as a task
+  COMMAND_ARGUMENTS_MAX: 256,
+  COMMAND_ARGUMENT_MAX_CHARS: 32 * KiB,
+  COMMAND_VARIABLES_MAX: 64,
+  COMMAND_FILES_MAX: 1_000,
+  FILE_PATH_MAX_BYTES: 1_024,
+  FILE_NAME_MAX_BYTES: 255,
+  /** What a unit may write: in its folder, in /tmp, and in /dev/shm, each. All of it is memory. */
+  COMMAND_SCRATCH_MIB: 64,
+  COMMAND_OPEN_FILES_MAX: 1_024,
+  /** How often the memory of all processes of a unit is added up. */
+  COMMAND_MEMORY_LOOK_MS: 100,
+
   // one sandbox process
   SANDBOX_START_TIMEOUT_MS: 20_000,
   SANDBOX_FLUSH_MS: 20,

@@ -62,9 +62,13 @@ export const policySchema = z.strictObject({
 })
 export type Policy = z.infer<typeof policySchema>
 
+/** `js`: a bundled module. `command`: a program, see `command/program.ts`. */
+export const runtimeKindSchema = z.enum(['js', 'command'])
+export type RuntimeKind = z.infer<typeof runtimeKindSchema>
+
 export const taskRefSchema = z.strictObject({
-  runtime: z.literal('js'),
-  /** Digest of the bundled module. */
+  runtime: runtimeKindSchema,
+  /** Digest of its source. */
   digest: digestSchema,
   bytes: z.int().min(1).max(LIMITS.TASK_MAX_BYTES),
 })

@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { clauseSchema } from './api.ts'
 import { LIMITS } from './limits.ts'
-import { digestSchema, policySchema } from './manifest.ts'
+import { digestSchema, policySchema, runtimeKindSchema } from './manifest.ts'
 import { reasonSchema } from './reasons.ts'
 import { sweepSchema } from './sweep/schema.ts'
 
@@ -13,6 +13,7 @@ const ms = z.number().min(0)
 export const planRequestSchema = z.strictObject({
   /** Digest of the task, by which the times of earlier jobs are found; it need not be stored. */
   task: digestSchema.nullable().default(null),
+  runtime: runtimeKindSchema.default('js'),
   sweep: sweepSchema,
   policy: policySchema.prefault({}),
   /** What one unit takes on one slot of a machine of speed 1, milliseconds. */

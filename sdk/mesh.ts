@@ -20,6 +20,7 @@ import { type Plan, type PlanRequest, planSchema } from '../protocol/plan.ts'
 import { sweepSchema } from '../protocol/sweep/schema.ts'
 import { bundleTask, type TaskBundle } from './bundle.ts'
 import { Client, type ConnectOptions } from './client.ts'
+import { bundleCommand, Command, type CommandValue } from './command.ts'
 import { Job } from './job.ts'
 import { type LocalOptions, startLocalNodes } from './local.ts'
 import { type MapOptions, policyOf } from './policy.ts'
@@ -55,8 +56,8 @@ export class Mesh implements AsyncDisposable {
 
   /**
    * Runs the task on every point of the sweep.
-   * `task` is an imported `defineTask` object with its `url`, a `taskAt`, or the URL or path of a module: only the last
-   * gives results without types. Leaving the scope of `await using` cancels a job that still runs.
+   * `task` is an imported `defineTask` object with its `url`, a `taskAt`, a `command`, or the URL or path of a module: only
+   * the last gives results without types. Leaving the scope of `await using` cancels a job that still runs.
    * @throws E_TASK_*, E_SWEEP_*, E_JOB_INVALID, and E_JOB_UNPLACEABLE with `meta.clauses` if no known peer can run it
    */
   map<Params, Value>(
@@ -64,9 +65,11 @@ export class Mesh implements AsyncDisposable {
     sweep: Sweep<NoInfer<Params>>,
     options?: MapOptions,
   ): Promise<Job<Params, Value>>
+  map<Params>(task: Command, sweep: Sweep<Params>, options?: MapOptions): Promise<Job<Params, CommandValue>>
   map<Params>(task: URL | string, sweep: Sweep<Params>, options?: MapOptions): Promise<Job<Params, Json>>
+  map<Params>(task: Command | URL | string, sweep: Sweep<Params>, options?: MapOptions): Promise<Job<Params, Json>>
   async map<Params>(
-    task: Task<Params, unknown> | TaskAt<Params, unknown> | URL | string,
+    task: AnyTask<Params>,
     sweep: Sweep<Params>,
     options: MapOptions = {},
   ): Promise<Job<Params, unknown>> {
@@ -90,13 +93,14 @@ export class Mesh implements AsyncDisposable {
    * the last time. Nothing is run.
    */
   async plan<Params>(
-    task: Task<Params, unknown> | TaskAt<Params, unknown> | URL | string,
+    task: AnyTask<Params>,
     sweep: Sweep<Params>,
     options: MapOptions & { unitMs?: number } = {},
   ): Promise<Plan> {
     const { unitMs = null, ...rest } = options
     const { bundle, ...described } = await this.#describe(task, sweep, rest)
-    const body: PlanRequest = { task: bundle.ref.digest, ...described, unitMs }
+    const { digest, runtime } = bundle.ref
+    const body: PlanRequest = { task: digest, runtime, ...described, unitMs }
     return this.#client.request(API.plan, planSchema, { method: 'POST', body, signal: options.signal })
   }
 
@@ -125,13 +129,13 @@ export class Mesh implements AsyncDisposable {
   }
 
   async #describe<Params>(
-    task: Task<Params, unknown> | TaskAt<Params, unknown> | URL | string,
+    task: AnyTask<Params>,
     sweep: Sweep<Params>,
     options: MapOptions,
   ): Promise<{ bundle: TaskBundle } & Pick<JobRequest, 'sweep'> & { policy: Policy }> {
     const { signal } = options
     signal?.throwIfAborted()
-    const bundle = await bundleTask(moduleOf(task))
+    const bundle = task instanceof Command ? await bundleCommand(task) : await bundleTask(moduleOf(task))
     const policy = policyOf(options, bundle.agreement)
     const data = sweepSchema.safeParse(await sweep.toData((bytes) => this.#store(bytes, signal)))
     if (!data.success) throw new TalkootError('E_SWEEP_INVALID', z.prettifyError(data.error))
@@ -145,6 +149,8 @@ export class Mesh implements AsyncDisposable {
     return digest
   }
 }
+
+type AnyTask<Params> = Task<Params, unknown> | TaskAt<Params, unknown> | Command | URL | string
 
 function moduleOf(task: Task<never, unknown> | TaskAt<never, unknown> | URL | string): URL | string {
   if (typeof task === 'string' || task instanceof URL) return task

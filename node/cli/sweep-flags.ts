@@ -24,10 +24,10 @@ type AnySweep = sweeps.Sweep<Point>
 type Values = sweeps.Values<Json>
 
 /**
- * Axes (--param, --sweep) are combined by product, by zip, or drawn; with the rows of a file by product.
+ * `once`: without any flag it is a single point without parameters. Axes (--param, --sweep) are combined by product, by zip, or drawn; with the rows of a file by product.
  * @throws E_USAGE, E_SWEEP_INVALID
  */
-export function parseSweep(flags: SweepFlags, cwd: string): AnySweep {
+export function parseSweep(flags: SweepFlags, cwd: string, { once = false } = {}): AnySweep {
   const parts: AnySweep[] = []
   const given = flags.sweep === undefined ? {} : readSweep(flags.sweep, cwd)
   if (isData(given)) parts.push(ofData(given))
@@ -35,6 +35,7 @@ export function parseSweep(flags: SweepFlags, cwd: string): AnySweep {
   if (flags.rows !== undefined) parts.push(rowsOf(resolve(cwd, flags.rows)))
   if (Object.keys(axes).length > 0) parts.push(combined(axes, flags))
   const [only] = parts
+  if (only === undefined && once) return sweeps.points([{}])
   if (only === undefined) {
     throw new TalkootError('E_USAGE', 'what to sweep over? give --param name=values, --rows FILE or --sweep FILE')
   }

@@ -20,7 +20,7 @@ import type { JobViews } from './job-views.ts'
 import type { LiveJob } from './live-job.ts'
 import { explainMatch } from './matching/explain.ts'
 import type { Candidate } from './matching/expression.ts'
-import { clausesOf } from './matching/policy.ts'
+import { clausesOf, wantedOf } from './matching/policy.ts'
 import { type PlanDescription, planJob } from './planner.ts'
 import type { JobProgress } from './scheduler/events.ts'
 import type { Scheduler } from './scheduler/scheduler.ts'
@@ -73,7 +73,7 @@ export class Explainer {
   /** @throws E_NOT_FOUND */
   job(idOrPrefix: string): JobExplanation {
     const { views, live, jobs } = this.#components
-    const { id, name, state, units, accepted, failed, running, waiting, policy, after } = views.info(idOrPrefix)
+    const { id, name, state, units, accepted, failed, running, waiting, policy, task, after } = views.info(idOrPrefix)
     const candidates = this.#components.knownPeers()
     return {
       schema: 'talkoot.explain.job/1',
@@ -86,7 +86,10 @@ export class Explainer {
       running,
       waiting: waiting.map((entry) => ({ ...reasoned(entry.reason, entry.sinceMs), units: entry.units })),
       peers: this.#peers(live.get(id), candidates),
-      clauses: explainMatch(policy, candidates).clauses.map(({ left, ...clause }) => ({ ...clause, remaining: left })),
+      clauses: explainMatch(wantedOf({ policy, task }), candidates).clauses.map(({ left, ...clause }) => ({
+        ...clause,
+        remaining: left,
+      })),
       after: after.map((other) => {
         const row = jobs.row(other)
         const known = row === null ? '' : views.info(other).name
@@ -140,7 +143,7 @@ export class Explainer {
   }
 
   #peerInJob(job: LiveJob, candidate: Candidate): PeerExplanation['jobs'][number] {
-    const { policy, name } = job.manifest
+    const { name } = job.manifest
     const [standing] = this.#standings(job, [candidate])
     const { units = 0, reason = null, sinceMs = 0, code = null, returnsInMs = null, seat = null } = standing ?? {}
     return {
@@ -152,7 +155,7 @@ export class Explainer {
       restsForMs: returnsInMs,
       agreed: seat?.agreed ?? 0,
       outvoted: seat?.outvoted ?? 0,
-      fails: clausesOf(policy).flatMap(({ text, holds }) => (holds(candidate) ? [] : [text])),
+      fails: clausesOf(wantedOf(job.manifest)).flatMap(({ text, holds }) => (holds(candidate) ? [] : [text])),
     }
   }
 

@@ -5,6 +5,7 @@ import { toString as bytesToString } from 'uint8arrays/to-string'
 import type { z } from 'zod'
 import type { jobRequestSchema } from '../../protocol/api.ts'
 import { digestOf } from '../../protocol/canonical.ts'
+import { decodeProgram, parametersOf } from '../../protocol/command/program.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { encodeManifest, type Manifest } from '../../protocol/manifest.ts'
 import type { Signer } from '../../protocol/signatures.ts'
@@ -13,7 +14,7 @@ import { UnplaceableError } from '../../protocol/unplaceable.ts'
 import type { BlobStore } from '../store/blobs.ts'
 import { explainMatch } from './matching/explain.ts'
 import type { Candidate } from './matching/expression.ts'
-import { compilePolicy } from './matching/policy.ts'
+import { compilePolicy, wantedOf } from './matching/policy.ts'
 
 export type JobDescription = z.output<typeof jobRequestSchema>
 
@@ -34,15 +35,16 @@ export class Intake {
     this.#mesh = init.mesh
   }
 
-  /** @throws E_JOB_INVALID, E_SWEEP_INVALID, E_SWEEP_TOO_BIG, E_EXPRESSION, E_INPUT */
+  /** @throws E_JOB_INVALID, E_SWEEP_INVALID, E_SWEEP_TOO_BIG, E_EXPRESSION, E_INPUT, E_SOURCE */
   async sign(description: JobDescription): Promise<SignedJob> {
     const { signer, blobs } = this.#components
     if (!blobs.has(description.task.digest)) {
       throw new TalkootError('E_JOB_INVALID', 'the task is not stored here: send its bytes first')
     }
-    compilePolicy(description.policy)
+    compilePolicy(wantedOf(description))
     const sweep = this.compile(description.sweep)
     if (sweep.size === 0) throw new TalkootError('E_SWEEP_INVALID', 'the sweep has no points')
+    if (description.task.runtime === 'command') this.#checkProgram(description, sweep)
     const manifest: Manifest = {
       v: 1,
       mesh: this.#mesh,
@@ -52,6 +54,19 @@ export class Intake {
     }
     const bytes = encodeManifest(manifest)
     return { id: digestOf(bytes), manifest, bytes, signature: await signer.sign('manifest', bytes), sweep }
+  }
+
+  /** What every peer would refuse or fail, said before anything is sent. */
+  #checkProgram({ task, policy }: JobDescription, sweep: CompiledSweep): void {
+    const program = decodeProgram(new TextDecoder().decode(this.#components.blobs.get(task.digest)))
+    const unknown = parametersOf(program).filter((name) => !sweep.names.has(name))
+    if (unknown.length > 0) {
+      const has = [...sweep.names].join(', ') || 'none'
+      throw new TalkootError('E_JOB_INVALID', `the program names {${unknown.join('}, {')}}; the sweep has ${has}`)
+    }
+    if (policy.agree.kind === 'function') {
+      throw new TalkootError('E_JOB_INVALID', 'policy.agree: a program has no `agree` function')
+    }
   }
 
   compile(sweep: Manifest['sweep']): CompiledSweep {
@@ -68,7 +83,7 @@ export class Intake {
 export function checkPlaceable(manifest: Manifest, peers: readonly Candidate[]): void {
   const { verify } = manifest.policy
   const needed = verify.kind === 'quorum' ? verify.agree : 1
-  const match = explainMatch(manifest.policy, peers)
+  const match = explainMatch(wantedOf(manifest), peers)
   if (match.matching >= needed) return
   const counted = peers.length === 1 ? '1 peer is' : `${peers.length} peers are`
   const why =

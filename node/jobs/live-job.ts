@@ -4,7 +4,7 @@ import { canonicalJson } from '../../protocol/canonical.ts'
 import type { JobId, Manifest } from '../../protocol/manifest.ts'
 import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
 import type { StoredJob } from '../store/job-store.ts'
-import { compilePolicy, type MatchedPolicy } from './matching/policy.ts'
+import { compilePolicy, type MatchedPolicy, wantedOf } from './matching/policy.ts'
 import type { Gate, JobSpec } from './scheduler/events.ts'
 import { UnitSet } from './unit-set.ts'
 
@@ -33,7 +33,7 @@ export class LiveJob {
 
   /** Which peers may be given units of it. */
   get matched(): MatchedPolicy {
-    this.#matched ??= compilePolicy(this.manifest.policy)
+    this.#matched ??= compilePolicy(wantedOf(this.manifest))
     return this.#matched
   }
 
@@ -62,6 +62,7 @@ export class LiveJob {
       id: this.id,
       size: this.sweep.size,
       policy: this.manifest.policy,
+      runtime: this.manifest.task.runtime,
       isSettled: (unit) => this.#settled.has(unit),
       settledCount: this.#settled.size,
       failedCount: this.stored.totals.failed,

@@ -31,17 +31,18 @@ const HISTORY_SPREAD = 0.5
 const GIVEN_SPREAD = 0.1
 
 /** @throws E_SWEEP_*, E_EXPRESSION, E_JOB_INVALID */
-export function planJob(components: Components, { task, sweep, policy, unitMs }: PlanDescription): Plan {
+export function planJob(components: Components, { task, runtime, sweep, policy, unitMs }: PlanDescription): Plan {
   const candidates = components.knownPeers()
   const units = components.compile(sweep).size
-  const matched = compilePolicy(policy)
+  const wanted = { ...policy, runtime }
+  const matched = compilePolicy(wanted)
   const matching = candidates.filter((candidate) => matched.misfit(candidate) === null)
   const active = matching.filter(({ ad }) => ad.paused === null)
   const { copies, voices } = copiesOf(policy)
   const extra = badShare(components.evidence, active)
   const time = unitTimeOf(components, task, unitMs)
   const spread = time?.from === 'given' ? GIVEN_SPREAD : HISTORY_SPREAD
-  const { clauses } = explainMatch(policy, candidates)
+  const { clauses } = explainMatch(wanted, candidates)
   return {
     schema: 'talkoot.plan/1',
     units,
@@ -53,7 +54,7 @@ export function planJob(components: Components, { task, sweep, policy, unitMs }:
       freeSlots: sum(active, ({ ad }) => ad.freeSlots),
     },
     clauses: clauses.map(({ clause, excludes, left }) => ({ clause, excludes, remaining: left })),
-    relaxations: relaxationsOf(policy, candidates, LIMITS.RELAXATIONS_MAX),
+    relaxations: relaxationsOf(wanted, candidates, LIMITS.RELAXATIONS_MAX),
     blocked: blockedBy(matched.misfit, candidates, active.length, copies),
     executions: {
       likely: Math.round(units * copies * (1 + extra)),

@@ -1,16 +1,23 @@
 /** The one interface of every runtime. `test/runtimes` holds the compliance suite each implementation passes. */
 
+import type { RuntimeKind } from '../../protocol/manifest.ts'
 import type { Attempt } from '../../protocol/work.ts'
 
 /** How strongly a runtime confines a unit. `os`: bubblewrap and the runtime's own; `runtime`: the runtime's own only. */
 export type Confinement = 'os' | 'runtime'
 
 /** What a runtime proved by running a unit at start; only this is advertised. */
-export type RuntimeProbe = { kind: 'js'; version: string; confinement: Confinement; uid: number; warning?: string }
+export type RuntimeProbe = {
+  kind: RuntimeKind
+  version: string
+  confinement: Confinement
+  uid: number
+  warning?: string
+}
 
 /** One job on one slot: everything a sandbox process needs to know before its first unit. */
 export type SandboxInit = {
-  /** The bundled task module. */
+  /** Of the task, as its runtime reads it. */
   source: string
   /** Seeds random numbers together with each unit's index: the same on every peer. */
   seed: number

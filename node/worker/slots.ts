@@ -2,13 +2,14 @@
 
 import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
-import type { Runtime, Sandbox, UnitInput } from '../runtimes/runtime.ts'
+import type { Sandbox, UnitInput } from '../runtimes/runtime.ts'
+import type { Runtimes } from '../runtimes/runtimes.ts'
 import type { AdmittedJob, Desk } from './desk.ts'
 import { Turns } from './turns.ts'
 import { WarmShelf } from './warm-shelf.ts'
 
 type Components = {
-  runtime: Runtime
+  runtimes: Pick<Runtimes, 'open'>
   /** Desks that may have work. */
   desks(): Iterable<Desk>
   /** Milliseconds, monotonic. */

@@ -1,14 +1,16 @@
 /** Sandboxes between turns: kept warm for a while, within the memory of this machine's units. */
 
 import { LIMITS } from '../../protocol/limits.ts'
-import type { Runtime, Sandbox, SandboxInit } from '../runtimes/runtime.ts'
+import type { RuntimeKind } from '../../protocol/manifest.ts'
+import type { Sandbox, SandboxInit } from '../runtimes/runtime.ts'
+import type { Runtimes } from '../runtimes/runtimes.ts'
 
 /** What a job needs to run, and the key under which another job of the same needs and submitter finds its sandbox. */
-export type Needs = { key: string; init: SandboxInit }
+export type Needs = { key: string; runtime: RuntimeKind; init: SandboxInit }
 
 type Idle = { key: string; memoryMiB: number; sandbox: Sandbox; timer: NodeJS.Timeout; ready: Promise<void> }
 
-type Components = { runtime: Runtime; onError(error: unknown): void }
+type Components = { runtimes: Pick<Runtimes, 'open'>; onError(error: unknown): void }
 
 export class WarmShelf {
   readonly #components: Components
@@ -29,7 +31,7 @@ export class WarmShelf {
   }
 
   /** The last one used with these needs, or a new one, when idle ones have made room for it. */
-  async take({ key, init }: Needs): Promise<Sandbox> {
+  async take({ key, runtime, init }: Needs): Promise<Sandbox> {
     const warm = this.#find(key)
     if (warm !== undefined) {
       clearTimeout(warm.timer)
@@ -43,16 +45,16 @@ export class WarmShelf {
       this.#drop(idle)
     }
     await Promise.all(this.#closing)
-    return this.#components.runtime.open(init)
+    return this.#components.runtimes.open(runtime, init)
   }
 
   /** Starts a process for a job whose turn is near, if there is memory that nobody uses. */
   prepare(needs: Needs): void {
-    const { runtime, onError } = this.#components
+    const { runtimes, onError } = this.#components
     const { memoryMiB } = needs.init
     if (this.has(needs.key) || this.#memoryTakenMiB + memoryMiB > this.#memoryMiB) return
     this.#memoryTakenMiB += memoryMiB
-    const sandbox = runtime.open(needs.init)
+    const sandbox = runtimes.open(needs.runtime, needs.init)
     const late = AbortSignal.timeout(LIMITS.SANDBOX_START_TIMEOUT_MS)
     this.put(needs, sandbox, sandbox.warm(late).catch(onError))
   }

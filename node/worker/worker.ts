@@ -6,7 +6,8 @@ import { decodeManifest, type Manifest } from '../../protocol/manifest.ts'
 import { isSignedBy, type Signer } from '../../protocol/signatures.ts'
 import type { ToWorker } from '../../protocol/work.ts'
 import type { Channel } from '../mesh/mesh.ts'
-import type { Confinement, Runtime } from '../runtimes/runtime.ts'
+import type { Confinement } from '../runtimes/runtime.ts'
+import type { Runtimes } from '../runtimes/runtimes.ts'
 import { type AdmittedJob, Desk } from './desk.ts'
 import { Outbox } from './outbox.ts'
 import { Slots } from './slots.ts'
@@ -25,6 +26,8 @@ export type OwnerPolicy = {
   /** Whether strangers' work is run where confinement is only the runtime's own. */
   strangersWithoutOsSandbox: boolean
   shares: Shares
+  /** Whose programs are run here beside this machine's own: members', nobody's, or those of these peers. */
+  commands: 'members' | 'nobody' | readonly string[]
 }
 
 /** What one submitter has of this machine. `slotMs` is slot time used since it came. */
@@ -33,7 +36,7 @@ export type ShareFacts = { peer: string; weight: number; slotMs: number; running
 export type { Submitter }
 
 type Components = {
-  runtime: Runtime
+  runtimes: Pick<Runtimes, 'open'>
   signer: Signer
   /** The bytes of a task, from here or from the submitter. */
   fetchTask: FetchTask
@@ -61,10 +64,10 @@ export class Worker {
   constructor(components: Components, policy: OwnerPolicy) {
     this.#components = components
     this.#policy = policy
-    const { runtime, now, onError } = components
+    const { runtimes, now, onError } = components
     const desks = () => this.#desks()
     this.#tasks = new TaskShelf({ fetch: components.fetchTask })
-    this.#slots = new Slots({ runtime, desks, now, onError }, { slots: policy.slots, memoryMiB: policy.memoryMiB })
+    this.#slots = new Slots({ runtimes, desks, now, onError }, { slots: policy.slots, memoryMiB: policy.memoryMiB })
   }
 
   start(): void {
@@ -172,14 +175,17 @@ export class Worker {
     if (!(await isSignedBy(from, 'manifest', message.manifest, message.signature))) {
       throw new TalkootError('E_JOB_INVALID', 'the job is not signed by its submitter')
     }
-    this.#checkOwner(manifest, this.#seats.get(from)?.role ?? 'stranger')
+    this.#checkOwner(manifest, { id: from, role: this.#seats.get(from)?.role ?? 'stranger' })
     const task = await this.#tasks.hold(from, manifest.task, signal)
     return { id, task, policy: manifest.policy, needs: needsOf(manifest, task) }
   }
 
-  #checkOwner({ policy }: Manifest, role: Submitter['role']): void {
+  #checkOwner({ policy, task }: Manifest, { id, role }: Submitter): void {
     if (role === 'worker') throw new TalkootError('E_ROLE', 'a peer of role worker may not submit work')
-    const { memoryMiB, confinement, strangersWithoutOsSandbox } = this.#policy
+    const { memoryMiB, confinement, strangersWithoutOsSandbox, commands } = this.#policy
+    if (task.runtime === 'command' && !mayRunCommands(commands, { id, role })) {
+      throw new TalkootError('E_NATIVE_UNTRUSTED', 'the owner of this machine does not run programs of this submitter')
+    }
     if (policy.memoryMiB > memoryMiB) {
       throw new TalkootError(
         'E_OWN_LIMITS',
@@ -218,11 +224,18 @@ const factsOf = (desk: Desk): ShareFacts => ({
   queued: desk.queued(),
 })
 
+function mayRunCommands(allowed: OwnerPolicy['commands'], { id, role }: Submitter): boolean {
+  if (role === 'self') return true
+  if (typeof allowed === 'string') return allowed === 'members' && role !== 'stranger'
+  return allowed.includes(id)
+}
+
 /** Units leave nothing behind in a process: jobs of one submitter that need the same may use it one after another. */
-function needsOf({ submitter, task: { digest }, policy }: Manifest, { source }: HeldTask): Needs {
+function needsOf({ submitter, task: { digest, runtime }, policy }: Manifest, { source }: HeldTask): Needs {
   const { seed, memoryMiB, timeoutMs } = policy
   return {
     key: [submitter, digest, seed, memoryMiB, timeoutMs].join(' '),
+    runtime,
     init: { source, seed, memoryMiB, timeoutMs },
   }
 }

@@ -19,6 +19,8 @@ import type { Axes, Sweep } from './schema.ts'
 export type CompiledSweep = {
   /** Units: indices 0 to size - 1. */
   readonly size: number
+  /** Of the parameters that points have, each or some. */
+  readonly names: ReadonlySet<string>
   /** @throws RangeError outside 0 to size - 1 */
   point(index: number): Record<string, Json>
 }
@@ -40,6 +42,7 @@ export function compileSweep(sweep: Sweep, rows?: RowsSource): CompiledSweep {
   }
   return {
     size: set.size,
+    names: set.names,
     point(index) {
       if (!Number.isInteger(index) || index < 0 || index >= set.size) {
         throw new RangeError(`point ${index} of a sweep of ${set.size}`)

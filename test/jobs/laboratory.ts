@@ -13,6 +13,7 @@ import { memoryChannels } from '../../node/mesh/memory-channel.ts'
 import type { AdmittedPeer, Channel, Mesh, MeshEvent } from '../../node/mesh/mesh.ts'
 import { createJsRuntime } from '../../node/runtimes/js/runtime.ts'
 import type { Runtime } from '../../node/runtimes/runtime.ts'
+import { Runtimes } from '../../node/runtimes/runtimes.ts'
 import { BlobStore } from '../../node/store/blobs.ts'
 import { EvidenceStore } from '../../node/store/evidence.ts'
 import { JobStore } from '../../node/store/job-store.ts'
@@ -162,7 +163,7 @@ export class Laboratory {
     const now = () => performance.now()
     const worker = new Worker(
       {
-        runtime,
+        runtimes: new Runtimes({ js: runtime }),
         signer,
         fetchTask: async (_, digest) => blobs.get(digest),
         doneFor: (peer) => evidence.servedMs(peer),
@@ -170,7 +171,14 @@ export class Laboratory {
         random: Math.random,
         onError,
       },
-      { slots: this.#slots, memoryMiB: 1_024, confinement: 'os', strangersWithoutOsSandbox: false, shares: EQUAL },
+      {
+        slots: this.#slots,
+        memoryMiB: 1_024,
+        confinement: 'os',
+        strangersWithoutOsSandbox: false,
+        shares: EQUAL,
+        commands: 'members',
+      },
     )
     worker.start()
     const jobs = new JobService({

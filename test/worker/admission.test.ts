@@ -1,8 +1,9 @@
 /** Which jobs a worker takes, and what it tells a submitter whose job it does not. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Submitter as Who } from '../../node/worker/worker.ts'
+import type { OwnerPolicy, Submitter as Who } from '../../node/worker/worker.ts'
 import { canonicalBytes, digestOf } from '../../protocol/canonical.ts'
+import { encodeProgram } from '../../protocol/command/program.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { decodeManifest } from '../../protocol/manifest.ts'
 import { until } from '../mesh/nodes.ts'
@@ -213,4 +214,37 @@ describe('more jobs than a desk has room for', () => {
     await again.introduce(await signJob(signer, SQUARE))
     await until(() => again.of('accept').length === 1)
   })
+})
+
+describe('a program', () => {
+  const PROGRAM = encodeProgram({ v: 1, argv: ['echo', '{n}'], env: {}, stdin: null, files: [] })
+  const task = { runtime: 'command' as const, digest: digestOf(PROGRAM), bytes: Buffer.byteLength(PROGRAM) }
+  const cases: [commands: OwnerPolicy['commands'], role: Who['role'], runs: boolean][] = [
+    ['members', 'self', true],
+    ['members', 'member', true],
+    ['members', 'admin', true],
+    ['members', 'stranger', false],
+    ['nobody', 'self', true],
+    ['nobody', 'member', false],
+    [['a friend'], 'admin', false],
+    [[signer.peer], 'member', true],
+    [[signer.peer], 'stranger', true],
+  ]
+
+  it.each(cases)(
+    'of an owner who says %j, by a %s: %s; none of its bytes are fetched if not',
+    async (commands, role, runs) => {
+      let fetched = 0
+      const worker = await shop.worker({ commands }, async () => {
+        fetched += 1
+        return Buffer.from(PROGRAM)
+      })
+      const submitter = new Submitter(worker, signer, { role })
+      const job = await signJob(signer, PROGRAM, {}, { task })
+      await submitter.introduce(job)
+      if (runs) await until(() => submitter.of('accept').length === 1)
+      else expect(await submitter.refused(job.id)).toMatchObject({ code: 'E_NATIVE_UNTRUSTED', retryAfterMs: null })
+      expect(fetched).toBe(runs ? 1 : 0)
+    },
+  )
 })

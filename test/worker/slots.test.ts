@@ -2,6 +2,7 @@
 
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Runtime, Sandbox } from '../../node/runtimes/runtime.ts'
+import { Runtimes } from '../../node/runtimes/runtimes.ts'
 import { WarmShelf } from '../../node/worker/warm-shelf.ts'
 import { digestOf } from '../../protocol/canonical.ts'
 import { LIMITS } from '../../protocol/limits.ts'
@@ -123,13 +124,15 @@ describe('a sandbox without units', () => {
       return { close, warm } as unknown as Sandbox
     },
   } as unknown as Runtime
+  const runtimes = new Runtimes({ js: runtime })
   const needs = (key: string, memoryMiB: number) => ({
     key,
+    runtime: 'js' as const,
     init: { source: '', seed: 0, timeoutMs: 1_000, memoryMiB },
   })
   const shelf = (memoryMiB: number) => {
     Object.assign(opened, { open: 0, closed: 0, warm: 0 })
-    return new WarmShelf({ runtime, onError: () => undefined }, { memoryMiB })
+    return new WarmShelf({ runtimes, onError: () => undefined }, { memoryMiB })
   }
 
   it('is used again by who needs the same, and closed when its memory is wanted', async () => {

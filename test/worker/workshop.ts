@@ -3,8 +3,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { CommandRuntime } from '../../node/runtimes/command/runtime.ts'
 import { createJsRuntime } from '../../node/runtimes/js/runtime.ts'
 import type { Runtime } from '../../node/runtimes/runtime.ts'
+import { Runtimes } from '../../node/runtimes/runtimes.ts'
 import type { FetchTask } from '../../node/worker/task-shelf.ts'
 import { type OwnerPolicy, Worker } from '../../node/worker/worker.ts'
 import { TalkootError } from '../../protocol/errors.ts'
@@ -17,6 +19,7 @@ const EQUAL = { self: 1, member: 1, stranger: 1, peers: {} }
 
 export class Workshop {
   readonly runtime: Runtime
+  readonly commands: Runtime
   readonly #folder: string
   readonly #workers: Worker[] = []
   /** What tasks there are to fetch, by digest. */
@@ -30,6 +33,7 @@ export class Workshop {
   private constructor(folder: string) {
     this.#folder = folder
     this.runtime = createJsRuntime({ scratchDir: folder })
+    this.commands = new CommandRuntime({ scratchDir: folder })
   }
 
   static async open(): Promise<Workshop> {
@@ -46,7 +50,7 @@ export class Workshop {
   ): Promise<Worker> {
     const worker = new Worker(
       {
-        runtime: this.runtime,
+        runtimes: new Runtimes({ js: this.runtime, command: this.commands }),
         signer: await newSigner(),
         fetchTask,
         now: () => performance.now() + this.ahead,
@@ -54,7 +58,15 @@ export class Workshop {
         random: () => 0.5,
         onError: (error) => this.errors.push(error),
       },
-      { slots: 1, memoryMiB: 1_024, confinement: 'os', strangersWithoutOsSandbox: false, shares: EQUAL, ...policy },
+      {
+        slots: 1,
+        memoryMiB: 1_024,
+        confinement: 'os',
+        strangersWithoutOsSandbox: false,
+        shares: EQUAL,
+        commands: 'members',
+        ...policy,
+      },
     )
     this.#workers.push(worker)
     worker.start()
@@ -70,7 +82,7 @@ export class Workshop {
 
   async close(): Promise<void> {
     await this.stopWorkers()
-    await this.runtime.stop()
+    await Promise.all([this.runtime.stop(), this.commands.stop()])
     await rm(this.#folder, { recursive: true, force: true })
   }
 }

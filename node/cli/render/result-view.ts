@@ -14,7 +14,11 @@ export const resultView: RowView<Result> = {
   cells(result) {
     const { params, value } = flatten(result)
     const end = result.status === 'failed' ? [`${result.error.code} ${result.error.message}`] : Object.values(value)
-    return [result.unit, ...Object.values(params), ...end].map((cell) => String(cell ?? ''))
+    return [result.unit, ...Object.values(params), ...end].map((cell) =>
+      String(cell ?? '')
+        .trimEnd()
+        .replaceAll(/\s*\n/g, ' ⏎ '),
+    )
   },
   json({ error, ...result }) {
     const said = error === undefined ? {} : { error: { code: error.code, message: error.message } }

@@ -31,7 +31,7 @@ export function doctor(program: Command, act: Act): void {
       act(async (context) => {
         const folder = stateFolder(context)
         const status = await nodeStatus(context)
-        const checks = [folder, disk(context), await sandbox(), ...(await node(context, status))]
+        const checks = [folder, disk(context), await sandbox(), await programs(), ...(await node(context, status))]
         const ok = checks.every(({ state }) => state !== 'bad')
         await context.output.show<Findings>({ schema: 'talkoot.doctor/1', ok, checks }, findingsView)
         return ok ? EXIT.ok : EXIT.internal
@@ -98,6 +98,23 @@ async function sandbox(): Promise<Check> {
   } catch (thrown) {
     const { code, message, hint } = TalkootError.from(thrown, 'E_RUNTIME_MISSING')
     return bad('Sandbox', `${code}: ${message}`, hint)
+  } finally {
+    await runtime.stop()
+    rmSync(scratchDir, { recursive: true, force: true })
+  }
+}
+
+/** Runs a program, as the node would. */
+async function programs(): Promise<Check> {
+  const scratchDir = mkdtempSync(join(tmpdir(), 'talkoot-doctor-'))
+  const { CommandRuntime } = await import('../../runtimes/command/runtime.ts')
+  const runtime = new CommandRuntime({ scratchDir })
+  try {
+    const { uid } = await runtime.probe(AbortSignal.timeout(LIMITS.PROBE_TIMEOUT_MS))
+    return good('Programs', `run as user ${uid}, in bubblewrap`)
+  } catch (thrown) {
+    const { code, message, hint } = TalkootError.from(thrown, 'E_NATIVE_PLATFORM')
+    return warning('Programs', `${code}: ${message}`, hint)
   } finally {
     await runtime.stop()
     rmSync(scratchDir, { recursive: true, force: true })

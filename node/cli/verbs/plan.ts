@@ -1,6 +1,5 @@
 /** `talkoot plan`: what would become of a run, before it is run. */
 
-import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Plan } from '../../../protocol/plan.ts'
 import { slice } from '../../../sdk/sweep.ts'
@@ -13,22 +12,23 @@ import { facts, grid } from '../render/grid.ts'
 import { MOVES } from '../render/moves.ts'
 import type { View } from '../render/output.ts'
 import { parseSweep, type SweepFlags } from '../sweep-flags.ts'
+import { parseTask, type TaskFlags } from '../task-argument.ts'
 import { taskCommand } from './run.ts'
 
-type Options = SweepFlags & PolicyFlags & { unitTime?: string; trial?: string }
+type Options = SweepFlags & PolicyFlags & TaskFlags & { unitTime?: string; trial?: string }
 
 export function plan(program: Command, act: Act): void {
   taskCommand(program, 'plan')
     .description('who could run it, what keeps others out, how long it may take; runs nothing')
     .option('--unit-time <duration>', 'what one unit takes on a machine of speed 1')
     .option('--trial <n>', 'run the first n units once, to see what they take')
-    .action(act((context, file: string, options: Options) => planRun(context, file, options)))
+    .action(act((context, words: string[], options: Options) => planRun(context, words, options)))
 }
 
-async function planRun(context: Context, file: string, options: Options): Promise<undefined> {
+async function planRun(context: Context, words: string[], options: Options): Promise<undefined> {
   const { mesh, io, output, signal } = context
-  const task = resolve(io.cwd, file)
-  const sweep = parseSweep(options, io.cwd)
+  const task = parseTask(context, words, options)
+  const sweep = parseSweep(options, io.cwd, { once: typeof task !== 'string' })
   const policy = parsePolicy(options)
   if (options.trial !== undefined) await tryOut(context, task, slice(sweep, 0, parseCount(options.trial)), policy)
   const unitMs = options.unitTime === undefined ? {} : { unitMs: parseDuration(options.unitTime) }
@@ -38,7 +38,7 @@ async function planRun(context: Context, file: string, options: Options): Promis
 /** The time of its units is remembered as that of every job is. */
 async function tryOut(
   { mesh, output, signal }: Context,
-  task: string,
+  task: ReturnType<typeof parseTask>,
   sweep: Parameters<Context['mesh']['map']>[1],
   policy: ReturnType<typeof parsePolicy>,
 ): Promise<void> {

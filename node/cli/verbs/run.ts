@@ -1,7 +1,6 @@
 /** `talkoot run` and `talkoot submit`: a task on every point of a sweep. */
 
-import { resolve } from 'node:path'
-import { type Command, Option } from 'commander'
+import { Option, type Command as Verb } from 'commander'
 import { API, type JobSummary, jobInfoSchema } from '../../../protocol/api.ts'
 import type { Json } from '../../../protocol/canonical.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
@@ -13,26 +12,27 @@ import { type PolicyFlags, parsePolicy } from '../policy-flags.ts'
 import { count, plural } from '../render/figures.ts'
 import { ProgressLine } from '../render/progress.ts'
 import { parseSweep, type SweepFlags } from '../sweep-flags.ts'
+import { parseTask, type TaskFlags } from '../task-argument.ts'
 import { jobView } from './job-view.ts'
 import { fileSink, rowsToStdout } from './results-out.ts'
 
 type AnyJob = Job<Record<string, Json>, Json>
-type Options = SweepFlags & PolicyFlags & { out?: string }
+type Options = SweepFlags & PolicyFlags & TaskFlags & { out?: string }
 
 /** Results shown at a terminal after the bar; the rest is a command away. */
 const PREVIEW_ROWS = 20
 
-export function run(program: Command, act: Act): void {
+export function run(program: Verb, act: Act): void {
   taskCommand(program, 'run')
-    .description('run a task on every point of a sweep, and wait for the results')
+    .description('run a task or a program on every point of a sweep, and wait for the results')
     .option('--out <file>', 'write the results to a .csv or .jsonl file')
-    .action(act((context, file: string, options: Options) => runJob(context, file, options)))
+    .action(act((context, words: string[], options: Options) => runJob(context, words, options)))
   taskCommand(program, 'submit')
     .description('the same without waiting: the job is safe on disk when this returns')
     .action(
-      act(async (context, file: string, options: Options) => {
+      act(async (context, words: string[], options: Options) => {
         const { client, output, signal } = context
-        const { id } = await start(context, file, options)
+        const { id } = await start(context, words, options)
         await output.show(await client.request(API.job(id), jobInfoSchema, { signal }), jobView)
         await output.note(`\nfollow it: talkoot job watch ${id.slice(0, 8)}`)
         return undefined
@@ -40,11 +40,12 @@ export function run(program: Command, act: Act): void {
     )
 }
 
-/** A verb that takes a task, a sweep and a policy. */
-export function taskCommand(program: Command, name: string): Command {
+/** A verb that takes a task or a program, a sweep and a policy. */
+export function taskCommand(program: Verb, name: string): Verb {
   const repeat = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value]
   return program
-    .command(`${name} <file>`)
+    .command(`${name} [task...]`)
+    .usage('[options] FILE | [options] -- PROGRAM [ARGUMENT...]')
     .addOption(
       new Option(
         '-p, --param <name=values>',
@@ -53,6 +54,11 @@ export function taskCommand(program: Command, name: string): Command {
     )
     .option('--sweep <json|file>', 'axes by name: {"x": [1, 2], "y": "0:1:0.1"}')
     .option('--rows <file>', 'one point a row of a .csv or .jsonl file')
+    .addOption(new Option('--in <path>', 'a file or folder the program needs (repeatable)').argParser(repeat))
+    .addOption(
+      new Option('--env <name=value>', 'an environment variable of the program (repeatable)').argParser(repeat),
+    )
+    .option('--stdin <text>', 'what the program reads; as in its arguments, {name} stands for a parameter')
     .option('--zip', 'take the first values together, then the second, ...')
     .option('--random <n>', 'draw n points: --param x=uniform(0,1), loguniform, integer, or values to choose from')
     .option('--latin <n>', 'draw n points as a Latin hypercube')
@@ -73,15 +79,17 @@ export function taskCommand(program: Command, name: string): Command {
 }
 
 /** Everything that can be wrong with the command line is found before the task is bundled. */
-async function start({ mesh, io }: Context, file: string, options: Options): Promise<AnyJob> {
-  const sweep = parseSweep(options, io.cwd)
-  return mesh.map(resolve(io.cwd, file), sweep, parsePolicy(options))
+async function start(context: Context, words: string[], options: Options): Promise<AnyJob> {
+  const { mesh, io } = context
+  const task = parseTask(context, words, options)
+  const sweep = parseSweep(options, io.cwd, { once: typeof task !== 'string' })
+  return mesh.map(task, sweep, parsePolicy(options))
 }
 
-async function runJob(context: Context, file: string, options: Options): Promise<number> {
+async function runJob(context: Context, words: string[], options: Options): Promise<number> {
   const { io, output, signal } = context
   const sink = await fileSink(options.out, io.cwd)
-  const job = await start(context, file, options)
+  const job = await start(context, words, options)
   try {
     await announce(context, job)
     // At a terminal rows would run into the bar: there it is the bar first, then a look at the results.

@@ -50,7 +50,7 @@ function offering({ offering }: Status, colours: Colours): string {
 }
 
 function sandbox({ confinement, runtimes }: Status, colours: Colours): string {
-  const runtime = runtimes.map(({ version }) => `deno ${version}`).join(', ')
+  const runtime = runtimes.flatMap(({ kind, version }) => (kind === 'js' ? [`deno ${version}`] : [])).join()
   if (confinement === 'os') return `${colours.green('✔')} Sandbox    ${runtime} in bubblewrap: probed, on`
   if (confinement === 'runtime') return `${colours.yellow('!')} Sandbox    ${runtime} alone: probed, weaker`
   return `${colours.red('✖')} Sandbox    none works: run \`talkoot doctor\``

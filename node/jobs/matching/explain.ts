@@ -1,8 +1,7 @@
 /** Why a job can or cannot be placed: clause by clause, how many of the peers known fail it. */
 
-import type { Policy } from '../../../protocol/manifest.ts'
 import type { Candidate } from './expression.ts'
-import { clausesOf } from './policy.ts'
+import { clausesOf, type Wanted } from './policy.ts'
 
 export type MatchReport = {
   /** Peers looked at, and how many of them satisfy every clause. */
@@ -13,10 +12,7 @@ export type MatchReport = {
 }
 
 /** @throws E_EXPRESSION */
-export function explainMatch(
-  policy: Pick<Policy, 'require' | 'memoryMiB'>,
-  candidates: readonly Candidate[],
-): MatchReport {
+export function explainMatch(policy: Wanted, candidates: readonly Candidate[]): MatchReport {
   let left = [...candidates]
   const clauses = clausesOf(policy).map(({ text, holds }) => {
     const excludes = candidates.filter((candidate) => !holds(candidate)).length

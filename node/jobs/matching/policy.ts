@@ -1,7 +1,7 @@
 /** What a job asks of the peers it runs on: its `require`, and what every job of its kind needs. */
 
 import { type ASTNode, serialize } from '@marcbachmann/cel-js'
-import type { Policy } from '../../../protocol/manifest.ts'
+import type { Manifest, Policy, RuntimeKind } from '../../../protocol/manifest.ts'
 import { REASON_CODES, type Reason } from '../../../protocol/reasons.ts'
 import { type Bound, boundOf } from './bound.ts'
 import { type Candidate, compileExpression } from './expression.ts'
@@ -25,12 +25,13 @@ export type Clause = {
   bound: Bound | null
 }
 
-type Needs = Pick<Policy, 'require' | 'rank' | 'memoryMiB'>
+/** `runtime`: of the task; `js` if not said. */
+export type Wanted = Pick<Policy, 'require' | 'memoryMiB'> & { runtime?: RuntimeKind }
 
 const MiB = 1024 * 1024
 
 /** @throws E_EXPRESSION */
-export function compilePolicy(policy: Needs): MatchedPolicy {
+export function compilePolicy(policy: Wanted & Pick<Policy, 'rank'>): MatchedPolicy {
   const clauses = clausesOf(policy)
   const rank = policy.rank.trim() === '' ? null : compileExpression(policy.rank, 'number', 'rank')
   return {
@@ -42,15 +43,21 @@ export function compilePolicy(policy: Needs): MatchedPolicy {
   }
 }
 
+/** As the job of a manifest wants it. */
+export const wantedOf = ({ policy, task }: Pick<Manifest, 'policy' | 'task'>): Policy & Wanted => ({
+  ...policy,
+  runtime: task.runtime,
+})
+
 /** The parts of `require` joined by `&&`, after what the job needs by itself. All must hold. @throws E_EXPRESSION */
-export function clausesOf({ require, memoryMiB }: Pick<Needs, 'require' | 'memoryMiB'>): Clause[] {
+export function clausesOf({ require, memoryMiB, runtime = 'js' }: Wanted): Clause[] {
   const own: Clause[] = [
     { text: 'offers cores', reason: 'no-cores', asked: false, holds: ({ ad }) => ad.cpus > 0, bound: null },
     {
-      text: 'runs js units',
+      text: `runs ${runtime} units`,
       reason: 'no-match',
       asked: false,
-      holds: ({ ad }) => ad.runtimes.some((runtime) => runtime.kind === 'js'),
+      holds: ({ ad }) => ad.runtimes.some(({ kind }) => kind === runtime),
       bound: null,
     },
     {

@@ -1,9 +1,8 @@
 /** The distance to a match: which bounds, moved how far, would let how many more peers in. */
 
-import type { Policy } from '../../../protocol/manifest.ts'
 import type { Relaxation } from '../../../protocol/plan.ts'
 import type { Candidate } from './expression.ts'
-import { type Clause, clausesOf } from './policy.ts'
+import { type Clause, clausesOf, type Wanted } from './policy.ts'
 
 /** A peer that does not match, by the places of the clauses it fails. */
 type Near = { candidate: Candidate; failed: number[] }
@@ -12,11 +11,7 @@ type Near = { candidate: Candidate; failed: number[] }
  * Tries each set of clauses that some peer fails: its bounds moved to what those peers have, and for a single bound also
  * only as far as the nearest of them. At most `most`, the smallest changes first. @throws E_EXPRESSION
  */
-export function relaxationsOf(
-  policy: Pick<Policy, 'require' | 'memoryMiB'>,
-  candidates: readonly Candidate[],
-  most: number,
-): Relaxation[] {
+export function relaxationsOf(policy: Wanted, candidates: readonly Candidate[], most: number): Relaxation[] {
   const clauses = clausesOf(policy)
   const near = candidates.flatMap((candidate): Near[] => {
     const failed = clauses.flatMap((clause, place) => (clause.holds(candidate) ? [] : [place]))

@@ -5,7 +5,7 @@
 
 import type { Ad } from '../../../protocol/ad.ts'
 import type { ErrorCode } from '../../../protocol/errors.ts'
-import type { JobId, Policy } from '../../../protocol/manifest.ts'
+import type { JobId, Policy, RuntimeKind } from '../../../protocol/manifest.ts'
 import type { Reason } from '../../../protocol/reasons.ts'
 import type { Blame } from '../../../protocol/work.ts'
 
@@ -20,6 +20,8 @@ export type JobSpec = {
   /** Units in the sweep: indices 0 to size - 1. */
   size: number
   policy: Policy
+  /** Of its task; `js` if not said. */
+  runtime?: RuntimeKind
   /** True for indices decided before a restart. */
   isSettled(unit: UnitIndex): boolean
   settledCount: number

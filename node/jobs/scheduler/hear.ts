@@ -66,6 +66,7 @@ const FINAL_REFUSALS: ReadonlySet<string> = new Set([
   'E_OWN_LIMITS',
   'E_ROOT',
   'E_NO_OS_SANDBOX',
+  'E_NATIVE_UNTRUSTED',
   'E_RUNTIME_MISSING',
   'E_RUNTIME_VERSION',
   'E_PROTOCOL_VERSION',

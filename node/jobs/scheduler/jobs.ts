@@ -14,12 +14,12 @@ import { giveBackAll, openUnit } from './units.ts'
 /** @throws E_EXPRESSION, and changes nothing then */
 export function addJob(core: Core, spec: JobSpec): void {
   if (core.jobs.has(spec.id)) return
-  const { policy } = spec
+  const { policy, runtime = 'js' } = spec
   const failed = spec.failedCount ?? 0
   const job: Job = {
     spec,
     policy,
-    matched: core.components.match(policy),
+    matched: core.components.match({ ...policy, runtime }),
     verification: core.components.verification(policy),
     begun: spec.settledCount > 0,
     cursor: 0,

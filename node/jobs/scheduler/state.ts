@@ -5,7 +5,7 @@ import type { Ad } from '../../../protocol/ad.ts'
 import type { Policy } from '../../../protocol/manifest.ts'
 import type { Reason } from '../../../protocol/reasons.ts'
 import type { Blame } from '../../../protocol/work.ts'
-import type { MatchedPolicy } from '../matching/policy.ts'
+import type { MatchedPolicy, Wanted } from '../matching/policy.ts'
 import type { JudgedVoice, Verification } from '../verification/verification.ts'
 import type { Bag } from './bag.ts'
 import type { Gate, JobProgress, JobSpec, PeerId, SchedulerEffect, TrustClass, UnitIndex, Voice } from './events.ts'
@@ -21,7 +21,7 @@ export type SchedulerComponents = {
   /** The only source of chance: who is given what. The same generator and events give the same effects. */
   random: RandomGenerator
   /** Compiles `require` and `rank`. @throws E_EXPRESSION */
-  match: (policy: Policy) => MatchedPolicy
+  match: (policy: Policy & Wanted) => MatchedPolicy
   /** How the results of a job are verified. */
   verification: (policy: Policy) => Verification
   /** When a silent peer has lost its units. */

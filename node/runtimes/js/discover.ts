@@ -1,37 +1,29 @@
 /** What this machine has for a sandbox, found by running it: paths are never believed. */
 
 import { execFile } from 'node:child_process'
-import { chmod, copyFile, link, lstat, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, link, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { TalkootError } from '../../../protocol/errors.ts'
+import { inheritedDescriptors } from '../inherited.ts'
 import type { Confinement } from '../runtime.ts'
+import { makeScratch, unitUser } from '../scratch.ts'
+import { seccompFilter } from '../seccomp.ts'
+import { findTool } from '../tools.ts'
 import { writeHarness } from './bundle.ts'
-import { inheritedDescriptors } from './inherited.ts'
 import type { LaunchFacts } from './launch.ts'
-import { seccompFilter } from './seccomp.ts'
 
 const run = promisify(execFile)
-/** Followed by the node's process id. */
-const FOLDER = 'talkoot-sandbox-'
 const TOOL_TIMEOUT_MS = 10_000
-/** The user `nobody`: units of a node started as root run as it. */
-const UNPRIVILEGED = { uid: 65534, gid: 65534 }
 
 export type Discovery = { facts: LaunchFacts; warnings: string[] /** Removed on stop. */; folder: string }
 
 /** @throws E_RUNTIME_MISSING, E_ROOT */
 export async function discover(scratchDir: string, confinement: Confinement, denoPath?: string): Promise<Discovery> {
-  const user = process.getuid?.() === 0 ? UNPRIVILEGED : undefined
-  // A state folder is private, and root's is closed to the user units run as.
-  await mkdir(scratchDir, { recursive: true, mode: 0o700 })
-  const parent = user === undefined ? scratchDir : await openFolder()
-  await removeAbandoned(parent)
-  const folder = await mkdtemp(join(parent, `${FOLDER}${process.pid}-`))
+  const user = unitUser()
+  const folder = await makeScratch(scratchDir, user)
   try {
-    if (user !== undefined) await chmod(folder, 0o711)
     const deno = await denoFor(denoPath ?? denoBinary(), user, folder)
     const prlimit = await findTool('prlimit', ['--version'])
     const setpriv = await findTool('setpriv', ['--pdeathsig', 'KILL', 'true'])
@@ -62,46 +54,11 @@ export async function discover(scratchDir: string, confinement: Confinement, den
 }
 
 async function writeFilter(folder: string): Promise<string | undefined> {
-  const filter = seccompFilter(process.arch)
+  const filter = seccompFilter(process.arch, 'none')
   if (filter === undefined) return undefined
   const path = join(folder, 'seccomp.bpf')
   await writeFile(path, filter)
   return path
-}
-
-/** A folder for temporary files that any user can reach into. @throws E_ROOT */
-async function openFolder(): Promise<string> {
-  for (const folder of [tmpdir(), '/tmp', '/var/tmp']) if (await isOpenToAll(folder)) return folder
-  throw new TalkootError('E_ROOT', 'no temporary folder can be entered by the user units run as')
-}
-
-async function isOpenToAll(folder: string): Promise<boolean> {
-  const facts = await stat(folder).catch(() => undefined)
-  if (facts === undefined || (facts.mode & 0o001) === 0) return false
-  return folder === dirname(folder) || (await isOpenToAll(dirname(folder)))
-}
-
-/** Folders of this user's nodes that were killed before they could remove them. */
-async function removeAbandoned(parent: string): Promise<void> {
-  for (const name of await readdir(parent)) {
-    const pid = name.startsWith(FOLDER) ? Number.parseInt(name.slice(FOLDER.length), 10) : Number.NaN
-    if (!(pid > 0) || isRunning(pid) || !(await isOurs(join(parent, name)))) continue
-    await rm(join(parent, name), { recursive: true, force: true }).catch(() => undefined)
-  }
-}
-
-/** Anyone may make a folder of such a name where all can write, and lead whoever removes it elsewhere by a link. */
-async function isOurs(folder: string): Promise<boolean> {
-  const facts = await lstat(folder).catch(() => undefined)
-  return facts?.isDirectory() === true && (process.getuid === undefined || facts.uid === process.getuid())
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
 }
 
 /** The binary of the `deno` package itself, or a link or copy where the user can read it. */
@@ -136,18 +93,6 @@ async function startsAs(deno: string, user: { uid: number; gid: number }): Promi
   } catch (error) {
     return String((error as { code?: unknown }).code)
   }
-}
-
-async function findTool(name: string, args: string[]): Promise<string | undefined> {
-  for (const folder of ['/usr/bin', '/bin', '/usr/local/bin', '/run/current-system/sw/bin']) {
-    const path = join(folder, name)
-    const works = await run(path, args, { env: {}, timeout: TOOL_TIMEOUT_MS }).then(
-      () => true,
-      () => false,
-    )
-    if (works) return path
-  }
-  return undefined
 }
 
 /** Shared libraries as the loader resolves them, itself included. */

@@ -53,8 +53,6 @@ const REFUSED: Record<string, readonly [x64: number, arm64: number | null]> = {
   sethostname: [170, 161],
   setns: [308, 268],
   settimeofday: [164, 170],
-  // Of every family: some, as vsock, are not confined by a network namespace.
-  socket: [41, 198],
   swapoff: [168, 225],
   swapon: [167, 224],
   syslog: [103, 116],
@@ -66,9 +64,18 @@ const REFUSED: Record<string, readonly [x64: number, arm64: number | null]> = {
 }
 
 const MACHINES = {
-  x64: { audit: 0xc000003e, column: 0, clone: 56, clone3: 435, ioctl: 16, prctl: 157 },
-  arm64: { audit: 0xc00000b7, column: 1, clone: 220, clone3: 435, ioctl: 29, prctl: 167 },
+  x64: { audit: 0xc000003e, column: 0, clone: 56, clone3: 435, ioctl: 16, prctl: 157, socket: 41 },
+  arm64: { audit: 0xc00000b7, column: 1, clone: 220, clone3: 435, ioctl: 29, prctl: 167, socket: 198 },
 } as const
+
+/** Families of sockets that a network namespace confines; some others, as vsock, it does not. */
+const AF_UNIX = 1
+const AF_INET = 2
+const AF_INET6 = 10
+const AF_NETLINK = 16
+
+/** `none`: no sockets at all. `confined`: those that reach nothing but the unit's own processes. */
+export type Sockets = 'none' | 'confined'
 
 /** Offsets in `struct seccomp_data`; of an argument, its lower half. */
 const NUMBER = 0
@@ -95,9 +102,9 @@ const PR_SET_PDEATHSIG = 1
 type Instruction = [code: number, ifTrue: number, ifFalse: number, k: number]
 
 /** The filter for this machine as `--seccomp` wants it, or undefined where its numbers are not known. */
-export function seccompFilter(arch: string): Buffer | undefined {
+export function seccompFilter(arch: string, sockets: Sockets): Buffer | undefined {
   if (arch !== 'x64' && arch !== 'arm64') return undefined
-  const { audit, column, clone, clone3, ioctl, prctl } = MACHINES[arch]
+  const { audit, column, clone, clone3, ioctl, prctl, socket } = MACHINES[arch]
   const numbers = Object.values(REFUSED).flatMap((row) => row[column] ?? [])
   const program: Instruction[] = [
     [LOAD, 0, 0, ARCHITECTURE],
@@ -107,6 +114,7 @@ export function seccompFilter(arch: string): Buffer | undefined {
     ...refuseIf(JUMP_AT_LEAST, X32_BIT, EPERM),
     ...numbers.flatMap((number) => refuseIf(JUMP_EQUAL, number, EPERM)),
     ...refuseIf(JUMP_EQUAL, clone3, ENOSYS),
+    ...(sockets === 'none' ? refuseIf(JUMP_EQUAL, socket, EPERM) : allowFamilies(socket)),
     ...refuseArgument(ioctl, argument(1), JUMP_EQUAL, TIOCSTI),
     ...refuseArgument(prctl, argument(0), JUMP_EQUAL, PR_SET_PDEATHSIG),
     ...refuseArgument(clone, argument(0), JUMP_ANY_BIT, CLONE_NEWUSER),
@@ -127,6 +135,19 @@ const refuseArgument = (call: number, offset: number, jump: number, k: number): 
   ...refuseIf(jump, k, EPERM),
   [RETURN, 0, 0, ALLOW],
 ]
+
+function allowFamilies(socket: number): Instruction[] {
+  const families = [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK]
+  const rules: Instruction[] = [
+    [LOAD, 0, 0, argument(0)],
+    ...families.flatMap((family): Instruction[] => [
+      [JUMP_EQUAL, 0, 1, family],
+      [RETURN, 0, 0, ALLOW],
+    ]),
+    [RETURN, 0, 0, EPERM],
+  ]
+  return [[JUMP_EQUAL, 0, rules.length, socket], ...rules]
+}
 
 /** `struct sock_filter`, little-endian as both machines are. */
 function encode([code, ifTrue, ifFalse, k]: Instruction): Buffer {

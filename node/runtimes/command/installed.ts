@@ -1,0 +1,24 @@
+/** Whether a program is there, before a process is spent on finding out. */
+
+import { accessSync, constants } from 'node:fs'
+import { join, normalize } from 'node:path'
+import { UNIT_FOLDER } from './launch.ts'
+
+const PATH = ['/usr/local/bin', '/usr/bin', '/bin']
+
+/** `inputs`: the files the program brings. What is only there once the unit runs is believed to be. */
+export function existsHere(name: string, inputs: string): boolean {
+  if (!name.includes('/')) return PATH.some((folder) => isExecutable(join(folder, name)))
+  const inside = normalize(join(UNIT_FOLDER, name.startsWith('/') ? '' : name))
+  if (name.startsWith('/usr/') || name.startsWith('/bin/')) return isExecutable(name)
+  return inside.startsWith(`${UNIT_FOLDER}/`) ? isExecutable(join(inputs, inside.slice(UNIT_FOLDER.length))) : true
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}

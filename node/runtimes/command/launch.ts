@@ -1,0 +1,92 @@
+/**
+ * How a program is confined: bubblewrap's own options, kept in a file so that they show in no command line, then what is
+ * started inside. Every measure is one entry, so a test can take one away.
+ */
+
+import { existsSync, lstatSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { LIMITS } from '../../../protocol/limits.ts'
+
+export type CommandFacts = {
+  bwrap: string
+  /** As seen inside: in /usr. */
+  prlimit: string
+  /** The file with the system call filter, where one is known for this machine. */
+  seccomp: string | undefined
+  /** Users as the programs see them: one. */
+  passwd: string
+}
+
+/** Where a unit's programs and their small files are, and where it is started. */
+export const UNIT_FOLDER = '/unit'
+const MIB = 1024 * 1024
+/** The file of bubblewrap's options, and the filter. */
+const OPTIONS_FD = 3
+const FILTER_FD = 4
+
+/** What programs find installed: read-only, and nothing of the owner's. */
+const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']
+/** What the loader and Debian's alternatives read. */
+const CONFIGURATION = ['/etc/alternatives', '/etc/ld.so.cache', '/etc/ld.so.conf', '/etc/ld.so.conf.d']
+
+/** Options that are the same for every unit of a job. `inputs`: a folder, and the names in it. */
+export function bubblewrapOptions(facts: CommandFacts, inputs: { folder: string; names: readonly string[] }): string[] {
+  const scratch = (place: string): string[] => [
+    '--size',
+    String(LIMITS.COMMAND_SCRATCH_MIB * MIB),
+    '--perms',
+    '1777',
+    '--tmpfs',
+    place,
+  ]
+  return [
+    ...['--unshare-all', '--unshare-user', '--disable-userns', '--die-with-parent', '--new-session'],
+    ...['--uid', '65534', '--gid', '65534', '--hostname', 'unit', '--cap-drop', 'ALL'],
+    ...(facts.seccomp === undefined ? [] : ['--seccomp', String(FILTER_FD)]),
+    ...['--size', String(MIB), '--tmpfs', '/'],
+    ...SYSTEM.flatMap(systemFolder),
+    ...CONFIGURATION.flatMap((path) => ['--ro-bind-try', path, path]),
+    ...['--ro-bind', facts.passwd, '/etc/passwd'],
+    ...['--proc', '/proc', '--ro-bind', '/proc/sys', '/proc/sys', '--dev', '/dev'],
+    // `--dev` has a place for shared memory that is not bounded.
+    ...['--remount-ro', '/dev', ...scratch('/dev/shm'), ...scratch('/tmp'), ...scratch(UNIT_FOLDER)],
+    ...inputs.names.flatMap((name) => ['--ro-bind', join(inputs.folder, name), `${UNIT_FOLDER}/${name}`]),
+    ...['--remount-ro', '/', '--chdir', UNIT_FOLDER],
+  ]
+}
+
+export type UnitCommand = { argv: readonly string[]; env: Readonly<Record<string, string>> }
+
+/** What differs between units. */
+export function commandLine(facts: CommandFacts, { argv, env }: UnitCommand, memoryMiB: number): string[] {
+  return [
+    ...[facts.bwrap, '--args', String(OPTIONS_FD)],
+    // Never as the environment of bubblewrap itself: it would be loaded with what these name, outside.
+    ...Object.entries({ ...ENV, ...env }).flatMap(([name, value]) => ['--setenv', name, value]),
+    ...['--', facts.prlimit, ...limits(memoryMiB), '--', ...argv],
+  ]
+}
+
+/** A unit has one core: libraries that see more would start a thread for each. */
+const ENV = {
+  PATH: '/usr/local/bin:/usr/bin:/bin',
+  HOME: UNIT_FOLDER,
+  TMPDIR: '/tmp',
+  LANG: 'C.UTF-8',
+  TZ: 'UTC',
+  OMP_NUM_THREADS: '1',
+}
+
+/** Of each process; that of all together is looked at from outside. */
+const limits = (memoryMiB: number): string[] => [
+  `--data=${(LIMITS.SANDBOX_BASE_MIB + memoryMiB) * MIB}`,
+  '--core=0',
+  `--nofile=${LIMITS.COMMAND_OPEN_FILES_MAX}`,
+  `--nproc=${LIMITS.UNIT_PROCESSES_MAX}`,
+]
+
+/** On most systems all but `/usr` are links into it. */
+function systemFolder(path: string): string[] {
+  if (!existsSync(path)) return []
+  return lstatSync(path).isSymbolicLink() ? ['--symlink', readlinkSync(path), path] : ['--ro-bind', path, path]
+}

@@ -1,0 +1,81 @@
+/** Finds out whether programs can be confined on this machine, by running one. */
+
+import { chmod, chown, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { TalkootError } from '../../../protocol/errors.ts'
+import { inheritedDescriptors } from '../inherited.ts'
+import type { RuntimeProbe } from '../runtime.ts'
+import { makeScratch, type User, unitUser } from '../scratch.ts'
+import { seccompFilter } from '../seccomp.ts'
+import { findTool } from '../tools.ts'
+import { bubblewrapOptions, type CommandFacts, commandLine } from './launch.ts'
+import { runUnitProcess } from './unit-process.ts'
+
+export type PreparedCommand = {
+  facts: CommandFacts
+  /** Holds what the jobs bring; removed on stop. */
+  folder: string
+  user: User | undefined
+  /** Descriptors of this node that a unit must not have. */
+  shut: readonly number[]
+  probe: RuntimeProbe
+  /** Lets the user units run as look into a folder. */
+  open(folder: string): Promise<void>
+}
+
+/** Of the way programs are described and started, not of any program. */
+const VERSION = '1'
+const PROBE_MEMORY_MIB = 64
+const PROBE_TIMEOUT_MS = 10_000
+
+/** @throws E_NATIVE_PLATFORM, E_ROOT */
+export async function prepareCommand(scratchDir: string, signal: AbortSignal): Promise<PreparedCommand> {
+  if (process.platform !== 'linux') throw new TalkootError('E_NATIVE_PLATFORM', `this is ${process.platform}`)
+  const bwrap = await findTool('bwrap', ['--version'])
+  if (bwrap === undefined) throw new TalkootError('E_NATIVE_PLATFORM', 'bubblewrap is missing')
+  const prlimit = await findTool('prlimit', ['--version'])
+  if (prlimit === undefined) throw new TalkootError('E_NATIVE_PLATFORM', 'prlimit is missing')
+  const user = unitUser()
+  const folder = await makeScratch(scratchDir, user)
+  try {
+    const facts = { bwrap, prlimit, ...(await writeFiles(folder)) }
+    const shut = inheritedDescriptors()
+    const open = async (path: string): Promise<void> => {
+      if (user !== undefined) await chown(path, user.uid, user.gid)
+    }
+    const uid = await probe(facts, { folder, user, shut }, signal)
+    return { facts, folder, user, shut, probe: { kind: 'command', version: VERSION, confinement: 'os', uid }, open }
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true })
+    throw error
+  }
+}
+
+async function writeFiles(folder: string): Promise<Pick<CommandFacts, 'seccomp' | 'passwd'>> {
+  const passwd = join(folder, 'passwd')
+  await writeFile(passwd, 'unit:x:65534:65534:unit:/unit:/bin/sh\n')
+  const filter = seccompFilter(process.arch, 'confined')
+  const seccomp = filter && join(folder, 'seccomp.bpf')
+  if (seccomp !== undefined) await writeFile(seccomp, filter ?? '')
+  // Whatever the umask: units may run as another user.
+  for (const file of [passwd, ...(seccomp === undefined ? [] : [seccomp])]) await chmod(file, 0o644)
+  return { passwd, seccomp }
+}
+
+/** The user it ran as, as seen from outside. */
+async function probe(
+  facts: CommandFacts,
+  { folder, user, shut }: Pick<PreparedCommand, 'folder' | 'user' | 'shut'>,
+  signal: AbortSignal,
+): Promise<number> {
+  const uid = user?.uid ?? process.getuid?.() ?? 0
+  if (uid === 0) throw new TalkootError('E_ROOT', 'units never run as root')
+  const options = join(folder, 'options')
+  await writeFile(options, bubblewrapOptions(facts, { folder, names: [] }).join('\0'))
+  const handed = [options, ...(facts.seccomp === undefined ? [] : [facts.seccomp])]
+  const line = commandLine(facts, { argv: ['/bin/sh', '-c', 'echo $(( 6 * 7 ))'], env: {} }, PROBE_MEMORY_MIB)
+  const limits = { memoryMiB: PROBE_MEMORY_MIB, timeoutMs: PROBE_TIMEOUT_MS }
+  const end = await runUnitProcess({ line, handed, shut, user, stdin: null, ...limits }, signal)
+  if (end.code === 0 && end.stdout.toString() === '42\n') return uid
+  throw new TalkootError('E_NATIVE_PLATFORM', `bubblewrap does not work here: ${end.refused ?? end.stderr.trim()}`)
+}

@@ -1,0 +1,199 @@
+/** One job on one slot: a process for each unit, started with the unit's parameters in their places. */
+
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { constants } from 'node:os'
+import { dirname, join } from 'node:path'
+import { canonicalJson, type Json } from '../../../protocol/canonical.ts'
+import { decodeProgram, type Program } from '../../../protocol/command/program.ts'
+import { fill, written } from '../../../protocol/command/template.ts'
+import { type ErrorCode, TalkootError } from '../../../protocol/errors.ts'
+import { LIMITS } from '../../../protocol/limits.ts'
+import type { Attempt, Blame } from '../../../protocol/work.ts'
+import type { Sandbox, SandboxInit, UnitInput } from '../runtime.ts'
+import { existsHere } from './installed.ts'
+import { bubblewrapOptions, commandLine, type UnitCommand } from './launch.ts'
+import type { PreparedCommand } from './prepare.ts'
+import { runUnitProcess, type UnitEnd } from './unit-process.ts'
+
+type Components = {
+  prepared(): Promise<PreparedCommand>
+  onLog: ((unit: number, text: string) => void) | undefined
+  onClosed(sandbox: CommandSandbox): void
+}
+
+/** What is on disk for the units of the job. */
+type Laid = { prepared: PreparedCommand; folder: string; options: string; program: Program }
+
+export class CommandSandbox implements Sandbox {
+  readonly #components: Components
+  readonly #init: SandboxInit
+  readonly #closing = new AbortController()
+  #laid: Promise<Laid> | undefined
+  #running: Promise<unknown> = Promise.resolve()
+
+  constructor(components: Components, init: SandboxInit) {
+    this.#components = components
+    this.#init = init
+  }
+
+  async warm(): Promise<void> {
+    await this.#lay()
+  }
+
+  async *run(units: readonly UnitInput[], signal: AbortSignal): AsyncGenerator<Attempt[]> {
+    const either = AbortSignal.any([signal, this.#closing.signal])
+    for (const unit of units) {
+      if (either.aborted) return
+      const running = this.#runUnit(unit, either)
+      this.#running = running.catch(() => undefined)
+      const attempt = await running
+      if (attempt === null) return
+      yield [attempt]
+    }
+  }
+
+  async agree(): Promise<boolean> {
+    throw new TalkootError('E_TASK_INVALID', 'a program has no `agree`')
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#running
+    const laid = await this.#laid?.catch(() => undefined)
+    if (laid !== undefined) await rm(laid.folder, { recursive: true, force: true })
+    this.#components.onClosed(this)
+  }
+
+  /** Null when it was aborted. */
+  async #runUnit({ unit, params }: UnitInput, signal: AbortSignal): Promise<Attempt | null> {
+    try {
+      const { prepared, folder, options, program } = await this.#lay()
+      const { command, stdin } = unitOf(program, unit, params)
+      const [name = ''] = command.argv
+      if (!existsHere(name, folder)) {
+        throw new TalkootError('E_PROGRAM_MISSING', `there is no program ${name} on this machine`)
+      }
+      const { facts, shut, user } = prepared
+      const { memoryMiB, timeoutMs } = this.#init
+      const line = commandLine(facts, command, memoryMiB)
+      const handed = [options, ...(facts.seccomp === undefined ? [] : [facts.seccomp])]
+      const end = await runUnitProcess({ line, handed, shut, user, stdin, timeoutMs, memoryMiB }, signal)
+      if (end.killed === 'aborted') return null
+      if (end.stderr !== '') this.#components.onLog?.(unit, end.stderr)
+      return { unit, ok: true, value: resultOf(end, this.#init) }
+    } catch (thrown) {
+      return failed(unit, TalkootError.from(thrown))
+    }
+  }
+
+  #lay(): Promise<Laid> {
+    this.#laid ??= this.#layDown()
+    return this.#laid
+  }
+
+  /** Writes the program's files, and the options they go with. */
+  async #layDown(): Promise<Laid> {
+    const prepared = await this.#components.prepared()
+    const program = decodeProgram(this.#init.source)
+    const folder = await mkdtemp(join(prepared.folder, 'job-'))
+    const inputs = join(folder, 'inputs')
+    await makeFolder(inputs)
+    for (const { path, executable, base64 } of program.files) {
+      const file = join(inputs, path)
+      await makeFolder(dirname(file))
+      await writeFile(file, Buffer.from(base64, 'base64'))
+      // Whatever the umask: units may run as another user.
+      await chmod(file, executable ? 0o755 : 0o644)
+    }
+    const names = [...new Set(program.files.map(({ path }) => path.split('/')[0] ?? ''))]
+    const options = join(folder, 'options')
+    await writeFile(options, bubblewrapOptions(prepared.facts, { folder: inputs, names }).join('\0'))
+    await prepared.open(folder)
+    return { prepared, folder: inputs, options, program }
+  }
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  const made = await mkdir(folder, { recursive: true })
+  for (let path = folder; made !== undefined && path.startsWith(made); path = dirname(path)) await chmod(path, 0o755)
+}
+
+function unitOf(program: Program, unit: number, text: string): { command: UnitCommand; stdin: string | null } {
+  const point: Json = JSON.parse(text)
+  const params = typeof point === 'object' && point !== null && !Array.isArray(point) ? point : {}
+  const filled = (template: string): string => {
+    const result = fill(template, unit, params)
+    if (result === undefined)
+      throw new TalkootError('E_INPUT', `"${template}" names a parameter the unit does not have`)
+    if (result.includes('\0')) throw new TalkootError('E_INPUT', 'a parameter has a null character')
+    return result
+  }
+  const env = Object.fromEntries(Object.entries(program.env).map(([name, value]) => [name, filled(value)]))
+  return {
+    command: {
+      argv: program.argv.map(filled),
+      env: { ...parametersAsVariables(params), TALKOOT_UNIT: String(unit), ...env },
+    },
+    stdin: program.stdin === null ? null : filled(program.stdin),
+  }
+}
+
+/** `x` is also `TALKOOT_PARAM_x`, if it can be the name of a variable and its value be one. */
+function parametersAsVariables(params: Readonly<Record<string, Json>>): Record<string, string> {
+  const named = Object.entries(params).flatMap(([name, value]) => {
+    const text = written(value)
+    const fits = /^\w+$/.test(name) && !text.includes('\0') && text.length <= LIMITS.COMMAND_ARGUMENT_MAX_CHARS
+    return fits ? [[`TALKOOT_PARAM_${name}`, text]] : []
+  })
+  return Object.fromEntries(named)
+}
+
+/** @throws the failure it is, coded */
+function resultOf(end: UnitEnd, { timeoutMs, memoryMiB }: SandboxInit): string {
+  if (end.refused !== undefined) throw new TalkootError('E_RUNTIME_MISSING', end.refused)
+  if (end.killed === 'timeout') throw new TalkootError('E_TIMEOUT', `still running after ${timeoutMs} ms`)
+  if (end.killed === 'memory') throw new TalkootError('E_MEMORY', `its processes used more than ${memoryMiB} MiB`)
+  if (end.killed === 'output') throw tooLong()
+  if (end.code !== 0) {
+    const how = end.signal === null ? exitText(end.code ?? 0) : `ended by ${end.signal}`
+    // The last errors are what tells.
+    const room = LIMITS.UNIT_ERROR_MAX_CHARS - how.length - 1
+    throw new TalkootError('E_EXIT', `${how}\n${end.stderr.trimEnd().slice(-room)}`.trimEnd())
+  }
+  const value = canonicalJson({ stdout: textOf(end.stdout).replace(/\r?\n$/, '') })
+  if (Buffer.byteLength(value) > LIMITS.UNIT_RESULT_MAX_BYTES) throw tooLong()
+  return value
+}
+
+const tooLong = (): TalkootError =>
+  new TalkootError('E_RESULT_TOO_BIG', `it wrote more than ${LIMITS.UNIT_RESULT_MAX_BYTES} bytes`)
+
+/** Bubblewrap, as shells do, passes on the death by a signal as an exit code. */
+const SIGNAL_EXIT_BASE = 128
+
+function exitText(code: number): string {
+  const signal = Object.entries(constants.signals).find(([, number]) => number === code - SIGNAL_EXIT_BASE)?.[0]
+  return signal === undefined ? `exit code ${code}` : `exit code ${code} (${signal})`
+}
+
+function textOf(bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw new TalkootError('E_RESULT_TYPE', 'what it wrote is not UTF-8 text', { cause })
+  }
+}
+
+function failed(unit: number, { code, message }: TalkootError): Attempt {
+  const blame = BLAME[code] ?? 'program'
+  return { unit, ok: false, code, message: message.slice(0, LIMITS.UNIT_ERROR_MAX_CHARS), blame }
+}
+
+/** Whatever is not listed is the program's own doing. */
+const BLAME: Partial<Record<ErrorCode, Blame>> = {
+  E_TIMEOUT: 'time',
+  E_MEMORY: 'memory',
+  E_PROGRAM_MISSING: 'machine',
+  E_RUNTIME_MISSING: 'machine',
+  E_INTERNAL: 'machine',
+}

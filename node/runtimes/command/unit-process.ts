@@ -1,0 +1,114 @@
+/** One unit's program, from spawn to death: what it wrote, how it ended, and never longer or larger than it may be. */
+
+import { spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { devNull } from 'node:os'
+import { LIMITS } from '../../../protocol/limits.ts'
+import type { User } from '../scratch.ts'
+import { memoryOfTree } from './process-tree.ts'
+
+export type UnitProcessInit = {
+  line: readonly string[]
+  /** Files opened for reading and handed over as descriptors from 3 on. */
+  handed: readonly string[]
+  /** Descriptors that lead nowhere. */
+  shut: readonly number[]
+  user: User | undefined
+  stdin: string | null
+  timeoutMs: number
+  memoryMiB: number
+}
+
+/** `killed`: what it was ended for; null: it ended by itself. */
+export type UnitEnd = {
+  killed: 'aborted' | 'timeout' | 'memory' | 'output' | null
+  code: number | null
+  signal: NodeJS.Signals | null
+  stdout: Buffer
+  /** The last of it. */
+  stderr: string
+  /** Set when it could not be started. */
+  refused: string | undefined
+}
+
+const STDERR_KEPT_BYTES = LIMITS.UNIT_LOG_MAX_CHARS
+
+export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal): Promise<UnitEnd> {
+  const child = start(init)
+  const end: UnitEnd = {
+    killed: null,
+    code: null,
+    signal: null,
+    stdout: Buffer.alloc(0),
+    stderr: '',
+    refused: undefined,
+  }
+  const kill = (why: UnitEnd['killed']): void => {
+    end.killed ??= why
+    killGroup(child.pid)
+  }
+  const out: Buffer[] = []
+  let outBytes = 0
+  child.stdout?.on('data', (chunk: Buffer) => {
+    outBytes += chunk.length
+    if (outBytes > LIMITS.UNIT_RESULT_MAX_BYTES) kill('output')
+    else out.push(chunk)
+  })
+  let errors: Buffer = Buffer.alloc(0)
+  child.stderr?.on('data', (chunk: Buffer) => {
+    errors = Buffer.concat([errors, chunk]).subarray(-STDERR_KEPT_BYTES)
+  })
+  // A program need not read what it is given.
+  child.stdin?.on('error', () => undefined)
+  child.stdin?.end(init.stdin ?? '')
+
+  const abort = (): void => kill('aborted')
+  const timer = setTimeout(() => kill('timeout'), init.timeoutMs)
+  const look = setInterval(() => {
+    if (memoryOfTree(child.pid) > init.memoryMiB) kill('memory')
+  }, LIMITS.COMMAND_MEMORY_LOOK_MS)
+  signal.addEventListener('abort', abort)
+  if (signal.aborted) abort()
+  try {
+    await new Promise<void>((resolve) => {
+      child.once('error', (error) => {
+        end.refused = error.message
+        resolve()
+      })
+      child.once('close', (code, by) => {
+        end.code = code
+        end.signal = by
+        resolve()
+      })
+    })
+  } finally {
+    clearTimeout(timer)
+    clearInterval(look)
+    signal.removeEventListener('abort', abort)
+  }
+  return { ...end, stdout: Buffer.concat(out), stderr: errors.toString('utf8') }
+}
+
+/** As the leader of a process group of its own. */
+function start({ line: [file = '', ...args], handed, shut, user, stdin }: UnitProcessInit) {
+  const files = handed.map((path) => openSync(path, 'r'))
+  const nowhere = openSync(devNull, 'r')
+  const slots: ('pipe' | 'ignore' | number)[] = [stdin === null ? 'ignore' : 'pipe', 'pipe', 'pipe', ...files]
+  // To Node, `ignore` is to leave a descriptor beyond the standard ones as it is.
+  const last = Math.max(slots.length - 1, ...shut)
+  for (let fd = slots.length; fd <= last; fd++) slots.push(shut.includes(fd) ? nowhere : 'ignore')
+  try {
+    return spawn(file, args, { cwd: '/', env: {}, stdio: slots, detached: true, ...(user ?? {}) })
+  } finally {
+    for (const fd of [...files, nowhere]) closeSync(fd)
+  }
+}
+
+/** While bubblewrap sets up, its second process does not yet die with its first. */
+function killGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}

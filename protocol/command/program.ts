@@ -1,0 +1,88 @@
+/**
+ * A program as a task: what is started for each unit, and the small files it brings. Its canonical JSON is the source
+ * of a task of runtime `command`, so the digest of the task covers all of it.
+ */
+
+import { z } from 'zod'
+import { canonicalJson } from '../canonical.ts'
+import { TalkootError } from '../errors.ts'
+import { LIMITS } from '../limits.ts'
+import { filePathFault } from './file-path.ts'
+import { placeholdersOf, templateFault, UNIT_PLACEHOLDER } from './template.ts'
+
+const template = z
+  .string()
+  .max(LIMITS.COMMAND_ARGUMENT_MAX_CHARS)
+  .superRefine((text, context) => {
+    const fault = text.includes('\0') ? 'has a null character' : templateFault(text)
+    if (fault !== null) context.addIssue({ code: 'custom', message: fault })
+  })
+
+const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'not the name of an environment variable')
+
+const path = z.string().superRefine((text, context) => {
+  const fault = filePathFault(text)
+  if (fault !== null) context.addIssue({ code: 'custom', message: fault })
+})
+
+const fileSchema = z.strictObject({ path, executable: z.boolean(), base64: z.base64() })
+export type ProgramFile = z.infer<typeof fileSchema>
+
+export const programSchema = z.strictObject({
+  v: z.literal(1),
+  /** The program and its arguments. `{name}` stands for the unit's parameter, `{unit}` for its index, `{{` for a brace. */
+  argv: z.array(template).min(1).max(LIMITS.COMMAND_ARGUMENTS_MAX),
+  /** Further environment variables, with the same placeholders. */
+  env: z.record(variable, template).refine((env) => Object.keys(env).length <= LIMITS.COMMAND_VARIABLES_MAX, {
+    error: `${LIMITS.COMMAND_VARIABLES_MAX} variables at most`,
+  }),
+  /** What it reads from standard input; null: nothing. */
+  stdin: template.nullable(),
+  /** Read-only, in the folder the program is started in. */
+  files: z
+    .array(fileSchema)
+    .max(LIMITS.COMMAND_FILES_MAX)
+    .superRefine((files, context) => {
+      const clash = clashOf(files.map((file) => file.path))
+      if (clash !== null) context.addIssue({ code: 'custom', message: clash })
+    }),
+})
+export type Program = z.infer<typeof programSchema>
+
+/** The parameters its templates name. */
+export function parametersOf({ argv, env, stdin }: Program): string[] {
+  const named = [...argv, ...Object.values(env), stdin ?? ''].flatMap(placeholdersOf)
+  return [...new Set(named)].filter((name) => name !== UNIT_PLACEHOLDER)
+}
+
+export const encodeProgram = (program: Program): string => canonicalJson(program)
+
+/** @throws E_SOURCE */
+export function decodeProgram(source: string): Program {
+  let content: unknown
+  try {
+    content = JSON.parse(source)
+  } catch (cause) {
+    throw new TalkootError('E_SOURCE', 'the description of the program is not JSON', { cause })
+  }
+  const parsed = programSchema.safeParse(content)
+  if (!parsed.success) throw new TalkootError('E_SOURCE', z.prettifyError(parsed.error))
+  return parsed.data
+}
+
+/** Two files in one place, or that would be on a system that ignores case; or one in the place of a folder. */
+function clashOf(paths: readonly string[]): string | null {
+  const files = new Set<string>()
+  const folders = new Set<string>()
+  for (const path of paths) {
+    const key = path.normalize('NFC').toLowerCase()
+    if (files.has(key) || folders.has(key)) return `${path} is there twice, or differs from another in case only`
+    files.add(key)
+    for (let at = key.indexOf('/'); at >= 0; at = key.indexOf('/', at + 1)) {
+      const folder = key.slice(0, at)
+      if (files.has(folder)) return `${path} lies in a file`
+      folders.add(folder)
+    }
+  }
+  return null
+}

@@ -1,0 +1,37 @@
+/** Texts with places for a unit's parameters: `--x {x}`, `run-{unit}.log`, `{{literal}}`. */
+
+import type { Json } from '../canonical.ts'
+
+const PLACEHOLDER = /\{\{|\}\}|\{([^{}]*)\}|[{}]/g
+
+/** The placeholder for the index of the unit. */
+export const UNIT_PLACEHOLDER = 'unit'
+
+/** What is wrong with a text as a template; null: nothing. */
+export function templateFault(text: string): string | null {
+  for (const [whole, name] of text.matchAll(PLACEHOLDER)) {
+    if (whole === '{' || whole === '}') return `has a single ${whole}: write ${whole}${whole} for the character itself`
+    if (name === '') return 'has an empty placeholder {}: write {{}} for the characters themselves'
+  }
+  return null
+}
+
+/** The parameters a template names, `unit` among them. */
+export function placeholdersOf(text: string): string[] {
+  return [...text.matchAll(PLACEHOLDER)].flatMap(([, name]) => name ?? [])
+}
+
+/** Undefined when a parameter it names is not there. Text stands for itself, everything else as JSON. */
+export function fill(text: string, unit: number, params: Readonly<Record<string, Json>>): string | undefined {
+  let whole = true
+  const filled = text.replace(PLACEHOLDER, (found, name: string | undefined) => {
+    if (name === undefined) return found[0] ?? ''
+    if (Object.hasOwn(params, name)) return written(params[name])
+    if (name === UNIT_PLACEHOLDER) return String(unit)
+    whole = false
+    return ''
+  })
+  return whole ? filled : undefined
+}
+
+export const written = (value: Json | undefined): string => (typeof value === 'string' ? value : JSON.stringify(value))

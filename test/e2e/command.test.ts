@@ -1,0 +1,74 @@
+/** A program on a sweep, from the command line and the SDK, on real nodes. */
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import type { Jobs } from '../../protocol/api.ts'
+import type { JobExplanation } from '../../protocol/explanation.ts'
+import { command, grid, Mesh, range } from '../../sdk/index.ts'
+import { Lab, until } from './node-process.ts'
+
+/** Squares, but for one point that fails with words. */
+const SCRIPT = `#!/bin/sh
+. ./settings/offset
+[ "$1" = 7 ] && { echo "seven is not for me" >&2; exit 3; }
+echo $(( $1 * $1 + OFFSET ))
+`
+
+it('squares two hundred points on three machines; the point that fails is named with its words', async (context) => {
+  await using lab = new Lab()
+  const home = await lab.node('home', ['--cores', '1'])
+  if (!(await runsPrograms(home))) return context.annotate('not run: no programs on this machine')
+  const token = await home.token('--uses', '2')
+  await Promise.all(['one', 'two'].map((name) => lab.node(name, ['--cores', '1', '--join', token])))
+  await home.sees(3)
+  mkdirSync(join(lab.folder, 'settings'))
+  writeFileSync(join(lab.folder, 'settings', 'offset'), 'OFFSET=1000\n')
+  writeFileSync(join(lab.folder, 'square.sh'), SCRIPT, { mode: 0o755 })
+  const files = ['square.sh', 'settings'].flatMap((name) => ['--in', join(lab.folder, name)])
+  const out = join(lab.folder, 'out.csv')
+
+  const flags = ['--param', 'x=0:200:1', '--quorum', '2', '--out', out]
+  const { code, stderr } = await home.run(['run', ...flags, ...files, '--', './square.sh', '{x}'])
+  expect([code, stderr]).toEqual([5, expect.stringContaining('1 of 200 units')])
+  const [head, ...rows] = readFileSync(out, 'utf8').trim().split('\n')
+  expect(head).toBe('unit,x,stdout,status,error,attempts')
+  const squares = rows.flatMap((row) => {
+    const [, x, value, status] = row.split(',')
+    return status === 'accepted' ? [[Number(x), Number(value)]] : []
+  })
+  const wanted = Array.from({ length: 200 }, (_, x) => [x, x * x + 1000]).filter(([x]) => x !== 7)
+  expect(squares.toSorted(([a = 0], [b = 0]) => a - b)).toEqual(wanted)
+  const { jobs } = await home.json<Jobs>(['jobs'])
+  const failed = await home.run(['job', 'results', jobs[0]?.id ?? '', '--failed'])
+  expect(failed.stdout).toMatch(/7 .*E_EXIT exit code 3 ⏎ seven is not for me/)
+  const { peers } = await home.peers()
+  expect(peers.filter(({ self, standing }) => !self && standing.agreed > 0)).toHaveLength(2)
+})
+
+it('is not run by an owner who runs no programs of others, and the submitter is told why', async (context) => {
+  await using lab = new Lab()
+  const home = await lab.node('home', ['--cores', '0'])
+  if (!(await runsPrograms(home))) return context.annotate('not run: no programs on this machine')
+  mkdirSync(join(lab.folder, 'wary'), { mode: 0o700 })
+  writeFileSync(join(lab.folder, 'wary', 'config.json'), '{"commands":"nobody"}')
+  await lab.node('wary', ['--cores', '1', '--join', await home.token()])
+  await home.sees(2)
+
+  await using mesh = await Mesh.connect({ home: home.home })
+  await using job = await mesh.map(command(['echo', '{x}'], { stdin: 'text' }), grid({ x: range(3) }))
+  const why = () => home.json<JobExplanation>(['explain', job.id])
+  await until('the refusal', 10_000, async () => (await why()).waiting.some(({ reason }) => reason === 'refused'))
+  expect((await why()).peers.idle).toContainEqual(
+    expect.objectContaining({ reason: 'refused', names: ['wary'], codes: ['E_NATIVE_UNTRUSTED'] }),
+  )
+
+  await lab.node('willing', ['--cores', '1', '--join', await home.token()])
+  expect((await job.collect()).map(({ value }) => value?.stdout).toSorted()).toEqual(['0', '1', '2'])
+})
+
+/** `doctor` says why not, where it is so. */
+async function runsPrograms(node: { json(args: string[]): Promise<unknown> }): Promise<boolean> {
+  const { runtimes } = (await node.json(['status'])) as { runtimes: { kind: string }[] }
+  return runtimes.some(({ kind }) => kind === 'command')
+}

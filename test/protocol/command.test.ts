@@ -1,0 +1,111 @@
+/** Programs as tasks: their templates, their files, and what is refused. */
+
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { filePathFault } from '../../protocol/command/file-path.ts'
+import { decodeProgram, encodeProgram, type Program, parametersOf } from '../../protocol/command/program.ts'
+import { fill, placeholdersOf, templateFault } from '../../protocol/command/template.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+
+const program = (changes: Partial<Program>): Program => ({
+  v: 1,
+  argv: ['run'],
+  env: {},
+  stdin: null,
+  files: [],
+  ...changes,
+})
+const file = (path: string) => ({ path, executable: false, base64: '' })
+
+describe('a template', () => {
+  it.each([
+    ['--x {x}', '--x 1.5'],
+    ['{x}{unit}{name}', '1.57text with {x}'],
+    ['{{x}} {{{x}}}', '{x} {1.5}'],
+    ['{list}', '[1,2]'],
+    ['plain $HOME', 'plain $HOME'],
+  ])('%j becomes %j', (text, filled) => {
+    expect(fill(text, 7, { x: 1.5, name: 'text with {x}', list: [1, 2] })).toBe(filled)
+  })
+
+  it('that names an unknown parameter is not filled, and one named as `unit` wins over the index', () => {
+    expect(fill('{y}', 0, { x: 1 })).toBeUndefined()
+    expect(fill('{toString}', 0, {})).toBeUndefined()
+    expect(fill('{unit}', 7, { unit: 'mine' })).toBe('mine')
+  })
+
+  it.each(['{', '}', 'a {b', '{}', '{a{b}'])('%j is refused', (text) => {
+    expect(templateFault(text)).not.toBeNull()
+  })
+
+  it('of any text, with its braces doubled, gives the text', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom('{', '}', 'a', ' ', '\n', '$&') }), (text) => {
+        const template = text.replaceAll('{', '{{').replaceAll('}', '}}')
+        expect([templateFault(template), placeholdersOf(template), fill(template, 0, {})]).toEqual([null, [], text])
+      }),
+    )
+  })
+})
+
+describe('the path of a file', () => {
+  it.each(['a', 'a/b.txt', 'ünï/c d', '.hidden', 'a..b'])('%j is fine', (path) =>
+    expect(filePathFault(path)).toBeNull(),
+  )
+  it.each([
+    '',
+    '/etc/passwd',
+    '../a',
+    'a/../b',
+    'a//b',
+    './a',
+    'a/',
+    'a\nb',
+    'a\u0000',
+    'a\\b',
+    '-rf',
+    'a/\u202eb',
+    'n'.repeat(LIMITS.FILE_NAME_MAX_BYTES + 1),
+    Array.from({ length: LIMITS.FILE_PATH_MAX_BYTES }, () => 'a').join('/'),
+  ])('%j is refused', (path) => expect(filePathFault(path)).not.toBeNull())
+})
+
+describe('a program', () => {
+  it('comes out as it went in, and names its parameters', () => {
+    const whole = program({
+      argv: ['a', '{x}'],
+      env: { V: '{y}' },
+      stdin: '{x} {unit}',
+      files: [file('d/a'), file('d/b')],
+    })
+    expect(decodeProgram(encodeProgram(whole))).toEqual(whole)
+    expect(parametersOf(whole)).toEqual(['x', 'y'])
+  })
+
+  it.each<[string, Partial<Program>]>([
+    ['nothing to start', { argv: [] }],
+    ['too many arguments', { argv: Array(LIMITS.COMMAND_ARGUMENTS_MAX + 1).fill('a') }],
+    ['a long argument', { argv: ['a'.repeat(LIMITS.COMMAND_ARGUMENT_MAX_CHARS + 1)] }],
+    ['a null character', { argv: ['a\0b'] }],
+    ['a broken template', { argv: ['{'] }],
+    ['no name of a variable', { env: { 'A=B': '' } }],
+    ['a name that begins with a digit', { env: { '1': '' } }],
+    [
+      'too many variables',
+      { env: Object.fromEntries(Array.from({ length: LIMITS.COMMAND_VARIABLES_MAX + 1 }, (_, i) => [`V${i}`, ''])) },
+    ],
+    ['a file that escapes', { files: [file('../a')] }],
+    ['a file twice', { files: [file('a'), file('a')] }],
+    ['files that differ in case', { files: [file('a/B'), file('A/b')] }],
+    ['a file in a file', { files: [file('a'), file('a/b')] }],
+    ['a folder in the place of a file', { files: [file('a/b'), file('a')] }],
+    ['too many files', { files: Array.from({ length: LIMITS.COMMAND_FILES_MAX + 1 }, (_, i) => file(`f${i}`)) }],
+    ['bytes that are not base64', { files: [{ ...file('a'), base64: '?' }] }],
+  ])('with %s is refused', (_, changes) => {
+    expect(() => decodeProgram(encodeProgram(program(changes)))).toThrow(expect.objectContaining({ code: 'E_SOURCE' }))
+  })
+
+  it('that is not JSON is refused', () => {
+    expect(() => decodeProgram('{')).toThrow(expect.objectContaining({ code: 'E_SOURCE' }))
+  })
+})
