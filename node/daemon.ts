@@ -125,7 +125,10 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
   const jobs = new JobService({
     ...stores,
     jobs: stores.jobStore,
-    scheduler: createScheduler({ random: xoroshiro128plus(randomInt(2 ** 31)) }),
+    scheduler: createScheduler({
+      random: xoroshiro128plus(randomInt(2 ** 31)),
+      credit: (peer) => stores.evidence.creditAt(peer, Date.now()),
+    }),
     mesh,
     worker,
     runtime: runtimes.of('js'),

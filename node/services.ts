@@ -19,7 +19,7 @@ import type { ReceiptStore } from './store/receipt-store.ts'
 import type { OwnerPause } from './worker/owner-pause.ts'
 import type { Worker } from './worker/worker.ts'
 
-/** From this many outvoted results on, one in twenty of all, a peer is called a liar. */
+/** From this many outvoted results on, one in twenty of all, a peer is called a liar; and who is caught while a confidence is asked. */
 const LIAR_OUTVOTED_MIN = 3
 const LIAR_SHARE = 0.05
 
@@ -210,7 +210,8 @@ class PeerDirectory {
   ): PeerInfo {
     const standing = this.#components.evidence.standing(id)
     const { agreed, outvoted } = standing
-    const liar = outvoted >= LIAR_OUTVOTED_MIN && outvoted >= LIAR_SHARE * (agreed + outvoted)
+    const caught = this.#components.evidence.isCaught(id)
+    const liar = caught || (outvoted >= LIAR_OUTVOTED_MIN && outvoted >= LIAR_SHARE * (agreed + outvoted))
     const notes = liar ? [`returned wrong results: outvoted on ${outvoted} of ${agreed + outvoted} units`] : []
     if (facts.ad.paused !== null) notes.push('paused by its owner')
     const self = facts.trust === 'self'

@@ -302,6 +302,8 @@ export const jobInfoSchema = z.object({
   wasted: count,
   /** Units on which at least two peers did not agree. */
   disagreements: count,
+  /** How many of the accepted values are expected to be wrong, on the assumptions of the job; null without a confidence. */
+  expectedWrong: z.number().min(0).nullable(),
   /** Of the units that do not run, and for how long it has been so. */
   waiting: z.array(z.object({ reason: reasonSchema, units: count, sinceMs: ms })),
   /** Peers whose result was part of a decided unit. */
@@ -345,11 +347,19 @@ const rowBase = {
   /** Whose results decided it. */
   peers: z.array(z.string()),
   attempts: count,
+  /** How often the unit was decided before, and that withdrawn: this row takes the place of any with less. Absent: 0. */
+  revision: count.optional(),
 }
 
 /** One decided unit. A stream that ends while its job is `running` was cut: ask again from the last cursor. */
 export const resultRowSchema = z.discriminatedUnion('status', [
-  z.object({ ...rowBase, status: z.literal('accepted'), value: z.json() }),
+  z.object({
+    ...rowBase,
+    status: z.literal('accepted'),
+    value: z.json(),
+    /** The probability that the value is right, where the job asks for a confidence. */
+    confidence: z.number().min(0).max(1).optional(),
+  }),
   z.object({
     ...rowBase,
     status: z.literal('failed'),

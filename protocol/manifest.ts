@@ -27,7 +27,15 @@ export const agreeSchema = z.discriminatedUnion('kind', [
 ])
 export type Agree = z.infer<typeof agreeSchema>
 
-/** `none`: the first result is taken. `quorum`: `agree` results that agree, of at most `of` executions on different peers. */
+/** Less is no confidence; more is beyond what the submitter's own machine can promise. */
+const CONFIDENCE_MIN = 0.5
+const CONFIDENCE_MAX = 1 - 1e-8
+
+/**
+ * `none`: the first result is taken. `quorum`: `agree` results that agree, of at most `of` executions on different peers.
+ * `confidence`: as many as it takes until a value is right with the probability `goal`; `collusion` is the chance that
+ * two bad results of strangers for one unit agree, 1: all who lie tell the same lie. docs/verification.md.
+ */
 export const verifySchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('none') }),
   z
@@ -37,6 +45,11 @@ export const verifySchema = z.discriminatedUnion('kind', [
       of: z.int().min(1).max(LIMITS.QUORUM_MAX),
     })
     .refine((quorum) => quorum.of >= quorum.agree, { error: 'quorum.of must be at least quorum.agree' }),
+  z.strictObject({
+    kind: z.literal('confidence'),
+    goal: z.number().min(CONFIDENCE_MIN).max(CONFIDENCE_MAX),
+    collusion: z.number().min(0).max(1).default(1),
+  }),
 ])
 export type Verify = z.infer<typeof verifySchema>
 

@@ -65,11 +65,17 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
     return this.results()
   }
 
-  /** @throws E_JOB_CANCELLED after the last result of a cancelled job, E_NOT_RUNNING when the node stays away */
+  /**
+   * With a confidence to reach, a result in order of completion may take the place of an earlier one of its unit (then it has
+   * a `revision`): somebody was found out whose word that hung on. In the order of the sweep each is final, and comes at the end.
+   * @throws E_JOB_CANCELLED after the last result of a cancelled job, E_NOT_RUNNING when the node stays away
+   */
   async *results({ order = 'completion', signal }: ResultsOptions = {}): AsyncGenerator<Result<Params, Value>> {
     const ended = this.#with(signal)
     let after: number | undefined
     let delivered = 0
+    // Rows of one unit may come twice, and cannot be counted then: what is asked for after the end is all there is.
+    let [revised, hasEnded] = [false, false]
     const stream = this.#persistent(ended, async function* (this: Job<Params, Value>) {
       const query = { follow: 'true', order, ...(after === undefined ? {} : { after: String(after) }) }
       const path = API.jobResults(this.id)
@@ -78,11 +84,14 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
         const row = readAs(resultRowSchema, line, path)
         after = order === 'input' ? row.unit : row.seq
         delivered += 1
+        revised ||= row.revision !== undefined
         yield resultOf<Params, Value>(row)
       }
       const { state, accepted, failed } = await this.#info(ended)
       if (state === 'cancelled') throw new TalkootError('E_JOB_CANCELLED', `job ${this.id.slice(0, 8)} was cancelled`)
-      return state === 'done' && delivered >= accepted + failed
+      const whole = hasEnded || (!revised && delivered >= accepted + failed)
+      hasEnded = state === 'done'
+      return hasEnded && whole
     })
     yield* stream
   }

@@ -12,10 +12,11 @@ export type MapOptions = Omit<Plain, 'verify' | 'agree'> & {
   /** Shown in lists. */
   name?: string
   /**
-   * `none`: the first result is taken. Else `quorum` results that agree, of at most `of` on different peers (by default as
-   * many as still give a majority: 2 quorum - 1).
+   * `none`: the first result is taken. `quorum` results that agree, of at most `of` on different peers (by default as
+   * many as still give a majority: 2 quorum - 1). `confidence`: the probability with which each value is to be right, below
+   * 1; `collusion`: the chance that two bad results of strangers agree (default 1: all who lie tell the same lie).
    */
-  verify?: 'none' | { quorum: number; of?: number }
+  verify?: 'none' | { quorum: number; of?: number } | { confidence: number; collusion?: number }
   /** Instead of what the task says. `function` is the one the task module exports. */
   agree?: 'exact' | 'function' | Tolerance
   /** Jobs of this machine that must end well first: handles, ids, or unique beginnings of ids. */
@@ -39,7 +40,7 @@ export function policyOf(options: MapOptions, ofTask: Task<never, unknown>['agre
   } = options
   const parsed = policySchema.safeParse({
     ...plain,
-    verify: verify === 'none' ? { kind: 'none' } : quorumOf(verify),
+    verify: verifyOf(verify),
     agree: agreeOf(agree),
   })
   if (!parsed.success) throw new TalkootError('E_JOB_INVALID', z.prettifyError(parsed.error))
@@ -51,8 +52,9 @@ const agreeOf = (
 ): z.input<typeof policySchema>['agree'] & { kind: Agree['kind'] } =>
   typeof agree === 'string' ? { kind: agree } : { kind: 'tolerance', ...agree }
 
-const quorumOf = ({ quorum, of = 2 * quorum - 1 }: { quorum: number; of?: number }): Plain['verify'] => ({
-  kind: 'quorum',
-  agree: quorum,
-  of,
-})
+function verifyOf(verify: NonNullable<MapOptions['verify']>): Plain['verify'] {
+  if (verify === 'none') return { kind: 'none' }
+  if ('quorum' in verify) return { kind: 'quorum', agree: verify.quorum, of: verify.of ?? 2 * verify.quorum - 1 }
+  const { confidence: goal, ...assumed } = verify
+  return { kind: 'confidence', goal, ...assumed }
+}

@@ -12,11 +12,15 @@ type Decided<Params> = {
   /** Ids of the peers whose results decided it. */
   readonly peers: readonly string[]
   readonly attempts: number
+  /** With a confidence to reach: this takes the place of what was given for the unit before. */
+  readonly revision?: number
 }
 
 export type Accepted<Params, Value> = Decided<Params> & {
   readonly status: 'accepted'
   readonly value: Value
+  /** The probability that the value is right, where the job asks for a confidence. */
+  readonly confidence?: number
   readonly error?: undefined
   readonly blame?: undefined
 }
@@ -35,8 +39,13 @@ export type Result<Params = Record<string, Json>, Value = Json> = Accepted<Param
 
 /** The types of parameters and value are those of the task: its schemas checked them inside each unit. */
 export function resultOf<Params, Value>(row: ResultRow): Result<Params, Value> {
-  const { unit, peers, attempts } = row
-  const decided = { unit, params: row.params as Params, peers, attempts }
-  if (row.status === 'accepted') return { ...decided, status: 'accepted', value: row.value as Value }
+  const { unit, peers, attempts, revision } = row
+  const params = row.params as Params
+  const decided = { unit, params, peers, attempts, ...(revision === undefined ? {} : { revision }) }
+  if (row.status === 'accepted') {
+    const { confidence } = row
+    const known = confidence === undefined ? {} : { confidence }
+    return { ...decided, status: 'accepted', value: row.value as Value, ...known }
+  }
   return { ...decided, status: 'failed', error: TalkootError.fromObject(row.error), blame: row.blame }
 }

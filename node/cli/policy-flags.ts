@@ -8,6 +8,8 @@ export type PolicyFlags = {
   name?: string
   quorum?: string
   of?: string
+  confidence?: string
+  collusion?: string
   tolerance?: string
   require?: string
   rank?: string
@@ -23,28 +25,10 @@ export type PolicyFlags = {
 
 /** @throws E_USAGE */
 export function parsePolicy(flags: PolicyFlags): MapOptions {
-  const {
-    name,
-    quorum,
-    of,
-    tolerance,
-    require,
-    rank,
-    retries,
-    priority,
-    timeoutUnit,
-    memory,
-    deadline,
-    seed,
-    queue,
-    after,
-  } = flags
-  if (of !== undefined && quorum === undefined) throw new TalkootError('E_USAGE', '--of goes with --quorum')
+  const { name, tolerance, require, rank, retries, priority, timeoutUnit, memory, deadline, seed, queue, after } = flags
   return {
     ...(name === undefined ? {} : { name }),
-    ...(quorum === undefined
-      ? {}
-      : { verify: { quorum: parseCount(quorum), ...(of === undefined ? {} : { of: parseCount(of) }) } }),
+    ...parseVerify(flags),
     ...(tolerance === undefined ? {} : { agree: parseTolerance(tolerance) }),
     ...(require === undefined ? {} : { require }),
     ...(rank === undefined ? {} : { rank }),
@@ -57,6 +41,32 @@ export function parsePolicy(flags: PolicyFlags): MapOptions {
     ...(queue === true ? { queue } : {}),
     ...(after === undefined ? {} : { after }),
   }
+}
+
+function parseVerify({ quorum, of, confidence, collusion }: PolicyFlags): Pick<MapOptions, 'verify'> {
+  if (of !== undefined && quorum === undefined) throw new TalkootError('E_USAGE', '--of goes with --quorum')
+  if (collusion !== undefined && confidence === undefined) {
+    throw new TalkootError('E_USAGE', '--collusion goes with --confidence')
+  }
+  if (confidence !== undefined && quorum !== undefined) {
+    throw new TalkootError('E_USAGE', 'a job is verified by --confidence or by --quorum, not both')
+  }
+  if (quorum !== undefined) {
+    return { verify: { quorum: parseCount(quorum), ...(of === undefined ? {} : { of: parseCount(of) }) } }
+  }
+  if (confidence === undefined) return {}
+  const assumed = collusion === undefined ? {} : { collusion: parseShare('--collusion', collusion) }
+  return { verify: { confidence: parseShare('--confidence', confidence), ...assumed } }
+}
+
+/** From 0 to 1, as 0.999 or 99.9%. */
+function parseShare(flag: string, text: string): number {
+  const match = /^(\d*\.?\d+(?:e-?\d+)?)(%)?$/i.exec(text.trim())
+  const value = Number(match?.[1]) / (match?.[2] === undefined ? 1 : 100)
+  if (match === null || !(value >= 0 && value <= 1)) {
+    throw new TalkootError('E_USAGE', `${flag} is a share such as 0.999, not "${text}"`)
+  }
+  return value
 }
 
 /** `1e-9` is relative; `abs=1e-6`, `rel=1e-9,abs=1e-12` say which. */

@@ -4,7 +4,7 @@ import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { SignedReceipt } from '../../protocol/receipt.ts'
 import type { EvidenceKind, EvidenceStore } from '../store/evidence.ts'
-import type { JobState, JobStore, JobTotals, StoredResult } from '../store/job-store.ts'
+import type { JobState, JobStore, JobTotals, StoredResult, StoredVoice } from '../store/job-store.ts'
 import type { Ledger } from '../store/ledger.ts'
 import type { UnitTime } from '../store/unit-times.ts'
 
@@ -13,6 +13,9 @@ type Entry =
   | { kind: 'receipt'; job: number; peer: string; signed: SignedReceipt }
   | { kind: 'executions'; job: number; executions: number; wasted: number }
   | { kind: 'evidence'; job: number; peer: string; about: EvidenceKind; count: number }
+  | { kind: 'confirmed'; job: number; unit: number; voices: StoredVoice[]; attempts: number; error: number | null }
+  | { kind: 'withdrawn'; job: number; unit: number }
+  | { kind: 'credit'; job: null; peer: string; checks: number; caught: number }
   | { kind: 'end'; job: number; state: Exclude<JobState, 'running'>; atMs: number; took?: { task: string } & UnitTime }
 
 type Components = {
@@ -21,6 +24,8 @@ type Components = {
   evidence: EvidenceStore
   /** Milliseconds, monotonic. */
   now(): number
+  /** This machine's wall clock, for ages only. */
+  wallClock(): number
   /** Called after each commit with the jobs it touched: only now may results be reported. */
   onCommitted(jobs: ReadonlySet<number>): void
   /** The ledger cannot be written: nothing is lost, it is tried again, and no new work should be given out. */
@@ -67,7 +72,7 @@ export class DecisionLog {
     this.#delayMs = Math.min(LIMITS.LEDGER_DELAY_MAX_MS, Math.max(LIMITS.LEDGER_DELAY_MS, restMs))
     if (this.#halted) this.#components.onHalted(null)
     this.#halted = false
-    this.#components.onCommitted(new Set(entries.map((entry) => entry.job)))
+    this.#components.onCommitted(new Set(entries.flatMap((entry) => entry.job ?? [])))
   }
 
   stop(): void {
@@ -83,41 +88,81 @@ export class DecisionLog {
   }
 
   #write(entries: readonly Entry[]): void {
-    const { jobs, evidence } = this.#components
-    const totals = new Map<number, JobTotals>()
-    const of = (job: number): JobTotals => {
-      const known = totals.get(job) ?? { accepted: 0, failed: 0, executions: 0, wasted: 0, disagreements: 0 }
-      totals.set(job, known)
-      return known
-    }
-    const credits = new Credits()
+    const { jobs } = this.#components
+    const sums = new Sums()
+    // Of a peer only the last counts: one row a commit, however much was heard of it.
+    const credits = new Map<string, Extract<Entry, { kind: 'credit' }>>()
     for (const entry of entries) {
-      switch (entry.kind) {
-        case 'result':
-          if (!jobs.keepResult(entry.job, entry.result)) break
-          creditLoneVoice(credits, entry)
-          of(entry.job)[entry.result.ok ? 'accepted' : 'failed'] += 1
-          of(entry.job).disagreements += entry.result.disagreed ? 1 : 0
-          break
-        case 'receipt':
-          jobs.keepReceipt(entry.job, entry.peer, entry.signed.receipt, entry.signed.signature)
-          break
-        case 'executions':
-          of(entry.job).executions += entry.executions
-          of(entry.job).wasted += entry.wasted
-          break
-        case 'evidence':
-          evidence.add(entry.peer, entry.about, entry.count)
-          if (entry.about === 'agreed') credits.add(entry.job, entry.peer, entry.count)
-          break
-        case 'end':
-          jobs.end(entry.job, entry.state, entry.atMs)
-          if (entry.took !== undefined) jobs.unitTimes.keep(entry.took.task, entry.took)
-          break
-      }
+      if (entry.kind === 'credit') credits.set(entry.peer, entry)
+      else if (entry.kind === 'receipt') {
+        jobs.keepReceipt(entry.job, entry.peer, entry.signed.receipt, entry.signed.signature)
+      } else this.#writeOf(entry, sums)
     }
-    for (const [job, sums] of totals) jobs.addTotals(job, sums)
-    for (const { job, peer, count } of credits) jobs.credit(job, peer, count)
+    const { evidence, wallClock } = this.#components
+    for (const [peer, credit] of credits) evidence.keepCredit(peer, credit, wallClock())
+    for (const [job, totals] of sums.totals) jobs.addTotals(job, totals)
+    for (const { job, peer, count } of sums.credits) jobs.credit(job, peer, count)
+  }
+
+  #writeOf(entry: Exclude<Entry, { kind: 'credit' | 'receipt' }>, sums: Sums): void {
+    const { jobs, evidence } = this.#components
+    switch (entry.kind) {
+      case 'result':
+        if (jobs.keepResult(entry.job, entry.result)) sums.add(entry.job, entry.result)
+        break
+      case 'confirmed':
+        jobs.confirmResult(entry.job, entry)
+        break
+      case 'withdrawn': {
+        const withdrawn = jobs.withdrawResult(entry.job, entry.unit)
+        if (withdrawn !== null) sums.take(entry.job, withdrawn)
+        break
+      }
+      case 'executions':
+        sums.of(entry.job).executions += entry.executions
+        sums.of(entry.job).wasted += entry.wasted
+        break
+      case 'evidence':
+        evidence.add(entry.peer, entry.about, entry.count)
+        if (entry.about === 'agreed') sums.credits.add(entry.job, entry.peer, entry.count)
+        break
+      case 'end':
+        jobs.end(entry.job, entry.state, entry.atMs)
+        if (entry.took !== undefined) jobs.unitTimes.keep(entry.took.task, entry.took)
+        break
+    }
+  }
+}
+
+/** What one commit adds to the totals of jobs, and to what peers decided in them. */
+class Sums {
+  readonly totals = new Map<number, JobTotals>()
+  readonly credits = new Credits()
+
+  of(job: number): JobTotals {
+    const known = this.totals.get(job)
+    if (known !== undefined) return known
+    const totals = { accepted: 0, failed: 0, executions: 0, wasted: 0, disagreements: 0, errorSum: 0 }
+    this.totals.set(job, totals)
+    return totals
+  }
+
+  add(job: number, { ok, disagreed, error, voices }: StoredResult): void {
+    const totals = this.of(job)
+    totals[ok ? 'accepted' : 'failed'] += 1
+    totals.disagreements += disagreed ? 1 : 0
+    totals.errorSum += error ?? 0
+    // A value nobody had to confirm is its only speaker's; of several, evidence says who agreed.
+    const spoke = voices.filter(({ digest }) => digest !== null)
+    const [only] = spoke
+    if (ok && spoke.length === 1 && only !== undefined) this.credits.add(job, only.peer, 1)
+  }
+
+  take(job: number, { ok, error, voices }: StoredResult): void {
+    const totals = this.of(job)
+    totals[ok ? 'accepted' : 'failed'] -= 1
+    totals.errorSum -= error ?? 0
+    for (const { peer, digest } of voices) if (ok && digest !== null) this.credits.add(job, peer, -1)
   }
 }
 
@@ -134,16 +179,4 @@ class Credits implements Iterable<{ job: number; peer: string; count: number }> 
   *[Symbol.iterator](): Iterator<{ job: number; peer: string; count: number }> {
     for (const [job, peers] of this.#counts) for (const [peer, count] of peers) yield { job, peer, count }
   }
-}
-
-/** A value nobody had to confirm is its only speaker's; of several, evidence says who agreed. */
-function creditLoneVoice(credits: Credits, { job, result }: Extract<Entry, { kind: 'result' }>): void {
-  if (!result.ok) return
-  let speaker: string | null = null
-  for (const { peer, digest } of result.voices) {
-    if (digest === null) continue
-    if (speaker !== null) return
-    speaker = peer
-  }
-  if (speaker !== null) credits.add(job, speaker, 1)
 }

@@ -19,6 +19,7 @@ import { Changes } from './changes.ts'
 import { Comparer } from './comparer.ts'
 import { DecisionLog } from './decision-log.ts'
 import { Dispatch } from './dispatch.ts'
+import { Effects } from './effects.ts'
 import { Explainer } from './explainer.ts'
 import { Gates } from './gates.ts'
 import { checkPlaceable, Intake, type JobDescription } from './intake.ts'
@@ -27,6 +28,7 @@ import { knownPeers } from './known-peers.ts'
 import { LiveJob } from './live-job.ts'
 import { Moves } from './moves.ts'
 import { tookOf } from './planner.ts'
+import { Recall } from './recall.ts'
 import { ResultReader } from './result-reader.ts'
 import type { SchedulerEffect, SchedulerEvent } from './scheduler/events.ts'
 import type { Scheduler } from './scheduler/scheduler.ts'
@@ -61,6 +63,8 @@ export class JobService {
   readonly #dispatch: Dispatch
   readonly #log: DecisionLog
   readonly #comparer: Comparer
+  readonly #recall: Recall
+  readonly #effects: Effects
   readonly #reader: ResultReader
   readonly #views: JobViews
   readonly #gates: Gates
@@ -92,7 +96,12 @@ export class JobService {
       wallClock,
     })
     const sweepOf = (id: JobId) => this.#live.get(id)?.sweep ?? this.#intake.compile(this.#views.manifestOf(id).sweep)
-    this.#reader = new ResultReader({ jobs, changes: this.#changes, sweepOf })
+    this.#reader = new ResultReader({
+      jobs,
+      changes: this.#changes,
+      sweepOf,
+      mayChange: (id) => this.#views.manifestOf(id).policy.verify.kind === 'confidence',
+    })
     this.explain = new Explainer({
       scheduler,
       jobs,
@@ -121,6 +130,7 @@ export class JobService {
       jobs,
       evidence,
       now,
+      wallClock,
       onCommitted: (touched) => this.#committed(touched),
       onHalted: (error) => this.#halt(error),
     })
@@ -133,6 +143,15 @@ export class JobService {
       signedManifest: (job) => this.#signedManifest(job),
       unitsOf: (job) => this.#live.get(job)?.sweep.size ?? null,
       onEvent: (event, receipt) => this.#step(event, receipt),
+    })
+    this.#recall = new Recall({ jobs, evidence, log: this.#log, onEvent: (event) => this.#step(event), onError })
+    this.#effects = new Effects({
+      live: this.#live,
+      dispatch: this.#dispatch,
+      comparer: this.#comparer,
+      log: this.#log,
+      recall: this.#recall,
+      onSettled: ({ id, stored }) => this.#end(id, stored.n, 'done'),
     })
   }
 
@@ -149,6 +168,7 @@ export class JobService {
     this.#running = false
     if (this.#wake !== null) clearTimeout(this.#wake)
     this.#dispatch.stop()
+    this.#recall.stop()
     this.#log.stop()
     await this.#comparer.stop()
   }
@@ -239,7 +259,10 @@ export class JobService {
     try {
       const { manifest } = decodeManifest(stored.manifest)
       const job = new LiveJob(stored, manifest, this.#intake.compile(manifest.sweep))
-      this.#components.jobs.eachSettled(stored.n, (unit, seq) => job.settle(unit, seq))
+      this.#components.jobs.eachDecided(stored.n, (unit, seq, stands) => {
+        job.settle(unit, seq)
+        if (!stands) job.reopen(unit)
+      })
       this.#begin(job)
     } catch (error) {
       this.#components.onError(error)
@@ -278,7 +301,7 @@ export class JobService {
     keepSpent({ live: this.#live, log: this.#log, scheduler }, { event, effects, receipt })
     for (const effect of effects) {
       try {
-        this.#apply(effect)
+        this.#effects.apply(effect)
       } catch (error) {
         onError(error)
       }
@@ -294,57 +317,6 @@ export class JobService {
     if (at === null || this.#halted !== null || !this.#running) return
     const delay = Math.min(Math.max(1, at - this.#components.now()), TIMER_MAX_MS)
     this.#wake = setTimeout(() => this.#step({ type: 'tick' }), delay)
-  }
-
-  #apply(effect: SchedulerEffect): void {
-    const job = 'job' in effect ? this.#live.get(effect.job) : undefined
-    switch (effect.type) {
-      case 'run':
-        if (job !== undefined) this.#dispatch.run(effect.peer, effect.job, job.inputs(effect.units))
-        break
-      case 'revoke':
-        this.#dispatch.revoke(effect.peer, effect.job, effect.units)
-        break
-      case 'drop':
-        this.#dispatch.drop(effect.peer, effect.code)
-        break
-      case 'compare':
-        if (job !== undefined) this.#comparer.compare(job.manifest, effect)
-        break
-      case 'evidence':
-        if (job !== undefined) {
-          const { peer, kind: about, count } = effect
-          this.#log.add({ kind: 'evidence', job: job.stored.n, peer, about, count })
-        }
-        break
-      case 'accepted':
-      case 'failed':
-        if (job !== undefined) this.#decide(job, effect)
-        break
-      case 'settled':
-        if (job !== undefined) this.#end(job.id, job.stored.n, 'done')
-        break
-    }
-  }
-
-  #decide(job: LiveJob, effect: Extract<SchedulerEffect, { type: 'accepted' | 'failed' }>): void {
-    const ok = effect.type === 'accepted'
-    const [first, ...others] = effect.voices.map((voice) => voice.digest ?? voice.code)
-    this.#log.add({
-      kind: 'result',
-      job: job.stored.n,
-      result: {
-        unit: effect.unit,
-        seq: job.settle(effect.unit),
-        ok,
-        value: ok ? effect.value : effect.message,
-        code: ok ? null : effect.code,
-        blame: ok ? null : effect.blame,
-        voices: effect.voices,
-        attempts: effect.attempts,
-        disagreed: others.some((said) => said !== first),
-      },
-    })
   }
 
   #end(id: JobId, n: number, state: Exclude<JobState, 'running'>): void {

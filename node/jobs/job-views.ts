@@ -58,6 +58,8 @@ export class JobViews {
   #summary({ n, id, state, createdMs, heldMs, units, totals }: JobRow, names: ReadonlyMap<string, string>): JobSummary {
     const progress = this.#components.progress(id)
     const peers = this.#components.jobs.creditOf(n)
+    const { errorSum, ...counts } = totals
+    const brief = this.#briefOf(id)
     return {
       schema: 'talkoot.job/1',
       id,
@@ -65,11 +67,12 @@ export class JobViews {
       createdAgoMs: Math.max(0, this.#components.wallClock() - createdMs),
       heldForMs: heldMs === null || state !== 'running' ? null : Math.max(0, this.#components.wallClock() - heldMs),
       units,
-      ...totals,
+      ...counts,
+      expectedWrong: brief.policy.verify.kind === 'confidence' ? errorSum : null,
       running: progress?.running ?? 0,
       waiting: progress?.waiting ?? [],
       peers: peers.map((credit) => ({ ...credit, name: names.get(credit.peer) ?? '' })),
-      ...this.#briefOf(id),
+      ...brief,
     }
   }
 

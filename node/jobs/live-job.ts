@@ -44,6 +44,11 @@ export class LiveJob {
     return seq
   }
 
+  /** Its decision does not stand any more. */
+  reopen(unit: number): void {
+    this.#settled.delete(unit)
+  }
+
   /** What was spent since this was asked last, from what was spent since the job was taken up. */
   spend(now: Spent): Spent {
     const { executions, wasted } = this.#spent
@@ -66,6 +71,7 @@ export class LiveJob {
       isSettled: (unit) => this.#settled.has(unit),
       settledCount: this.#settled.size,
       failedCount: this.stored.totals.failed,
+      checkKey: this.stored.checkKey,
       ageMs: Math.max(0, ageMs),
       gate,
     }

@@ -77,7 +77,9 @@ export function tookOf(
 }
 
 function copiesOf({ verify }: Policy): { copies: number; voices: number } {
-  return verify.kind === 'none' ? { copies: 1, voices: 1 } : { copies: verify.agree, voices: verify.of }
+  if (verify.kind === 'none') return { copies: 1, voices: 1 }
+  if (verify.kind === 'quorum') return { copies: verify.agree, voices: verify.of }
+  return { copies: 2, voices: LIMITS.UNIT_VOICES_MAX }
 }
 
 /** Of all results of these peers that others checked, the share that was wrong or failed. */

@@ -10,7 +10,13 @@ import type { Changes } from './changes.ts'
 
 const PAGE_ROWS = 500
 
-type Components = { jobs: JobStore; changes: Changes<JobId>; sweepOf(job: JobId): CompiledSweep }
+type Components = {
+  jobs: JobStore
+  changes: Changes<JobId>
+  sweepOf(job: JobId): CompiledSweep
+  /** Whether decisions of the job may be withdrawn before it ends. */
+  mayChange(job: JobId): boolean
+}
 
 export class ResultReader {
   readonly #components: Components
@@ -25,9 +31,12 @@ export class ResultReader {
     return row?.unit === unit ? toRow(row, this.#components.sweepOf(id)) : null
   }
 
-  /** In input order a row waits for all before it, until the job has ended. */
+  /**
+   * In input order a row waits for all before it, until the job has ended; and where decisions may be withdrawn, for that
+   * end: there a row that is given is final. In order of completion a later row of a unit takes the place of an earlier.
+   */
   async *read({ id, n }: JobRow, query: ResultsQuery, signal: AbortSignal): AsyncIterable<ResultRow> {
-    const { jobs, changes, sweepOf } = this.#components
+    const { jobs, changes, sweepOf, mayChange } = this.#components
     const sweep = sweepOf(id)
     const byInput = query.order === 'input'
     using watch = changes.watch(id)
@@ -37,6 +46,10 @@ export class ResultReader {
       const inTurn = byInput && query.follow && !ended
       // Those that succeeded are needed to see the gaps.
       const only = query.failed && !inTurn ? 'failed' : 'all'
+      if (inTurn && mayChange(id)) {
+        await watch.next(signal)
+        continue
+      }
       const page = jobs.results(n, byInput ? 'unit' : 'seq', cursor, PAGE_ROWS, only)
       const rows = inTurn ? contiguous(page, cursor) : page
       for (const row of rows) {
@@ -58,9 +71,19 @@ function contiguous(rows: readonly StoredResult[], cursor: number): StoredResult
 }
 
 export function toRow(stored: StoredResult, sweep: CompiledSweep): ResultRow {
-  const { unit, seq, attempts } = stored
-  const base = { unit, seq, attempts, params: sweep.point(unit), peers: stored.voices.map((voice) => voice.peer) }
-  if (stored.ok) return { ...base, status: 'accepted', value: JSON.parse(stored.value ?? 'null') }
+  const { unit, seq, attempts, error, revision } = stored
+  const base = {
+    unit,
+    seq,
+    attempts,
+    params: sweep.point(unit),
+    peers: stored.voices.map((voice) => voice.peer),
+    ...(revision === 0 ? {} : { revision }),
+  }
+  if (stored.ok) {
+    const known = error === null ? {} : { confidence: 1 - error }
+    return { ...base, status: 'accepted', value: JSON.parse(stored.value ?? 'null'), ...known }
+  }
   return {
     ...base,
     status: 'failed',

@@ -21,4 +21,10 @@ export class UnitSet {
     this.#bits[unit >> 3] = (this.#bits[unit >> 3] ?? 0) | (1 << (unit & 7))
     this.#size += 1
   }
+
+  delete(unit: number): void {
+    if (!this.has(unit)) return
+    this.#bits[unit >> 3] = (this.#bits[unit >> 3] ?? 0) & ~(1 << (unit & 7))
+    this.#size -= 1
+  }
 }

@@ -5,6 +5,8 @@ import type { PeerNumbers } from './peer-numbers.ts'
 
 /** `served`: slot time of accepted work, milliseconds; the others count units. */
 export type EvidenceKind = 'agreed' | 'outvoted' | 'lapsed' | 'faulty' | 'served'
+/** Checks survived since it was last caught, and how often that was. */
+type Credit = { checks: number; caught: number }
 export type Standing = Record<Exclude<EvidenceKind, 'served'>, number>
 
 export class EvidenceStore {
@@ -17,11 +19,39 @@ export class EvidenceStore {
   }
 
   add(peer: string, kind: EvidenceKind, count: number): void {
-    const n = this.#peers.numberOf(peer)
-    this.#ledger.db
-      .prepare('INSERT OR IGNORE INTO evidence (peer, agreed, outvoted, lapsed, faulty) VALUES (?, 0, 0, 0, 0)')
-      .run(n)
+    const n = this.#rowOf(peer)
     this.#ledger.db.prepare(`UPDATE evidence SET ${kind} = ${kind} + ? WHERE peer = ?`).run(count, n)
+  }
+
+  /** What the peer's word is worth at `atMs` of this machine's clock: replaces what was known. */
+  keepCredit(peer: string, { checks, caught }: Credit, atMs: number): void {
+    const n = this.#rowOf(peer)
+    this.#ledger.db
+      .prepare('UPDATE evidence SET checks = ?, caught = ?, credited_ms = ? WHERE peer = ?')
+      .run(checks, caught, atMs, n)
+  }
+
+  /** Null: nothing was kept of the peer. */
+  creditAt(peer: string, nowMs: number): (Credit & { ageMs: number }) | null {
+    const row = this.#ledger.db
+      .prepare('SELECT checks, caught, credited_ms FROM evidence WHERE peer = ? AND credited_ms > 0')
+      .get(this.#peers.find(peer))
+    if (row === undefined) return null
+    const ageMs = Math.max(0, nowMs - Number(row.credited_ms))
+    return { checks: Number(row.checks), caught: Number(row.caught), ageMs }
+  }
+
+  isCaught(peer: string): boolean {
+    const row = this.#ledger.db.prepare('SELECT caught FROM evidence WHERE peer = ?').get(this.#peers.find(peer))
+    return Number(row?.caught ?? 0) > 0
+  }
+
+  /** Peers of which it is known that they gave a wrong value. */
+  everCaught(): string[] {
+    return this.#ledger.db
+      .prepare('SELECT peer FROM evidence WHERE caught > 0')
+      .all()
+      .map((row) => this.#peers.idOf(Number(row.peer)))
   }
 
   /** Slot time the peer has done for this node, milliseconds. */
@@ -39,5 +69,13 @@ export class EvidenceStore {
       lapsed: of('lapsed'),
       faulty: of('faulty'),
     }
+  }
+
+  #rowOf(peer: string): number {
+    const n = this.#peers.numberOf(peer)
+    this.#ledger.db
+      .prepare('INSERT OR IGNORE INTO evidence (peer, agreed, outvoted, lapsed, faulty) VALUES (?, 0, 0, 0, 0)')
+      .run(n)
+    return n
   }
 }

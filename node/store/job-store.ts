@@ -1,5 +1,9 @@
-/** Jobs, their results and receipts in the ledger. State only grows: a result, once kept, is never changed. */
+/**
+ * Jobs, their results and receipts in the ledger. A result, once kept, is only changed after it was withdrawn, and has a
+ * new place in the order of completion then: whoever reads on from a cursor sees it.
+ */
 
+import { randomBytes } from 'node:crypto'
 import type { StatementSync } from 'node:sqlite'
 import type { JobId } from '../../protocol/manifest.ts'
 import type { Ledger } from './ledger.ts'
@@ -24,10 +28,21 @@ export type JobRow = {
   totals: JobTotals
 }
 
-export type StoredJob = JobRow & { manifest: Uint8Array; signature: Uint8Array }
+/** `checkKey`: draws the units that are checked; told to nobody. */
+export type StoredJob = JobRow & { manifest: Uint8Array; signature: Uint8Array; checkKey: Uint8Array }
 
-/** Executions are attempts that ended or were cut off, wasted those not needed; disagreements are units on which peers did not agree. */
-export type JobTotals = { accepted: number; failed: number; executions: number; wasted: number; disagreements: number }
+/**
+ * Executions are attempts that ended or were cut off, wasted those not needed; disagreements are units on which peers did
+ * not agree; errorSum is how many of the accepted values are expected to be wrong, as far as that is known.
+ */
+export type JobTotals = {
+  accepted: number
+  failed: number
+  executions: number
+  wasted: number
+  disagreements: number
+  errorSum: number
+}
 
 /** Who said what on a unit; `digest` is null for a failure, `code` for a value. */
 export type StoredVoice = { peer: string; digest: string | null; code: string | null }
@@ -44,10 +59,19 @@ export type StoredResult = {
   voices: StoredVoice[]
   attempts: number
   disagreed: boolean
+  /** The probability that the value is wrong, where that is known. */
+  error: number | null
+  /** How often the unit was decided before, and that withdrawn. */
+  revision: number
 }
 
+/** More was heard on a unit that is decided. */
+type Confirmed = Pick<StoredResult, 'unit' | 'voices' | 'attempts' | 'error'>
+
+const CHECK_KEY_BYTES = 32
+
 const ROW_COLUMNS =
-  'n, id, units, state, created_ms, ended_ms, held_ms, waived, accepted, failed, executions, wasted, disagreements'
+  'n, id, units, state, created_ms, ended_ms, held_ms, waived, accepted, failed, executions, wasted, disagreements, error_sum'
 
 export class JobStore {
   readonly unitTimes: UnitTimes
@@ -61,20 +85,30 @@ export class JobStore {
     this.#ledger = components.ledger
     this.#peers = components.peers
     this.unitTimes = new UnitTimes(components.ledger)
-    this.#insertResult = this.#ledger.db.prepare('INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
+    this.#insertResult = this.#ledger.db.prepare(
+      `INSERT INTO results (job, unit, seq, ok, value, code, blame, voices, attempts, disagreed, error)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (job, unit) DO UPDATE SET seq = excluded.seq, ok = excluded.ok, value = excluded.value,
+       code = excluded.code, blame = excluded.blame, voices = excluded.voices, attempts = excluded.attempts,
+       disagreed = excluded.disagreed, error = excluded.error, revision = revision + 1, withdrawn = 0
+       WHERE withdrawn = 1`,
+    )
     this.#insertReceipt = this.#ledger.db.prepare('INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?)')
     this.#addTotals = this.#ledger.db.prepare(
       `UPDATE jobs SET accepted = accepted + ?, failed = failed + ?, executions = executions + ?,
-       wasted = wasted + ?, disagreements = disagreements + ? WHERE n = ?`,
+       wasted = wasted + ?, disagreements = disagreements + ?, error_sum = MAX(0, error_sum + ?) WHERE n = ?`,
     )
   }
 
   /** On disk when it returns. @throws E_DISK_FULL */
   add(job: Pick<StoredJob, 'id' | 'units' | 'manifest' | 'signature' | 'createdMs'>): StoredJob {
+    const checkKey = randomBytes(CHECK_KEY_BYTES)
     this.#ledger.transaction(() =>
       this.#ledger.db
-        .prepare('INSERT INTO jobs (id, units, manifest, signature, state, created_ms) VALUES (?, ?, ?, ?, ?, ?)')
-        .run(job.id, job.units, job.manifest, job.signature, 'running', job.createdMs),
+        .prepare(
+          'INSERT INTO jobs (id, units, manifest, signature, state, created_ms, check_key) VALUES (?, ?, ?, ?, ?, ?, ?)',
+        )
+        .run(job.id, job.units, job.manifest, job.signature, 'running', job.createdMs, checkKey),
     )
     const stored = this.get(job.id)
     if (stored === null) throw new Error('a job just written is not there')
@@ -140,7 +174,7 @@ export class JobStore {
     )
   }
 
-  /** Keeps a decision; false if the unit was decided already: the first stands. Call within a transaction. */
+  /** Keeps a decision; false if one stands already: the first does. Call within a transaction. */
   keepResult(job: number, result: StoredResult): boolean {
     const voices = JSON.stringify(result.voices.map((voice) => this.#packVoice(voice)))
     const { changes } = this.#insertResult.run(
@@ -154,8 +188,39 @@ export class JobStore {
       voices,
       result.attempts,
       result.disagreed ? 1 : 0,
+      result.error,
     )
     return changes > 0
+  }
+
+  /** More was said on a unit, and its decision stands. Call within a transaction. */
+  confirmResult(job: number, { unit, voices, attempts, error }: Confirmed): void {
+    const packed = JSON.stringify(voices.map((voice) => this.#packVoice(voice)))
+    this.#ledger.db
+      .prepare('UPDATE results SET voices = ?, attempts = ?, error = COALESCE(?, error) WHERE job = ? AND unit = ?')
+      .run(packed, attempts, error, job, unit)
+  }
+
+  /** The decision does not stand: it is shown no more, until there is another. Returns it. Call within a transaction. */
+  withdrawResult(job: number, unit: number): StoredResult | null {
+    const row = this.#ledger.db
+      .prepare('UPDATE results SET withdrawn = 1 WHERE job = ? AND unit = ? AND withdrawn = 0 RETURNING *')
+      .get(job, unit)
+    return row === undefined ? null : this.#toResult(row)
+  }
+
+  /** At most `limit` standing decisions on units that one of these peers spoke on, by unit, after a cursor. */
+  spokenOnBy(job: number, peers: readonly string[], after: number, limit: number): StoredResult[] {
+    const numbers = peers.map((peer) => this.#peers.find(peer)).filter((n) => n !== null)
+    if (numbers.length === 0) return []
+    // As voices are packed: [[7,"digest",null],[12,...]].
+    const spoken = numbers.map(() => `voices LIKE '%[' || ? || ',%'`).join(' OR ')
+    return this.#ledger.db
+      .prepare(
+        `SELECT * FROM results WHERE job = ? AND unit > ? AND withdrawn = 0 AND (${spoken}) ORDER BY unit LIMIT ?`,
+      )
+      .all(job, after, ...numbers, limit)
+      .map((row) => this.#toResult(row))
   }
 
   /** Keeps a worker's signed receipt, once. Call within a transaction. */
@@ -165,7 +230,15 @@ export class JobStore {
 
   /** Adds to a job's totals. Call within the transaction that keeps what they count. */
   addTotals(job: number, totals: JobTotals): void {
-    this.#addTotals.run(totals.accepted, totals.failed, totals.executions, totals.wasted, totals.disagreements, job)
+    this.#addTotals.run(
+      totals.accepted,
+      totals.failed,
+      totals.executions,
+      totals.wasted,
+      totals.disagreements,
+      totals.errorSum,
+      job,
+    )
   }
 
   /** Counts units a peer's result decided. Call within the transaction that keeps what it counts. */
@@ -185,10 +258,11 @@ export class JobStore {
       .map((row) => ({ peer: this.#peers.idOf(Number(row.peer)), accepted: Number(row.accepted) }))
   }
 
-  /** Calls back with each decided unit of a job. */
-  eachSettled(job: number, visit: (unit: number, seq: number) => void): void {
-    for (const row of this.#ledger.db.prepare('SELECT unit, seq FROM results WHERE job = ?').iterate(job)) {
-      visit(Number(row.unit), Number(row.seq))
+  /** Calls back with each unit of a job that was ever decided, and whether that stands. */
+  eachDecided(job: number, visit: (unit: number, seq: number, stands: boolean) => void): void {
+    const rows = this.#ledger.db.prepare('SELECT unit, seq, withdrawn FROM results WHERE job = ?').iterate(job)
+    for (const row of rows) {
+      visit(Number(row.unit), Number(row.seq), row.withdrawn === 0)
     }
   }
 
@@ -207,7 +281,9 @@ export class JobStore {
   ): StoredResult[] {
     const failed = only === 'failed' ? 'AND ok = 0' : ''
     return this.#ledger.db
-      .prepare(`SELECT * FROM results WHERE job = ? AND ${order} > ? ${failed} ORDER BY ${order} LIMIT ?`)
+      .prepare(
+        `SELECT * FROM results WHERE job = ? AND ${order} > ? AND withdrawn = 0 ${failed} ORDER BY ${order} LIMIT ?`,
+      )
       .all(job, after, limit)
       .map((row) => this.#toResult(row))
   }
@@ -228,12 +304,19 @@ export class JobStore {
       voices: voices.map(([n, digest, code]) => ({ peer: this.#peers.idOf(n), digest, code })),
       attempts: Number(row.attempts),
       disagreed: row.disagreed === 1,
+      error: row.error === null ? null : Number(row.error),
+      revision: Number(row.revision),
     }
   }
 }
 
 function toJob(row: Record<string, unknown>): StoredJob {
-  return { ...toRow(row), manifest: row.manifest as Uint8Array, signature: row.signature as Uint8Array }
+  return {
+    ...toRow(row),
+    manifest: row.manifest as Uint8Array,
+    signature: row.signature as Uint8Array,
+    checkKey: row.check_key as Uint8Array,
+  }
 }
 
 function toRow(row: Record<string, unknown>): JobRow {
@@ -252,6 +335,7 @@ function toRow(row: Record<string, unknown>): JobRow {
       executions: Number(row.executions),
       wasted: Number(row.wasted),
       disagreements: Number(row.disagreements),
+      errorSum: Number(row.error_sum),
     },
   }
 }

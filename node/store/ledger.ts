@@ -56,6 +56,16 @@ const MIGRATIONS = [
   `DELETE FROM receipts WHERE rowid NOT IN (SELECT MIN(rowid) FROM receipts GROUP BY job, signature);
    CREATE UNIQUE INDEX receipts_once ON receipts (job, signature);
    CREATE TABLE certificates (peer TEXT PRIMARY KEY, chain BLOB NOT NULL) STRICT, WITHOUT ROWID;`,
+  // 6: what peers' words are worth; decisions that are withdrawn and made again, and how likely they are wrong.
+  `ALTER TABLE evidence ADD COLUMN checks REAL NOT NULL DEFAULT 0;
+   ALTER TABLE evidence ADD COLUMN caught REAL NOT NULL DEFAULT 0;
+   ALTER TABLE evidence ADD COLUMN credited_ms INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE jobs ADD COLUMN check_key BLOB;
+   UPDATE jobs SET check_key = randomblob(32);
+   ALTER TABLE jobs ADD COLUMN error_sum REAL NOT NULL DEFAULT 0;
+   ALTER TABLE results ADD COLUMN error REAL;
+   ALTER TABLE results ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE results ADD COLUMN withdrawn INTEGER NOT NULL DEFAULT 0;`,
 ]
 
 const LEDGER_VERSION = MIGRATIONS.length + 1

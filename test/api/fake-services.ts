@@ -178,6 +178,7 @@ export const jobInfo = (facts: Partial<JobInfo> = {}): JobInfo => ({
   running: 0,
   executions: 5,
   wasted: 0,
+  expectedWrong: null,
   disagreements: 0,
   waiting: [],
   peers: [{ peer: '12D3KooWotherheron9fQ', name: 'calm-heron', accepted: 2 }],

@@ -183,7 +183,7 @@ describe('tables', () => {
       state       done, units failed
       units       3: 2 accepted, 1 failed, 0 running
       executions  5, 0 disagreements
-      agreement   none: the first result is taken
+      agreement   unverified: the first result is taken
       age         12 s
 
       PEER        ACCEPTED

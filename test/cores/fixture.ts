@@ -54,12 +54,24 @@ export class Desk {
   ) {
     const settled = new Set(restored.settled ?? [])
     const isSettled = (unit: number) => settled.has(unit)
-    const spec = { id, size, policy: policyOf(policy), isSettled, settledCount: settled.size }
+    const spec = {
+      id,
+      size,
+      policy: policyOf(policy),
+      isSettled,
+      settledCount: settled.size,
+      checkKey: new Uint8Array(32),
+    }
     return this.step({ type: 'job.added', job: { ...spec, ageMs: restored.ageMs ?? 0, gate: restored.gate ?? null } })
   }
 
   up(...peers: string[]): void {
     for (const peer of peers) this.step({ type: 'peer.up', peer, trust: 'member', ad: adOf(peer) })
+  }
+
+  strangers(...peers: string[]): void {
+    for (const peer of peers)
+      this.step({ type: 'peer.up', peer, trust: 'stranger', ad: adOf(peer, { strangers: true }) })
   }
 
   down(peer: string) {

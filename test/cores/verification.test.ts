@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { leadingGroup, relationOf, within } from '../../node/jobs/verification/agreement.ts'
-import { createVerification } from '../../node/jobs/verification/quorum.ts'
+import { verificationOf as createVerification } from '../../node/jobs/verification/by-policy.ts'
 import { type JudgedVoice, pairKey, type Verdict } from '../../node/jobs/verification/verification.ts'
 import { canonicalJson, type Json } from '../../protocol/canonical.ts'
 import { LIMITS } from '../../protocol/limits.ts'

@@ -41,6 +41,7 @@ function open() {
       disk.now += disk.commitMs
       return disk.now
     },
+    wallClock: () => 0,
     onCommitted: () => told.push(jobs.results(n, 'seq', 0, 10_000).length),
     onHalted: (error) => halts.push(error?.code ?? null),
   })
@@ -62,6 +63,8 @@ function open() {
 }
 
 const accepted = (unit: number, peer: string): StoredResult => ({
+  error: null,
+  revision: 0,
   unit,
   seq: unit + 1,
   ok: true,

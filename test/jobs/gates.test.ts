@@ -5,6 +5,7 @@ import { expect, it } from 'vitest'
 import { jobRequestSchema } from '../../protocol/api.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { codeOf, until } from '../mesh/nodes.ts'
+import { BACK_TO_4 } from '../store/old-ledger.ts'
 import { newSigner } from '../worker/submitter.ts'
 import { Laboratory } from './laboratory.ts'
 import { honest, scripted } from './scripted-worker.ts'
@@ -120,10 +121,8 @@ it('a ledger of the first version is brought up to date, with its jobs', async (
   const { id } = await lab.submit(7)
   await lab.stop()
   const db = new DatabaseSync(`${lab.folder}/ledger.sqlite`)
-  db.exec(`ALTER TABLE jobs DROP COLUMN held_ms; ALTER TABLE jobs DROP COLUMN waived; DROP TABLE unit_times;
-    ALTER TABLE jobs DROP COLUMN wasted;
-    ALTER TABLE evidence DROP COLUMN served;
-    DROP INDEX receipts_once; DROP TABLE certificates;
+  db.exec(`${BACK_TO_4} ALTER TABLE jobs DROP COLUMN held_ms; ALTER TABLE jobs DROP COLUMN waived;
+    DROP TABLE unit_times; ALTER TABLE jobs DROP COLUMN wasted; ALTER TABLE evidence DROP COLUMN served;
     PRAGMA user_version = 1`)
   db.close()
   await lab.restart().catch(() => undefined)

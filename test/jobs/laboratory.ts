@@ -182,7 +182,10 @@ export class Laboratory {
     )
     worker.start()
     const jobs = new JobService({
-      scheduler: createScheduler({ random: xoroshiro128plus(42) }),
+      scheduler: createScheduler({
+        random: xoroshiro128plus(42),
+        credit: (peer) => evidence.creditAt(peer, Date.now() + this.wallAhead),
+      }),
       ledger,
       jobs: store,
       evidence,

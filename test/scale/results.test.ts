@@ -40,7 +40,7 @@ function fillLedger() {
     ledger.transaction(() => {
       for (const end = Math.min(RESULTS, unit + 10_000); unit < end; unit++) {
         const value = JSON.stringify({ square: unit * unit, label: `point ${unit}` })
-        const facts = { ok: true, code: null, blame: null, attempts: 1, disagreed: false }
+        const facts = { ok: true, code: null, blame: null, attempts: 1, disagreed: false, error: null, revision: 0 }
         jobs.keepResult(n, { unit, seq: unit + 1, value, voices, ...facts })
       }
     })
@@ -54,7 +54,7 @@ test('half a million results reach a scientist by way of ledger, API and SDK whi
 }, async () => {
   const { ledger, jobs } = fillLedger()
   const sweep = rangeTo(RESULTS)
-  const reader = new ResultReader({ jobs, changes: new Changes(), sweepOf: () => sweep })
+  const reader = new ResultReader({ jobs, changes: new Changes(), sweepOf: () => sweep, mayChange: () => false })
   const row = jobs.row(JOB_ID)
   if (row === null) throw new Error('the job just kept is not there')
   const services = new FakeServices()
@@ -89,7 +89,7 @@ test('half a million results reach a scientist by way of ledger, API and SDK whi
 test('a reader that stops is waited for: nothing is read ahead of it but a page and what is on its way', async () => {
   const { ledger, jobs } = fillLedger()
   const sweep = rangeTo(RESULTS)
-  const reader = new ResultReader({ jobs, changes: new Changes(), sweepOf: () => sweep })
+  const reader = new ResultReader({ jobs, changes: new Changes(), sweepOf: () => sweep, mayChange: () => false })
   const row = jobs.row(JOB_ID)
   if (row === null) throw new Error('the job just kept is not there')
   let read = 0

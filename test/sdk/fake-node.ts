@@ -126,7 +126,17 @@ export class FakeNode {
       schema: 'talkoot.job/1',
       ...{ id, name, task, sweep, policy, state: 'running', createdAgoMs: 0, units: size },
       ...{ heldForMs: null, after: [] },
-      ...{ accepted: 0, failed: 0, running: 0, executions: 0, wasted: 0, disagreements: 0, waiting: [], peers: [] },
+      ...{
+        accepted: 0,
+        failed: 0,
+        running: 0,
+        executions: 0,
+        wasted: 0,
+        disagreements: 0,
+        expectedWrong: null,
+        waiting: [],
+        peers: [],
+      },
     })
     const job: FakeJob = { info, rows: [], changed: new Set() }
     this.jobs.set(id, job)

@@ -24,7 +24,7 @@ export function adOf({ id, slots, speed, room }: Pick<PeerTraits, 'id' | 'slots'
     runtimes: [{ kind: 'js', version: '2', confinement: 'os' }],
     labels: { room },
     reach: 'dialable',
-    strangers: false,
+    strangers: true,
     addresses: [],
   })
 }

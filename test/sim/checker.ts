@@ -1,9 +1,13 @@
-/** What must hold, checked against a model of its own: the submitter's account of who has what, and what was said. */
+/**
+ * What must hold, checked against a model of its own: the submitter's account of who has what, and what was said. No unit
+ * is decided while it is decided: a decision must be opened again first, and only a job with a confidence does that.
+ */
 
 import type { SchedulerEffect, SchedulerEvent } from '../../node/jobs/scheduler/events.ts'
 import type { Scheduler } from '../../node/jobs/scheduler/scheduler.ts'
 import { UnitSet } from '../../node/jobs/unit-set.ts'
 import { LIMITS } from '../../protocol/limits.ts'
+import type { Books } from './books.ts'
 import { wrongReason } from './reasons.ts'
 import type { Scenario } from './scenario.ts'
 import { JOB, truth } from './worker.ts'
@@ -21,6 +25,8 @@ type PeerModel = { holds: Set<number>; heardAt: number; open: boolean }
 export class Checker {
   readonly #world: World
   readonly #scenario: Scenario
+  readonly #books: Books
+  readonly #crediting: boolean
   readonly #rooms: ReadonlyMap<string, string>
   readonly #peers = new Map<string, PeerModel>()
   /** By undecided unit, what each peer truly said of it, in this life of the submitter: `peer digest`. */
@@ -31,8 +37,15 @@ export class Checker {
   heldSince: number | null = null
   runs = 0
   mostUndecided = 0
+  /** Every unit is decided, and will not be looked at again. */
+  settled = false
+  /** Units of which a wrong outcome stands, where a confidence allows for some; how many were ever withdrawn. */
+  readonly wrong = new Set<number>()
+  withdrawn = 0
 
-  constructor(world: World, scenario: Scenario) {
+  constructor(world: World, scenario: Scenario, books: Books) {
+    this.#books = books
+    this.#crediting = scenario.policy.verify.kind === 'confidence'
     this.#world = world
     this.#scenario = scenario
     this.decided = new UnitSet(scenario.units)
@@ -42,7 +55,9 @@ export class Checker {
   /** The submitter starts anew: it has no sessions. */
   restarted(): void {
     this.#peers.clear()
-    this.#said.clear()
+    if (!this.#crediting) this.#said.clear()
+    // What was looked at again, and stood, stands.
+    for (const unit of this.#books.decisions.keys()) this.#redecide(unit)
   }
 
   event(event: SchedulerEvent): void {
@@ -79,6 +94,8 @@ export class Checker {
       peer.holds.clear()
     } else if (effect.type === 'accepted') this.#accepted(effect)
     else if (effect.type === 'failed') this.#failed(effect)
+    else if (effect.type === 'reopened') this.#reopened(effect)
+    else if (effect.type === 'settled') this.#settle()
   }
 
   /** After a step, now and then: the account agrees, nothing has grown, nobody silent holds units. */
@@ -131,11 +148,13 @@ export class Checker {
   #accepted({ unit, value, voices, attempts }: Extract<SchedulerEffect, { type: 'accepted' }>): void {
     this.#decide(unit, attempts)
     const said = this.#said.get(unit)
-    this.#said.delete(unit)
-    if (this.#scenario.program.failsOn(unit)) this.fail(`unit ${unit} accepted, its program fails`)
-    if (Math.abs(Number(value) - truth(unit)) > 1e-6) this.fail(`unit ${unit} accepted with a wrong value`)
+    if (!this.#crediting) this.#said.delete(unit)
+    const wrong = Math.abs(Number(value) - truth(unit)) > 1e-6
+    if (this.#crediting && wrong) this.wrong.add(unit)
+    else if (this.#scenario.program.failsOn(unit)) this.fail(`unit ${unit} accepted, its program fails`)
+    else if (wrong) this.fail(`unit ${unit} accepted with a wrong value`)
     const { verify } = this.#scenario.policy
-    const needed = verify.kind === 'quorum' ? verify.agree : 1
+    const needed = verify.kind === 'quorum' ? verify.agree : verify.kind === 'none' ? 1 : 0
     const honest = new Set<string>()
     for (const { peer, digest } of voices) {
       if (digest === null) continue
@@ -147,7 +166,7 @@ export class Checker {
 
   #failed({ unit, code, voices, attempts }: Extract<SchedulerEffect, { type: 'failed' }>): void {
     this.#decide(unit, attempts)
-    this.#said.delete(unit)
+    if (!this.#crediting) this.#said.delete(unit)
     this.failed += 1
     if (!this.#scenario.program.failsOn(unit) || code !== 'E_TASK_THREW') {
       this.fail(`unit ${unit} failed with ${code}: ${JSON.stringify(voices)}`)
@@ -157,9 +176,32 @@ export class Checker {
   #decide(unit: number, attempts: number): void {
     if (this.decided.has(unit)) this.fail(`unit ${unit} decided twice`)
     this.decided.add(unit)
+    this.wrong.delete(unit)
     const { verify, retries } = this.#scenario.policy
-    const most = (verify.kind === 'quorum' ? verify.of : 2) + retries + LIMITS.SPARE_COPIES_MAX
+    const voices = { none: 2, confidence: LIMITS.UNIT_VOICES_MAX, quorum: verify.kind === 'quorum' ? verify.of : 0 }
+    const most = voices[verify.kind] + retries + LIMITS.SPARE_COPIES_MAX
     if (attempts > most) this.fail(`unit ${unit} took ${attempts} attempts, ${most} at most`)
+  }
+
+  #reopened({ unit, withdrawn }: Extract<SchedulerEffect, { type: 'reopened' }>): void {
+    if (!this.#crediting) this.fail(`unit ${unit} opened again`)
+    const before = this.#books.decisions.get(unit)
+    if (before === undefined) this.fail(`unit ${unit} opened again, which was not decided`)
+    if (withdrawn) this.withdrawn += 1
+    if (!this.decided.has(unit)) return
+    this.decided.delete(unit)
+    if (!before.ok) this.failed -= 1
+  }
+
+  #redecide(unit: number): void {
+    if (this.decided.has(unit)) return
+    this.decided.add(unit)
+    if (this.#books.decisions.get(unit)?.ok === false) this.failed += 1
+  }
+
+  #settle(): void {
+    if (this.decided.size < this.#scenario.units) this.fail('settled before every unit is decided')
+    this.settled = true
   }
 
   #peer(id: string): PeerModel {

@@ -2,7 +2,7 @@
 
 import type { SchedulerEvent } from '../../node/jobs/scheduler/events.ts'
 import { lease } from '../../node/jobs/scheduler/lease.ts'
-import { createVerification } from '../../node/jobs/verification/quorum.ts'
+import { verificationOf as createVerification } from '../../node/jobs/verification/by-policy.ts'
 import type { Plant } from './simulation.ts'
 
 export type Planted = { bug: string; found: RegExp; plant: () => Plant }

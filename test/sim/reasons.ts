@@ -47,7 +47,7 @@ function isPossible(reason: Reason, { policy, peers }: Scenario, { open, held }:
       return fitting.length > 0
     case 'untrusted':
     case 'quorum-short':
-      return fitting.length > 0 && policy.verify.kind === 'quorum'
+      return fitting.length > 0 && policy.verify.kind !== 'none'
     case 'comparing':
       return policy.agree.kind === 'function'
     default:

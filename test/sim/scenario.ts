@@ -6,12 +6,16 @@ import type { World } from './world.ts'
 
 export type PeerTraits = {
   id: string
+  trust: 'member' | 'stranger'
   slots: number
   /** Units run this many times faster than the slowest peer runs them. */
   speed: number
   latencyMs: number
-  /** Probability that a value is a lie, of its own making each time. */
+  /** Probability that a value is a lie, and that such a lie is the one all liars tell; else it is of its own making. */
   lies: number
+  plots: number
+  /** It lies only after so many results. */
+  liesAfter: number
   /** Probability that an attempt fails by the machine. */
   faulty: number
   /** Says that the program failed, of units that others run well. */
@@ -92,10 +96,13 @@ function drawPeer(world: World, index: number, crooks: number, peers: number): P
   const faulty = !pillar && index >= crooks && index < crooks + 3
   return {
     id: `peer-${index}`,
+    trust: 'member',
     slots: world.int(1, 3),
     speed: world.logBetween(1, 20),
     latencyMs: world.logBetween(0.2, 100),
     lies: crook ? world.between(0.1, 1) : 0,
+    plots: 0,
+    liesAfter: 0,
     slanders: crook && index === 0 ? world.between(0, 0.5) : 0,
     faulty: faulty ? world.between(0.1, 1) : 0,
     room: world.chance(0.5) ? 'a' : 'b',

@@ -3,6 +3,7 @@
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { SchedulerEffect, SchedulerEvent } from '../../node/jobs/scheduler/events.ts'
 import { createScheduler, type Scheduler, type SchedulerInit } from '../../node/jobs/scheduler/scheduler.ts'
+import { Books } from './books.ts'
 import { Checker, Violation } from './checker.ts'
 import { drawScenario, type Scenario, type ScenarioLimits } from './scenario.ts'
 import { JOB, type Listener, Worker } from './worker.ts'
@@ -36,6 +37,10 @@ export type Report = {
   failed: number
   restarts: number
   mostUndecided: number
+  /** Units that ended with a wrong value, were ever withdrawn; and peers that are believed no more. */
+  wrong: number
+  withdrawn: number
+  caught: string[]
 }
 
 /** @throws Violation with the seed and how to run it again */
@@ -50,6 +55,8 @@ export function simulate(init: SimulationInit): Report {
   }
 }
 
+/** Which units are checked does not matter to any peer here. */
+const CHECK_KEY = new Uint8Array(32)
 /** In one of so many the job is held for a while. */
 const HELD_SEEDS = 3
 
@@ -58,6 +65,7 @@ class Simulation implements Listener {
   readonly #world: World
   readonly #scenario: Scenario
   readonly #checker: Checker
+  readonly #books: Books
   readonly #workers: Map<string, Worker>
   #scheduler: Scheduler
   #open = new Map<string, number>()
@@ -71,7 +79,8 @@ class Simulation implements Listener {
     this.#world = new World(init.seed)
     const drawn = drawScenario(this.#world, init)
     this.#scenario = init.adapt === undefined ? drawn : init.adapt(drawn)
-    this.#checker = new Checker(this.#world, this.#scenario)
+    this.#books = new Books(this.#world)
+    this.#checker = new Checker(this.#world, this.#scenario, this.#books)
     this.#workers = new Map(
       this.#scenario.peers.map((traits) => [traits.id, new Worker(this.#world, this.#scenario, traits, this)]),
     )
@@ -91,10 +100,10 @@ class Simulation implements Listener {
       this.#world.after(this.#world.between(0, healedAt), () => this.#hold(this.#world.logBetween(50, 10_000)))
     }
     this.#world.after(this.#scenario.startAt, () => this.#addJob())
-    this.#world.run(endAt, () => this.#checker.decided.size === units)
-    if (this.#checker.decided.size < units) {
+    this.#world.run(endAt, () => this.#checker.settled)
+    if (!this.#checker.settled) {
       const progress = JSON.stringify(this.#scheduler.progress(JOB))
-      this.#checker.fail(`${units - this.#checker.decided.size} units were never decided: ${progress}`)
+      this.#checker.fail(`not settled, ${units - this.#checker.decided.size} units undecided: ${progress}`)
     }
     this.#checker.account(this.#scheduler)
     return {
@@ -106,6 +115,9 @@ class Simulation implements Listener {
       failed: this.#checker.failed,
       restarts: this.#restarts,
       mostUndecided: this.#checker.mostUndecided,
+      wrong: this.#checker.wrong.size,
+      withdrawn: this.#checker.withdrawn,
+      caught: this.#scenario.peers.map(({ id }) => id).filter((id) => this.#books.isCaught(id)),
     }
   }
 
@@ -113,7 +125,7 @@ class Simulation implements Listener {
     worker.link.send(() => {
       if (session !== worker.session || this.#open.get(worker.traits.id) === session) return
       this.#open.set(worker.traits.id, session)
-      this.#step({ type: 'peer.up', peer: worker.traits.id, trust: 'member', ad: worker.ad() })
+      this.#step({ type: 'peer.up', peer: worker.traits.id, trust: worker.traits.trust, ad: worker.ad() })
     })
   }
 
@@ -132,7 +144,7 @@ class Simulation implements Listener {
 
   #newScheduler(): Scheduler {
     const random = xoroshiro128plus(this.#world.int(0, 0x7fffffff))
-    return createScheduler({ random, ...this.#init.plant?.components })
+    return createScheduler({ random, credit: (peer) => this.#books.credit(peer), ...this.#init.plant?.components })
   }
 
   #addJob(): void {
@@ -153,6 +165,7 @@ class Simulation implements Listener {
         isSettled: (unit) => decided.has(unit) && !forgets?.(unit),
         settledCount,
         failedCount: failed,
+        checkKey: CHECK_KEY,
         gate:
           this.#checker.heldSince === null
             ? null
@@ -216,6 +229,8 @@ class Simulation implements Listener {
   #perform(effect: SchedulerEffect): void {
     this.#trace(() => `< ${JSON.stringify(effect)}`)
     this.#checker.effect(effect)
+    this.#books.note(effect)
+    if (effect.type === 'recall') this.#recall(effect)
     if (effect.type === 'compare') {
       const same = Math.abs(Number(effect.a.value) - Number(effect.b.value)) < 1e-6
       const answer = { job: JOB, unit: effect.unit, a: effect.a.digest, b: effect.b.digest, same }
@@ -232,6 +247,17 @@ class Simulation implements Listener {
       const message = effect.type === 'run' ? { run: effect.units } : { revoke: effect.units }
       worker.link.send(() => worker.take(session, message))
     }
+  }
+
+  /** In pages, and after what else happens meanwhile. */
+  #recall(effect: Extract<SchedulerEffect, { type: 'recall' }>): void {
+    const scheduler = this.#scheduler
+    this.#world.after(this.#world.between(0, 50), () => {
+      if (this.#scheduler !== scheduler) return
+      const units = this.#books.read(effect)
+      for (const unit of units) this.#step({ type: 'recalled', job: JOB, units: [unit], last: false })
+      this.#step({ type: 'recalled', job: JOB, units: [], last: true })
+    })
   }
 
   #setWake(): void {

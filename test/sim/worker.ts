@@ -34,6 +34,7 @@ export class Worker {
   #asleep: (() => void)[] | null = null
   #pausedUntil = Number.NEGATIVE_INFINITY
   #refusals = 0
+  #told = 0
   /** Rises when the machine is restarted: what it did before is forgotten. */
   #life = 0
   up = true
@@ -217,14 +218,17 @@ export class Worker {
   }
 
   #attempt(unit: number): AttemptEnd {
-    const { lies, faulty, slanders } = this.traits
+    const { lies, plots, liesAfter, faulty, slanders } = this.traits
+    this.#told += 1
     if (this.#world.chance(faulty)) {
       return { unit, ok: false, code: 'E_UNIT_CRASHED', message: 'crashed', blame: 'machine' }
     }
     if (this.#scenario.program.failsOn(unit) || this.#world.chance(slanders)) {
       return { unit, ok: false, code: 'E_TASK_THREW', message: 'threw', blame: 'program' }
     }
-    const number = this.#world.chance(lies) ? this.#world.between(0, 1_000) : truth(unit) + this.#noise()
+    const lying = this.#told > liesAfter && this.#world.chance(lies)
+    const lie = () => (this.#world.chance(plots) ? truth(unit) + 1_000 : this.#world.between(0, 1_000))
+    const number = lying ? lie() : truth(unit) + this.#noise()
     return { unit, ok: true, value: String(number), digest: `=${number}` }
   }
 

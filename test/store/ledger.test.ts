@@ -15,6 +15,8 @@ import { takeStateFolder } from '../../node/store/state-folder.ts'
 import { digestOf } from '../../protocol/canonical.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 
+import { BACK_TO_4 } from './old-ledger.ts'
+
 let folder: string
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'talkoot-store-'))
@@ -36,6 +38,8 @@ const result = (unit: number, seq: number): StoredResult => ({
   ],
   attempts: 2,
   disagreed: true,
+  error: 0.25,
+  revision: 0,
 })
 
 function openJobs() {
@@ -53,7 +57,7 @@ describe('ledger', () => {
     first.ledger.transaction(() => {
       first.jobs.keepResult(n, result(7, 1))
       first.jobs.keepResult(n, result(2, 2))
-      first.jobs.addTotals(n, { accepted: 2, failed: 0, executions: 4, wasted: 1, disagreements: 2 })
+      first.jobs.addTotals(n, { accepted: 2, failed: 0, executions: 4, wasted: 1, disagreements: 2, errorSum: 0.5 })
       first.jobs.credit(n, 'alice', 2)
       first.evidence.add('bob', 'outvoted', 2)
     })
@@ -126,7 +130,7 @@ describe('receipts', () => {
     const { n } = jobs.add(job)
     for (const last of [2, 3, 2]) jobs.keepReceipt(n, 'alice', receipt, new Uint8Array([last]))
     expect(receipts.page(n, 0, 1)).toEqual([{ place: 1, peer: 'alice', receipt, signature }])
-    ledger.db.exec('DROP INDEX receipts_once; DROP TABLE certificates; PRAGMA user_version = 4')
+    ledger.db.exec(`${BACK_TO_4} PRAGMA user_version = 4`)
     ledger.db.exec('INSERT INTO receipts SELECT * FROM receipts')
     ledger.close()
     const later = openReceipts()

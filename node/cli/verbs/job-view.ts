@@ -1,6 +1,7 @@
 /** Jobs as a person reads them. */
 
 import type { JobSummary, Jobs } from '../../../protocol/api.ts'
+import type { Verify } from '../../../protocol/manifest.ts'
 import type { Colours } from '../render/colours.ts'
 import { count, duration, plural, shortIds } from '../render/figures.ts'
 import { facts, grid } from '../render/grid.ts'
@@ -33,6 +34,7 @@ export const jobView: View<JobSummary> = {
   ids: ({ id }) => [id],
   text(job, { wide, colours }) {
     const { verify, agree, require, rank } = job.policy
+    const how = verify.kind === 'none' ? '' : `, ${agree.kind}`
     const pairs: [string, string][] = [
       ['job', job.id],
       ...(job.name === '' ? [] : [['name', job.name] as [string, string]]),
@@ -42,12 +44,7 @@ export const jobView: View<JobSummary> = {
         `${count(job.units)}: ${count(job.accepted)} accepted, ${count(job.failed)} failed, ${count(job.running)} running`,
       ],
       ['executions', `${count(job.executions)}, ${wasteOf(job)}${plural(job.disagreements, 'disagreement')}`],
-      [
-        'agreement',
-        verify.kind === 'none'
-          ? 'none: the first result is taken'
-          : `${verify.agree} of at most ${verify.of}, ${agree.kind}`,
-      ],
+      ['agreement', `${agreementText(verify)}${how}`],
       ...(require === '' ? [] : [['require', require] as [string, string]]),
       ...(rank === '' ? [] : [['rank', rank] as [string, string]]),
       ...job.after.map((id) => ['after', id] as [string, string]),
@@ -67,6 +64,12 @@ export const jobView: View<JobSummary> = {
     )
     return `${text}\n\n${peers}`
   },
+}
+
+export function agreementText(verify: Verify): string {
+  if (verify.kind === 'none') return 'unverified: the first result is taken'
+  if (verify.kind === 'quorum') return `${verify.agree} of at most ${verify.of} agree`
+  return `confidence ${verify.goal}${verify.collusion === 1 ? '' : `, collusion ${verify.collusion}`}`
 }
 
 function wasteOf({ executions, wasted }: JobSummary): string {

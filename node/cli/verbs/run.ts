@@ -13,7 +13,7 @@ import { count, plural } from '../render/figures.ts'
 import { ProgressLine } from '../render/progress.ts'
 import { parseSweep, type SweepFlags } from '../sweep-flags.ts'
 import { parseTask, type TaskFlags } from '../task-argument.ts'
-import { jobView } from './job-view.ts'
+import { agreementText, jobView } from './job-view.ts'
 import { fileSink, rowsToStdout } from './results-out.ts'
 
 type AnyJob = Job<Record<string, Json>, Json>
@@ -65,6 +65,8 @@ export function taskCommand(program: Verb, name: string): Verb {
     .option('--seed <n>', 'seed of what is drawn, and of Math.random in the task')
     .option('--quorum <n>', 'accept a result when n peers agree on it')
     .option('--of <n>', 'executions of one unit at most (default: 2 × quorum - 1)')
+    .option('--confidence <p>', 'run copies until each value is right with this probability: 0.999')
+    .option('--collusion <c>', 'the chance that two wrong results of strangers agree (default: 1, they plot)')
     .option('--tolerance <t>', 'when numbers agree: 1e-9 (relative), abs=1e-6')
     .option('--require <cel>', 'which peers: \'peer.cpus >= 2 && peer.labels.room == "b12"\'')
     .option('--rank <cel>', "which peers first: 'peer.speed'")
@@ -96,11 +98,13 @@ async function runJob(context: Context, words: string[], options: Options): Prom
     const preview = sink === null && output.format === 'table' && io.stdout.isTerminal
     const bar = output.format === 'quiet' || (io.stdout.isTerminal && sink === null && !preview)
     const shown = bar ? Promise.resolve() : showProgress(context, job)
+    // A file is to hold one row a unit, the final one; it appears when it is whole in any case.
+    const order = sink !== null && options.confidence !== undefined ? 'input' : 'completion'
     if (preview) await shown
     else
       await Promise.all([
         shown,
-        (sink ?? ((rows) => rowsToStdout(rows as AsyncIterable<Result>, context)))(job.results({ signal })),
+        (sink ?? ((rows) => rowsToStdout(rows as AsyncIterable<Result>, context)))(job.results({ order, signal })),
       ])
     if (preview) await showFirst(context, job)
   } catch (error) {
@@ -115,10 +119,8 @@ async function announce({ mesh, output, signal }: Context, job: AnyJob): Promise
   const [{ units, policy }, { peers }] = await Promise.all([job.progress(), mesh.peers()])
   const working = peers.filter(({ ad, connected }) => connected && (ad?.cpus ?? 0) > 0)
   const cores = working.reduce((sum, { ad }) => sum + (ad?.cpus ?? 0), 0)
-  const { verify } = policy
-  const agreement = verify.kind === 'none' ? 'unverified' : `${verify.agree} of ${verify.of} agree`
   await output.note(
-    `job ${job.id.slice(0, 8)} · ${plural(units, 'unit')} · ${plural(working.length, 'peer')} · ${plural(cores, 'core')} · ${agreement}`,
+    `job ${job.id.slice(0, 8)} · ${plural(units, 'unit')} · ${plural(working.length, 'peer')} · ${plural(cores, 'core')} · ${agreementText(policy.verify)}`,
   )
 }
 

@@ -29,6 +29,8 @@ export type JobSpec = {
   failedCount?: number
   /** Time since the job was submitted, milliseconds; 0 if not given. The deadline counts from submission. */
   ageMs?: number
+  /** Draws the units that are checked; told to nobody. Needed with a confidence to reach. */
+  checkKey?: Uint8Array
   /** Why nothing of it is given out, if so. */
   gate?: Gate | null
 }
@@ -62,7 +64,12 @@ export type SchedulerEvent =
   | { type: 'handback'; peer: PeerId; job: JobId; units: UnitIndex[]; code: string }
   /** Answer to a `compare` effect. */
   | { type: 'compared'; job: JobId; unit: UnitIndex; a: string; b: string; same: boolean }
+  /** Answer to a `recall` effect, in as many events as it takes; `last`: there are no more. */
+  | { type: 'recalled'; job: JobId; units: Recalled[]; last: boolean }
   | { type: 'tick' }
+
+/** A decision as the ledger has it. `said`: the digest of the value, or the code of the failure; `value` is '' then. */
+export type Recalled = { unit: UnitIndex; ok: boolean; said: string; value: string; voices: Voice[] }
 
 /** One voice heard on a unit: which peer, and which value (by digest) or failure (by code). */
 export type Voice = { peer: PeerId; digest: string | null; code: string | null }
@@ -70,7 +77,20 @@ export type Voice = { peer: PeerId; digest: string | null; code: string | null }
 export type SchedulerEffect =
   | { type: 'run'; peer: PeerId; job: JobId; units: UnitIndex[] }
   | { type: 'revoke'; peer: PeerId; job: JobId; units: UnitIndex[] | null }
-  | { type: 'accepted'; job: JobId; unit: UnitIndex; value: string; voices: Voice[]; attempts: number }
+  /**
+   * `error`: the probability that the value is wrong, where that is known. `confirmed`: it was decided so before and
+   * that stood all the time; there are more voices now.
+   */
+  | {
+      type: 'accepted'
+      job: JobId
+      unit: UnitIndex
+      value: string
+      voices: Voice[]
+      attempts: number
+      error: number | null
+      confirmed: boolean
+    }
   | {
       type: 'failed'
       job: JobId
@@ -80,7 +100,17 @@ export type SchedulerEffect =
       blame: Blame
       voices: Voice[]
       attempts: number
+      confirmed: boolean
     }
+  /** A decided unit is looked at again. `withdrawn`: its decision does not stand; else it stands until it is. */
+  | { type: 'reopened'; job: JobId; unit: UnitIndex; withdrawn: boolean }
+  /**
+   * Read from the ledger, and answer with `recalled`, what was decided with a word of this peer, or of any that was ever
+   * caught; or these units.
+   */
+  | { type: 'recall'; job: JobId; of: { peer: PeerId } | { caught: true } | { units: UnitIndex[] } }
+  /** What the peer's word is worth from now on, for the ledger. */
+  | { type: 'credit'; peer: PeerId; checks: number; caught: number }
   /** Ask whether two values (by digest) agree, for `agree: function`. */
   | {
       type: 'compare'

@@ -3,6 +3,7 @@
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { Bag } from './bag.ts'
+import { openingCopies, roomByCredit, takesCopiesFirst } from './credit.ts'
 import { activeJobs, fromLine, hasPlace, standInLine } from './line.ts'
 import { isTimed, markBegun, rateOf, unitMsOf } from './pace.ts'
 import { type Core, freshCount, type Job, type Peer, type Seat, type Unit } from './state.ts'
@@ -41,8 +42,10 @@ export function enlist(core: Core, seat: Seat): void {
   markBegun(core, seat)
   job.idle.delete(seat)
   job.hungry.delete(seat)
+  job.held.delete(seat)
   core.ending.add(job)
   if (roomOf(core, seat) > 0) (inFlight.size < peer.ad.cpus ? job.idle : job.hungry).add(seat)
+  else if (isOpen(core, seat) && roomByCredit(core, seat) <= 0) job.held.add(seat)
   else if (inFlight.size === 0 && isOpen(core, seat)) standInLine(core, seat)
 }
 
@@ -83,7 +86,7 @@ export function roomOf(core: Core, seat: Seat): number {
   const held = seat.inFlight.size
   // What other jobs have there leaves room for the first units of this one.
   const most = held < slots ? LIMITS.WORKER_QUEUE_UNITS_MAX : LIMITS.PEER_WINDOW_UNITS_MAX
-  const room = Math.min(size - held, most - peer.inFlight)
+  const room = Math.min(size - held, most - peer.inFlight, roomByCredit(core, seat))
   // Topping up by ones would make frames of one.
   if (held >= slots && room < size / 4) return 0
   return Math.max(0, room)
@@ -93,7 +96,11 @@ export function roomOf(core: Core, seat: Seat): number {
 const isOpen = (core: Core, { usable, restUntil, job }: Seat): boolean =>
   usable && core.now >= restUntil && !job.deadlinePassed && job.gate === null
 
-const hasWork = (job: Job): boolean => job.pool.copies > 0 || canOpen(job)
+const hasWork = (job: Job): boolean => job.pool.copies > 0 || job.later.copies > 0 || canOpen(job)
+
+/** It was decided before a restart, whatever became of it since. */
+export const isBehind = (job: Job, index: number): boolean =>
+  job.restored && (job.spec.isSettled(index) || job.redone.has(index))
 
 /** Undecided units are bounded: what is begun is finished first. */
 export const canOpen = (job: Job): boolean =>
@@ -140,7 +147,7 @@ function fairShare(core: Core, seat: Seat): number {
 }
 
 /** Copies still to be given out, so far as is known. */
-const leftOf = (job: Job): number => job.pool.copies + freshCount(job) * job.verification.copies
+const leftOf = (job: Job): number => job.pool.copies + job.later.copies + freshCount(job) * job.verification.copies
 
 function weigh(core: Core, job: Job): void {
   job.weighAt = core.now + WEIGH_MS
@@ -189,23 +196,25 @@ function choose(core: Core, seat: Seat, count: number, late: boolean): number[] 
     hand(core, job, unit, seat)
     indices.push(unit.index)
   }
-  const drawUpTo = (limit: number) => {
+  const drawUpTo = (limit: number, pool = job.pool) => {
     if (indices.length >= limit) return
-    for (const unit of job.pool.draw(peer.slot, limit - indices.length, core.components.random)) {
+    for (const unit of pool.draw(peer.slot, limit - indices.length, core.components.random)) {
       if (!late || !isForFaster(core, job, unit, seat)) give(unit)
     }
   }
   if (late) {
     drawUpTo(count)
+    drawUpTo(count, job.later)
     return indices
   }
-  drawUpTo(begunShare(core, job, count))
+  drawUpTo(begunShare(core, seat, count))
   while (indices.length < count && canOpen(job)) {
     const index = job.cursor++
-    if (job.restored && job.spec.isSettled(index)) continue
-    give(openUnit(job, index))
+    if (isBehind(job, index)) continue
+    give(openUnit(job, index, openingCopies(core, seat, index)))
   }
   drawUpTo(count)
+  drawUpTo(count, job.later)
   return indices
 }
 
@@ -213,7 +222,9 @@ function choose(core: Core, seat: Seat, count: number, late: boolean): number[] 
  * How many units of a grant were begun by others. At (copies - 1) / copies of each grant the pool neither grows nor
  * shrinks, and holds units of all peers: so nobody is always paired with whoever asked just before.
  */
-function begunShare(core: Core, job: Job, count: number): number {
+function begunShare(core: Core, seat: Seat, count: number): number {
+  const { job } = seat
+  if (job.crediting) return takesCopiesFirst(core, seat) ? count : 0
   const { copies } = job.verification
   // What came back is wanted soon.
   if (copies === 1 || job.pool.copies > count * Math.min(job.usable, MIXED_PEERS)) return count

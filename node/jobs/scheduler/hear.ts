@@ -104,7 +104,7 @@ function hearEnd(core: Core, job: Job, unit: Unit, holder: Holder, end: AttemptE
   if (holding === 'voiced' || (holding === 'failed' && !end.ok)) return
   job.executions += 1
   unit.ended += 1
-  if (seat.distrusted) {
+  if (seat.distrusted || !seat.admitted) {
     takeOut(unit, holder, 'gone')
     return
   }
@@ -113,6 +113,7 @@ function hearEnd(core: Core, job: Job, unit: Unit, holder: Holder, end: AttemptE
     takeOut(unit, holder, 'voiced')
     const kept = job.verification.keepsValues ? end.value : ''
     holder.said = { ok: true, digest: end.digest, value: kept }
+    seat.spokenOn += 1
     job.valueBytes += kept.length
     noteGood(seat)
     judge(core, job, unit, end)
@@ -124,6 +125,7 @@ function hearEnd(core: Core, job: Job, unit: Unit, holder: Holder, end: AttemptE
   if (repeatable) {
     takeOut(unit, holder, 'voiced')
     holder.said = { ok: false, code, message, blame }
+    seat.spokenOn += 1
   } else {
     takeOut(unit, holder, 'failed')
     holder.fault = { code, message, blame }

@@ -3,10 +3,10 @@
 import { LIMITS } from '../../../protocol/limits.ts'
 import { Bag } from './bag.ts'
 import type { Gate, JobSpec } from './events.ts'
-import { enlist } from './grants.ts'
+import { enlist, isBehind } from './grants.ts'
 import { Pool } from './pool.ts'
 import { takeSeat } from './sessions.ts'
-import { endJob, fail } from './settle.ts'
+import { endJob, fail, leaveAsBefore } from './settle.ts'
 import { Shape } from './shape.ts'
 import type { Core, Job } from './state.ts'
 import { giveBackAll, openUnit } from './units.ts'
@@ -20,11 +20,24 @@ export function addJob(core: Core, spec: JobSpec): void {
     spec,
     policy,
     matched: core.components.match({ ...policy, runtime }),
-    verification: core.components.verification(policy),
+    verification: core.components.verification(policy, spec.checkKey),
+    crediting: policy.verify.kind === 'confidence',
     begun: spec.settledCount > 0,
     cursor: 0,
     open: new Map(),
     pool: new Pool(),
+    later: new Pool(),
+    doubted: new Set(),
+    redone: new Set(),
+    next: { trust: 'stranger' },
+    unproven: 0,
+    surveyAt: Number.NEGATIVE_INFINITY,
+    grace: 0,
+    recalls: 0,
+    checks: new Set(),
+    working: 0,
+    held: new Set(),
+    closed: false,
     seats: new Map(),
     idle: new Bag(),
     hungry: new Bag(),
@@ -61,6 +74,11 @@ export function addJob(core: Core, spec: JobSpec): void {
   }
   core.stirred.add(job)
   core.decided.add(job)
+  if (job.crediting && job.restored) {
+    // Somebody may have been caught just before the restart.
+    job.recalls += 1
+    core.effects.push({ type: 'recall', job: spec.id, of: { caught: true } })
+  }
   if (policy.deadlineMs > 0) {
     core.timers.set(core.now + Math.max(0, policy.deadlineMs - (spec.ageMs ?? 0)), { kind: 'deadline', job })
   }
@@ -96,11 +114,11 @@ export function passDeadline(core: Core, job: Job): boolean {
   let left: number = LIMITS.SETTLED_PER_STEP_MAX
   for (const unit of job.open.values()) {
     if (left-- === 0) break
-    fail(core, job, unit, failure)
+    if (!leaveAsBefore(core, job, unit)) fail(core, job, unit, failure)
   }
   while (left > 0 && job.cursor < job.spec.size) {
     const index = job.cursor++
-    if (job.restored && job.spec.isSettled(index)) continue
+    if (isBehind(job, index)) continue
     fail(core, job, openUnit(job, index), failure)
     left -= 1
   }

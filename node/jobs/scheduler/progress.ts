@@ -40,7 +40,7 @@ function barredUnits(job: Job): { backoff: number; quorumShort: number; since: n
   const usable = new Set<number>()
   for (const seat of job.seats.values()) if (seat.usable) usable.add(seat.peer.slot)
   const units = { backoff: 0, quorumShort: 0, since: job.addedAt }
-  for (const bucket of job.pool.buckets) {
+  for (const bucket of [...job.pool.buckets, ...job.later.buckets]) {
     let barred = 0
     for (const slot of bucket.barred) if (usable.has(slot)) barred += 1
     if (barred < usable.size) continue

@@ -10,14 +10,18 @@
 
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator'
 import { compilePolicy } from '../matching/policy.ts'
-import { createVerification } from '../verification/quorum.ts'
+import { CreditBook } from '../verification/book.ts'
+import { verificationOf } from '../verification/by-policy.ts'
+import { ASSUMED, type Evidence } from '../verification/credit.ts'
 import { pairKey } from '../verification/verification.ts'
+import { easeStep } from './credit.ts'
 import type { JobProgress, SchedulerEffect, SchedulerEvent } from './events.ts'
 import { refill, serve, serveLine } from './grants.ts'
 import { hearCompared, hearHandback, hearRefusal, hearResults } from './hear.ts'
 import { addJob, cancelJob, gateJob, passDeadline } from './jobs.ts'
 import { lease } from './lease.ts'
 import { progressOf } from './progress.ts'
+import { hearRecalled } from './reopen.ts'
 import { checkLeases, peerAd, peerDown, peerUp } from './sessions.ts'
 import { finishIfSettled, judge } from './settle.ts'
 import type { Core, Peer, SchedulerComponents } from './state.ts'
@@ -47,13 +51,17 @@ export interface Scheduler {
 export type SchedulerInit = { random: RandomGenerator } & Partial<SchedulerComponents>
 
 export function createScheduler(init: SchedulerInit): Scheduler {
+  const components = { match: compilePolicy, verification: verificationOf, credit: () => null, lease, ...init }
   const core: Core = {
-    components: { match: compilePolicy, verification: createVerification, lease, ...init },
+    components,
+    book: new CreditBook({ assumed: ASSUMED, load: (peer) => loadCredit(core, peer) }),
     jobs: new Map(),
     peers: new Map(),
     timers: new Timers(),
     now: 0,
     effects: [],
+    credited: new Set(),
+    doubting: new Set(),
     touched: new Set(),
     stirred: new Set(),
     shrunk: new Set(),
@@ -111,6 +119,7 @@ function take(core: Core, event: SchedulerEvent): void {
     if (job === undefined) return
     if (event.type === 'job.cancelled') cancelJob(core, job)
     else if (event.type === 'job.gate') gateJob(core, job, event.gate)
+    else if (event.type === 'recalled') hearRecalled(core, job, event.units, event.last)
     else hearCompared(core, job, event.unit, pairKey(event.a, event.b), event.same)
   }
 }
@@ -146,6 +155,8 @@ function settleAndServe(core: Core): void {
     core.shrunk.delete(job)
     for (const unit of [...job.scarred]) if (job.open.get(unit.index) === unit) judge(core, job, unit, null)
   }
+  judgeDoubted(core)
+  tellCredit(core)
   for (const seat of core.touched) flush(core, seat)
   core.touched.clear()
   for (const job of core.decided) finishIfSettled(core, job)
@@ -156,8 +167,37 @@ function settleAndServe(core: Core): void {
   core.stirred.clear()
   for (const peer of core.freed) serveLine(core, peer)
   core.freed.clear()
-  for (const job of core.ending) watchStragglers(core, job)
+  for (const job of core.ending) {
+    for (const seat of easeStep(job)) refill(core, seat)
+    watchStragglers(core, job)
+  }
   core.ending.clear()
+}
+
+/** One judgement may bring on others: a peer that is caught, or has survived a check. */
+function judgeDoubted(core: Core): void {
+  for (const job of core.doubting) {
+    core.doubting.delete(job)
+    for (const unit of job.doubted) {
+      job.doubted.delete(unit)
+      if (job.open.get(unit.index) === unit) judge(core, job, unit, null)
+    }
+  }
+}
+
+/** Times are of this process; the ledger knows ages. */
+function loadCredit(core: Core, peer: string): Evidence | null {
+  const known = core.components.credit(peer)
+  return known === null ? null : { checks: known.checks, caught: known.caught, at: core.now - known.ageMs }
+}
+
+/** What the book has of peers that has changed in this step. */
+function tellCredit(core: Core): void {
+  for (const peer of core.credited) {
+    const { checks, caught } = core.book.credit(peer, core.now)
+    core.effects.push({ type: 'credit', peer, checks, caught })
+  }
+  core.credited.clear()
 }
 
 function loadOf(core: Core): ReturnType<Scheduler['load']> {

@@ -2,6 +2,7 @@
 
 import type { Ad } from '../../../protocol/ad.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
+import { isAdmitted } from './credit.ts'
 import type { SchedulerEvent } from './events.ts'
 import { activeSeats, leaveLine, newLines } from './line.ts'
 import type { Core, Job, Peer, Seat } from './state.ts'
@@ -93,6 +94,10 @@ export function takeSeat(core: Core, job: Job, peer: Peer): Seat {
     agreed: 0,
     outvoted: 0,
     distrusted: false,
+    admitted: isAdmitted(core, job, peer.id),
+    spokenOn: 0,
+    later: new Set(),
+    unchecked: [],
     block: 'away',
     blockedAt: core.now,
     usable: false,

@@ -3,13 +3,15 @@
 import { type ErrorCode, isErrorCode } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { Blame } from '../../../protocol/work.ts'
-import { type JudgedVoice, pairKey, type Verdict } from '../verification/verification.ts'
+import { pairKey, type Verdict } from '../verification/verification.ts'
+import { aboutUnit, catchPeer, confirm, noteUnchecked, overturn, voicesFor } from './credit.ts'
 import { leaveLine } from './line.ts'
 import { noteUnended } from './pace.ts'
 import { progressOf } from './progress.ts'
+import { closeByChecks, withdraw } from './reopen.ts'
 import { type Core, type Job, settledCount, type Unit, voicesOf } from './state.ts'
 import { noteAgreed, noteFaulty, noteOutvoted, noteServed } from './trust.ts'
-import { addStray, countWasted, othersFor, place, revoke, takeOut } from './units.ts'
+import { addStray, countWasted, othersFor, place, revoke, setLater, takeOut } from './units.ts'
 
 type Failure = { code: string; message: string; blame: Blame }
 
@@ -17,7 +19,9 @@ const NO_ANSWERS: ReadonlyMap<string, boolean> = new Map()
 
 /** Looks at everything heard about a unit and does what follows. `value` is the newest heard, if any. */
 export function judge(core: Core, job: Job, unit: Unit, heard: { digest: string; value: string } | null): void {
-  const verdict = job.verification.judge(trustedVoices(unit), unit.answers ?? NO_ANSWERS, othersFor(job, unit))
+  const [voices, about] = [voicesFor(core, job, unit), aboutUnit(core, job, unit)]
+  const verdict = job.verification.judge(voices, unit.answers ?? NO_ANSWERS, othersFor(job, unit), about)
+  if ('checked' in verdict && verdict.checked !== undefined) confirm(core, unit, verdict.checked)
   switch (verdict.kind) {
     case 'accepted':
       accept(core, job, unit, verdict, heard)
@@ -33,6 +37,8 @@ export function judge(core: Core, job: Job, unit: Unit, heard: { digest: string;
       keepOpen(core, job, unit, 0)
       break
     case 'needs':
+      if (voices.length > 1) withdraw(core, job, unit)
+      setLater(job, unit, verdict.later === true)
       keepOpen(core, job, unit, verdict.copies)
   }
 }
@@ -52,11 +58,23 @@ function disagree(core: Core, job: Job, unit: Unit): void {
 
 /** Decides the unit as failed. */
 export function fail(core: Core, job: Job, unit: Unit, { code, message, blame }: Failure): void {
+  const confirmed = unit.before === code && !unit.withdrawn
+  if (!confirmed) withdraw(core, job, unit)
   job.failed += 1
   const known: ErrorCode = isErrorCode(code) ? code : 'E_RETRIES'
   const voices = voicesOf(unit)
   const { index, ended: attempts } = unit
-  core.effects.push({ type: 'failed', job: job.spec.id, unit: index, code: known, message, blame, voices, attempts })
+  core.effects.push({
+    type: 'failed',
+    job: job.spec.id,
+    unit: index,
+    code: known,
+    message,
+    blame,
+    voices,
+    attempts,
+    confirmed,
+  })
   close(core, job, unit, false)
 }
 
@@ -77,36 +95,27 @@ export function endJob(core: Core, job: Job): void {
   // Timers may still hold the job.
   job.seats.clear()
   job.open.clear()
-  for (const jobs of [core.stirred, core.shrunk, core.decided, core.ending]) jobs.delete(job)
+  for (const jobs of [core.stirred, core.shrunk, core.doubting, core.decided, core.ending]) jobs.delete(job)
 }
 
 export function finishIfSettled(core: Core, job: Job): void {
-  if (settledCount(job) < job.spec.size) return
+  if (settledCount(job) < job.spec.size || job.recalls > 0) return
+  if (job.crediting && !job.closed && closeByChecks(core, job)) return
   core.effects.push({ type: 'settled', job: job.spec.id })
   endJob(core, job)
-}
-
-function trustedVoices(unit: Unit): JudgedVoice[] {
-  const voices: JudgedVoice[] = []
-  for (const { seat, said } of unit.holders) {
-    if (said === null || seat.distrusted) continue
-    const { id, trust, independence } = seat.peer
-    voices.push({ peer: id, trust, independence, said })
-  }
-  return voices
 }
 
 function accept(
   core: Core,
   job: Job,
   unit: Unit,
-  { digest, agreed, against }: Extract<Verdict, { kind: 'accepted' }>,
+  { digest, agreed, against, error }: Extract<Verdict, { kind: 'accepted' }>,
   heard: { digest: string; value: string } | null,
 ): void {
   const value = heard?.digest === digest ? heard.value : keptValue(job, unit, digest)
-  const { index, ended: attempts } = unit
-  job.accepted += 1
-  core.effects.push({ type: 'accepted', job: job.spec.id, unit: index, value, voices: voicesOf(unit), attempts })
+  const { index } = unit
+  tellAccepted(core, job, unit, { digest, value, error: error ?? null })
+  if (unit.before !== null && unit.before !== digest) overturn(core, job, unit)
   if (agreed.length > 1) for (const peer of agreed) noteAgreed(core, job.seats.get(peer))
   for (const peer of agreed) noteServed(core, job.seats.get(peer))
   if (against.length > 0) job.disagreements += 1
@@ -114,10 +123,37 @@ function accept(
     if (faulty || said?.ok === false) noteFaulty(core, seat, index)
   }
   close(core, job, unit, true)
+  const [only] = agreed
+  if (job.crediting && agreed.length === 1 && only !== undefined) noteUnchecked(job.seats.get(only), index)
   for (const peer of against) {
     const seat = job.seats.get(peer)
-    if (unit.holders.some((holder) => holder.seat === seat && holder.said?.ok)) noteOutvoted(core, seat, index)
+    if (seat === undefined || !unit.holders.some((holder) => holder.seat === seat && holder.said?.ok)) continue
+    noteOutvoted(core, seat, index)
+    if (job.crediting) catchPeer(core, unit, seat)
   }
+}
+
+function tellAccepted(
+  core: Core,
+  job: Job,
+  unit: Unit,
+  { digest, value, error }: { digest: string; value: string; error: number | null },
+): void {
+  const confirmed = unit.before === digest && !unit.withdrawn
+  if (!confirmed) withdraw(core, job, unit)
+  job.accepted += 1
+  const { index, ended: attempts } = unit
+  const voices = voicesOf(unit)
+  core.effects.push({ type: 'accepted', job: job.spec.id, unit: index, value, voices, attempts, error, confirmed })
+}
+
+/** It was looked at again, and there is no time to end that: what was decided stands. False: it does not. */
+export function leaveAsBefore(core: Core, job: Job, unit: Unit): boolean {
+  const { before: digest, withdrawn } = unit
+  if (digest === null || withdrawn) return false
+  tellAccepted(core, job, unit, { digest, value: keptValue(job, unit, digest), error: null })
+  close(core, job, unit, true)
+  return true
 }
 
 function keptValue(job: Job, unit: Unit, digest: string): string {
@@ -132,6 +168,7 @@ function agreeOnFailure(core: Core, job: Job, unit: Unit, verdict: Extract<Verdi
   if (agreed.length > 1) for (const peer of agreed) noteAgreed(core, job.seats.get(peer))
   if (against.length > 0) job.disagreements += 1
   fail(core, job, unit, failure)
+  if (unit.before !== null && unit.before !== failure.code) overturn(core, job, unit)
   for (const peer of against) noteOutvoted(core, job.seats.get(peer), unit.index)
 }
 
@@ -160,11 +197,17 @@ function close(core: Core, job: Job, unit: Unit, accepted: boolean): void {
   core.decided.add(job)
   job.open.delete(unit.index)
   job.scarred.delete(unit)
+  job.doubted.delete(unit)
+  setLater(job, unit, false)
   job.pool.place(unit, 0)
   if (unit.asked !== null && unit.asked.size > 0) job.comparing -= 1
   for (const holder of unit.holders) {
     const { seat } = holder
     seat.named -= 1
+    if (holder.said !== null) {
+      seat.spokenOn -= 1
+      if (job.crediting) core.refills.add(seat)
+    }
     if (holder.said?.ok) job.valueBytes -= holder.said.value.length
     if (holder.holding !== 'running') continue
     noteUnended(core, seat, holder.begunAt)

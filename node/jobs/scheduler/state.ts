@@ -6,7 +6,8 @@ import type { Policy } from '../../../protocol/manifest.ts'
 import type { Reason } from '../../../protocol/reasons.ts'
 import type { Blame } from '../../../protocol/work.ts'
 import type { MatchedPolicy, Wanted } from '../matching/policy.ts'
-import type { JudgedVoice, Verification } from '../verification/verification.ts'
+import type { CreditBook } from '../verification/book.ts'
+import type { Credit, JudgedVoice, Verification, Voter } from '../verification/verification.ts'
 import type { Bag } from './bag.ts'
 import type { Gate, JobProgress, JobSpec, PeerId, SchedulerEffect, TrustClass, UnitIndex, Voice } from './events.ts'
 import type { LeasePolicy } from './lease.ts'
@@ -23,7 +24,9 @@ export type SchedulerComponents = {
   /** Compiles `require` and `rank`. @throws E_EXPRESSION */
   match: (policy: Policy & Wanted) => MatchedPolicy
   /** How the results of a job are verified. */
-  verification: (policy: Policy) => Verification
+  verification: (policy: Policy, checkKey?: Uint8Array) => Verification
+  /** What was written of a peer by `credit` effects, and how long ago; null: nothing. */
+  credit: (peer: PeerId) => (Credit & { ageMs: number }) | null
   /** When a silent peer has lost its units. */
   lease: LeasePolicy
 }
@@ -41,11 +44,17 @@ export type Core = {
   readonly jobs: Map<string, Job>
   readonly peers: Map<PeerId, Peer>
   readonly timers: Timers<Due>
+  /** What peers have shown in jobs that ask for a confidence. */
+  readonly book: CreditBook
   now: number
   /** Effects of this step, in the order they happened. */
   effects: SchedulerEffect[]
   /** Seats with evidence or revocations to say at the end of this step. */
   readonly touched: Set<Seat>
+  /** Peers of which the book has something new. */
+  readonly credited: Set<PeerId>
+  /** Jobs with units to be judged again in this step. */
+  readonly doubting: Set<Job>
   /** Jobs that gained work others could do in this step. */
   readonly stirred: Set<Job>
   /** Jobs that lost a usable peer in this step. */
@@ -125,6 +134,13 @@ export type Seat = {
   outvoted: number
   /** Outvoted too often: its word counts no more in this job. */
   distrusted: boolean
+  /** With a confidence to reach: it may be given units, by what it has shown. */
+  admitted: boolean
+  /** Open units it has spoken on, and those of them that wait for its credit. */
+  spokenOn: number
+  readonly later: Set<Unit>
+  /** The newest units accepted on its word alone since it was last checked. */
+  unchecked: UnitIndex[]
   /** Why it cannot be given units, however long it waits; `away`: its peer is not up; null: it can. */
   block: Reason | 'away' | null
   blockedAt: number
@@ -141,6 +157,8 @@ export type Job = {
   readonly policy: Policy
   readonly matched: MatchedPolicy
   readonly verification: Verification
+  /** Its peers are believed by what they have shown; see credit.ts. */
+  readonly crediting: boolean
   /** Some unit of it was given out. */
   begun: boolean
   /** The next unit never given out: those before it are open or settled. */
@@ -149,6 +167,27 @@ export type Job = {
   readonly open: Map<UnitIndex, Unit>
   /** Open units that need a further copy. */
   readonly pool: Pool
+  /** Those that want one only while there is nothing else to do. */
+  readonly later: Pool
+  /** Open units to be judged again in this step. */
+  readonly doubted: Set<Unit>
+  /** Units opened again that were settled before a restart: the cursor passes them by. */
+  readonly redone: Set<UnitIndex>
+  /** A peer like those that could be asked, and how many usable ones are not believed alone, as last worked out. */
+  next: Voter
+  unproven: number
+  surveyAt: number
+  /** Undecided units each newcomer may have beyond what its credit allows. */
+  grace: number
+  /** Readings of the ledger that were asked for and have not ended. */
+  recalls: number
+  /** Units that are to be checked again when they are read from the ledger. */
+  readonly checks: Set<UnitIndex>
+  /** Peers with units in their hands; newcomers that are held back until others have spoken. */
+  working: number
+  readonly held: Set<Seat>
+  /** Every peer was checked for the last time. */
+  closed: boolean
   readonly seats: Map<PeerId, Seat>
   /** Seats that could take more than there was to give: with slots idle, and with slots busy but room to queue. */
   readonly idle: Bag<Seat>
@@ -199,6 +238,8 @@ export type Holder = {
   /** When it came to the head of the peer's queue; null: not yet, or not running. */
   begunAt: number | null
   said: JudgedVoice['said'] | null
+  /** Its word on this unit was a check it survived. */
+  confirmed: boolean
   /** It failed the unit by a fault of the machine. */
   faulty: boolean
   /** Its last failure that is no voice. */
@@ -210,6 +251,14 @@ export type Unit = {
   readonly holders: Holder[]
   /** Copies running or wanted so that it can be decided. */
   needs: number
+  /** Further copies are wanted only while there is nothing else to do. */
+  later: boolean
+  /** A second peer must speak. */
+  check: boolean
+  /** How it was decided before it was opened again: a digest or a failure code; null: it was not. */
+  before: string | null
+  /** That decision does not stand any more. */
+  withdrawn: boolean
   /** Copies beyond those, for stragglers. */
   spare: number
   spared: number

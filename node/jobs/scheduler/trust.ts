@@ -39,12 +39,13 @@ export function updateUsable(core: Core, seat: Seat): void {
   if (usable) return
   job.idle.delete(seat)
   job.hungry.delete(seat)
+  job.held.delete(seat)
   core.shrunk.add(job)
 }
 
-function blockOf({ peer, misfit, refusal, distrusted }: Seat): Seat['block'] {
+function blockOf({ peer, misfit, refusal, distrusted, admitted }: Seat): Seat['block'] {
   if (!peer.up) return 'away'
-  if (distrusted) return 'untrusted'
+  if (distrusted || !admitted) return 'untrusted'
   if (peer.ad.cpus === 0) return 'no-cores'
   if (misfit !== null) return misfit
   if (refusal !== null) return reasonOfRefusal(refusal)
@@ -120,6 +121,7 @@ export function noteOutvoted(core: Core, seat: Seat | undefined, unit: number): 
     kind: 'outvoted',
     count: 1,
   })
+  if (seat.job.crediting) return
   const share = seat.outvoted / (seat.agreed + seat.outvoted)
   if (seat.outvoted >= OUTVOTED_MIN && share >= OUTVOTED_SHARE) distrust(core, seat)
 }

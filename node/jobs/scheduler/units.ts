@@ -2,17 +2,22 @@
 
 import { LIMITS } from '../../../protocol/limits.ts'
 import { leavePlace, takePlace } from './line.ts'
+import type { Pool } from './pool.ts'
 import type { Core, Holder, Job, Seat, Unit } from './state.ts'
 
 /** Before a machine is given a unit it failed again; doubled with each failure of the unit. */
 const RETRY_MS = 1_000
 
-/** A unit is given out for the first time. */
-export function openUnit(job: Job, index: number): Unit {
+/** A unit is given out for the first time, or again: to as many peers. */
+export function openUnit(job: Job, index: number, copies = job.verification.copies): Unit {
   const unit: Unit = {
     index,
     holders: [],
-    needs: job.verification.copies,
+    needs: copies,
+    later: false,
+    check: false,
+    before: null,
+    withdrawn: false,
     spare: 0,
     spared: 0,
     running: 0,
@@ -44,6 +49,7 @@ export function hand(core: Core, job: Job, unit: Unit, seat: Seat): void {
       since: core.now,
       begunAt: null,
       said: null,
+      confirmed: false,
       faulty: false,
       fault: null,
     })
@@ -55,7 +61,10 @@ export function hand(core: Core, job: Job, unit: Unit, seat: Seat): void {
   }
   if (unit.running === 0) job.running += 1
   unit.running += 1
-  if (seat.inFlight.size === 0) takePlace(core, seat)
+  if (seat.inFlight.size === 0) {
+    takePlace(core, seat)
+    job.working += 1
+  }
   seat.inFlight.set(unit.index, unit)
   seat.peer.inFlight += 1
   place(core, job, unit)
@@ -66,7 +75,10 @@ export function takeOut(unit: Unit, holder: Holder, becomes: Holder['holding']):
   const { seat } = holder
   if (holder.holding === 'running') {
     seat.inFlight.delete(unit.index)
-    if (seat.inFlight.size === 0) leavePlace(seat)
+    if (seat.inFlight.size === 0) {
+      leavePlace(seat)
+      seat.job.working -= 1
+    }
     seat.peer.inFlight -= 1
     unit.running -= 1
     if (unit.running === 0) seat.job.running -= 1
@@ -122,8 +134,21 @@ export function place(core: Core, job: Job, unit: Unit): void {
     if (unit.holders.some(({ holding, faulty }) => holding === 'failed' && faulty)) waitForOthers(core, job, unit)
     else liftBars(unit)
   }
-  job.pool.place(unit, missing)
+  poolOf(job, unit).place(unit, missing)
 }
+
+/** Whether its copies wait until there is nothing else to do. */
+export function setLater(job: Job, unit: Unit, later: boolean): void {
+  if (unit.later !== later) poolOf(job, unit).place(unit, 0)
+  else if (!later) return
+  unit.later = later
+  for (const { seat, said } of unit.holders) {
+    if (later && said !== null) seat.later.add(unit)
+    else seat.later.delete(unit)
+  }
+}
+
+const poolOf = (job: Job, unit: Unit): Pool => (unit.later ? job.later : job.pool)
 
 /** Nobody else came in time: the peers that failed the unit may try again. */
 export function retryWhereItFailed(core: Core, job: Job, unit: Unit): void {

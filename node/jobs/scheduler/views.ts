@@ -2,7 +2,7 @@
 
 import type { Reason } from '../../../protocol/reasons.ts'
 import type { Blame } from '../../../protocol/work.ts'
-import { canOpen } from './grants.ts'
+import { canOpen, isBehind } from './grants.ts'
 import { barredReason, freshReason, generalReason, standingOf } from './reasons.ts'
 import type { Holder, Holding, Job, Seat } from './state.ts'
 
@@ -47,7 +47,7 @@ export type AttemptView = {
 }
 
 export function seatView(seat: Seat, now: number): SeatView {
-  const { peer, misfit, inFlight, window, agreed, outvoted, distrusted, refusal } = seat
+  const { peer, misfit, inFlight, window, agreed, outvoted, distrusted, admitted, refusal } = seat
   return {
     peer: peer.id,
     up: peer.up,
@@ -56,7 +56,7 @@ export function seatView(seat: Seat, now: number): SeatView {
     window: window.size,
     agreed,
     outvoted,
-    distrusted,
+    distrusted: distrusted || !admitted,
     refusal,
     rest: now < seat.restUntil ? { until: seat.restUntil, code: seat.restCode ?? '' } : null,
     returnsInMs: peer.returnsAt === null ? null : Math.max(0, peer.returnsAt - now),
@@ -73,7 +73,8 @@ function ownReason(seat: Seat, now: number): Pick<SeatView, 'reason' | 'sinceMs'
   if (job.gate !== null) return { reason: job.gate.reason, sinceMs: now - job.gate.since }
   if (!seat.usable || now < seat.restUntil) return { reason, sinceMs }
   const idleMs = Math.max(0, now - Math.max(since, seat.lastEndAt))
-  if (job.idle.has(seat) || (job.pool.copies === 0 && !canOpen(job))) return { reason: 'all-given', sinceMs: idleMs }
+  if (job.idle.has(seat) || (job.pool.copies + job.later.copies === 0 && !canOpen(job)))
+    return { reason: 'all-given', sinceMs: idleMs }
   return { reason: 'busy', sinceMs: idleMs }
 }
 
@@ -82,7 +83,7 @@ export function unitView(job: Job, index: number, now: number): UnitView | null 
   const unit = job.open.get(index)
   const general = generalReason(job, now)
   if (unit === undefined) {
-    const decided = index < job.cursor || (job.restored && job.spec.isSettled(index))
+    const decided = index < job.cursor || isBehind(job, index)
     if (decided) return null
     const reason = freshReason(job, general.reason)
     const { since } = general

@@ -50,9 +50,10 @@ export function createConfidence({ goal, agree, assumed, isChecked }: Confidence
     const certain = enough || (rivals.length === 0 && doubt(tally, []) <= checkDoubtMax)
     const checked = certain && tally.voices >= 2 ? agreed : []
     if (enough && tally.voices >= least) {
+      const wrong = doubt(tally, rivals)
       const against = voices.map(({ peer }) => peer).filter((peer) => !agreed.includes(peer))
       return group.said.ok
-        ? { kind: 'accepted', digest: group.said.digest, agreed, against, checked }
+        ? { kind: 'accepted', digest: group.said.digest, agreed, against, checked, error: wrong / (1 + wrong) }
         : { kind: 'failed', failure: group.said, agreed, against, checked }
     }
     const later = rivals.length === 0 && isPatient(tally, tallyOf(group.voices, assumed, PATIENCE_CHECKS))

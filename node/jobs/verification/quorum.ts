@@ -1,10 +1,12 @@
 /** Verification by quorum: `agree` peers that agree, of at most `of` that are heard. `none` is a quorum of one. */
 
-import type { Policy } from '../../../protocol/manifest.ts'
+import type { Agree, Verify } from '../../../protocol/manifest.ts'
 import { leadingGroup, type Relation, relationOf } from './agreement.ts'
 import type { JudgedVoice, SaidFailure, Verdict, Verification } from './verification.ts'
 
-export function createVerification(policy: Pick<Policy, 'verify' | 'agree'>): Verification {
+type Asked = { verify: Exclude<Verify, { kind: 'confidence' }>; agree: Agree }
+
+export function createQuorum(policy: Asked): Verification {
   const relation = relationOf(policy.agree)
   if (policy.verify.kind === 'none') {
     return { copies: 1, keepsValues: false, judge: (voices, _, others) => judgeFirst(voices, others) }

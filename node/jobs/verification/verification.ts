@@ -26,9 +26,9 @@ export type SaidFailure = { ok: false; code: string; message: string; blame: Bla
 export type Verdict =
   /**
    * `digest` is right; `agreed` said so, `against` said something else. `checked`: those of `agreed` whom an independent
-   * peer confirmed, one survived check each.
+   * peer confirmed, one survived check each. `error`: the probability that it is wrong all the same, where that is known.
    */
-  | { kind: 'accepted'; digest: string; agreed: string[]; against: string[]; checked?: string[] }
+  | { kind: 'accepted'; digest: string; agreed: string[]; against: string[]; checked?: string[]; error?: number }
   /** The unit itself fails, for every peer. */
   | { kind: 'failed'; failure: SaidFailure; agreed: string[]; against: string[]; checked?: string[] }
   /**

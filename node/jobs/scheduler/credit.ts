@@ -1,0 +1,183 @@
+/**
+ * Jobs that ask for a confidence: peers are believed by what they have shown, confirmed or caught by one another's
+ * words. What is worked out from it is in verification/; why, in docs/verification.md.
+ */
+
+import { LIMITS } from '../../../protocol/limits.ts'
+import { admission, undecidedMax } from '../verification/credit.ts'
+import type { About, JudgedVoice, Voter } from '../verification/verification.ts'
+import type { Core, Job, Peer, Seat, Unit } from './state.ts'
+import { updateUsable } from './trust.ts'
+import { giveBackAll } from './units.ts'
+
+/** What peers are worth together is worked out again after this long, at the soonest. */
+const SURVEY_MS = 100
+/** Peers work in step while less than this share of them would otherwise be at work. */
+const AT_WORK_SHARE = 0.5
+
+const NO_ANSWERS: ReadonlyMap<string, boolean> = new Map()
+
+/** Every voice on the unit that counts. */
+export function voicesFor(core: Core, job: Job, unit: Unit): JudgedVoice[] {
+  const voices: JudgedVoice[] = []
+  for (const { seat, said, confirmed } of unit.holders) {
+    if (said === null || seat.distrusted) continue
+    const { id, trust, independence } = seat.peer
+    if (!job.crediting) voices.push({ peer: id, trust, independence, said })
+    else voices.push({ peer: id, trust, independence, credit: creditOf(core, id, confirmed), said })
+  }
+  return voices
+}
+
+/** What this unit itself has shown of the peer is no evidence for the peer's word on it. */
+export function creditOf(core: Core, peer: string, confirmedHere: boolean): { checks: number; caught: number } {
+  const { checks, caught } = core.book.credit(peer, core.now)
+  return { checks: confirmedHere ? Math.max(0, checks - 1) : checks, caught }
+}
+
+export const aboutUnit = (core: Core, job: Job, unit: Unit): About | undefined =>
+  job.crediting ? { unit: unit.index, check: unit.check, next: nextVoter(core, job) } : undefined
+
+/** Copies of a unit that goes to this peer first. */
+export function openingCopies(core: Core, { job, peer }: Seat, unit: number): number {
+  const { opening, copies } = job.verification
+  if (opening === undefined) return copies
+  return opening(unit, voterOf(core, peer), nextVoter(core, job))
+}
+
+/** These were confirmed on the unit by an independent peer: one survived check each. */
+export function confirm(core: Core, unit: Unit, peers: readonly string[]): void {
+  for (const holder of unit.holders) {
+    const { peer } = holder.seat
+    if (holder.confirmed || holder.said === null || !peers.includes(peer.id)) continue
+    holder.confirmed = true
+    core.book.confirm([peer.id], core.now)
+    core.credited.add(peer.id)
+    for (const seat of peer.seats) {
+      if (!seat.job.crediting) continue
+      seat.unchecked = []
+      core.refills.add(seat)
+      for (const waiting of seat.later) if (waiting !== unit) doubt(core, seat.job, waiting)
+    }
+  }
+}
+
+/** The unit is judged again before this step ends. */
+export function doubt(core: Core, job: Job, unit: Unit): void {
+  job.doubted.add(unit)
+  core.doubting.add(job)
+}
+
+/**
+ * The peer said another value than what two or more independent peers said: its history is void. It is given no more,
+ * and all that hangs on its word is looked at again.
+ */
+export function catchPeer(core: Core, unit: Unit, { peer, job }: Seat): void {
+  const before = core.book.credit(peer.id, core.now)
+  core.book.catch(keyOf(job, unit), peer.id, core.now)
+  core.credited.add(peer.id)
+  const lost = before.caught === 0 || before.checks > 0
+  for (const seat of peer.seats) {
+    if (!seat.job.crediting) continue
+    seat.unchecked = []
+    admit(core, seat)
+    if (!lost) continue
+    for (const open of seat.job.open.values()) {
+      if (open !== unit && open.holders.some((holder) => holder.seat === seat && holder.said !== null)) {
+        doubt(core, seat.job, open)
+      }
+    }
+    seat.job.recalls += 1
+    core.effects.push({ type: 'recall', job: seat.job.spec.id, of: { peer: peer.id } })
+  }
+}
+
+/** The unit is decided otherwise than before: who was caught on it is given back what that cost. */
+export function overturn(core: Core, job: Job, unit: Unit): void {
+  for (const id of core.book.overturn(keyOf(job, unit), core.now)) {
+    core.credited.add(id)
+    for (const seat of core.peers.get(id)?.seats ?? []) {
+      if (seat.job.crediting) admit(core, seat)
+    }
+  }
+}
+
+const keyOf = (job: Job, unit: Unit): string => `${job.spec.id} ${unit.index}`
+
+/** Whether the peer is given units, by what it has shown. */
+export const isAdmitted = (core: Core, job: Job, peer: string): boolean =>
+  !job.crediting || admission(core.book.credit(peer, core.now), core.now) === 'work'
+
+function admit(core: Core, seat: Seat): void {
+  const admitted = isAdmitted(core, seat.job, seat.peer.id)
+  if (admitted === seat.admitted) return
+  seat.admitted = admitted
+  updateUsable(core, seat)
+  core.refills.add(seat)
+  if (admitted) return
+  giveBackAll(core, seat)
+  core.effects.push({ type: 'revoke', peer: seat.peer.id, job: seat.job.spec.id, units: null })
+}
+
+/** Its word alone was enough: it may be checked before the job ends. */
+export function noteUnchecked(seat: Seat | undefined, unit: number): void {
+  if (seat === undefined) return
+  seat.unchecked.push(unit)
+  if (seat.unchecked.length > LIMITS.UNCHECKED_UNITS_KEPT_MAX) seat.unchecked.shift()
+}
+
+/**
+ * Undecided units the peer may be given now. Strangers without history work in step: who answers without computing
+ * would otherwise be asked more often than those who compute.
+ */
+export function roomByCredit(core: Core, { job, peer, spokenOn, inFlight }: Seat): number {
+  if (!job.crediting || peer.trust !== 'stranger') return Number.POSITIVE_INFINITY
+  return undecidedMax(core.book.credit(peer.id, core.now)) + job.grace - spokenOn - inFlight.size
+}
+
+/** Newcomers that all wait for one another may each have one unit more. Returns them. */
+export function easeStep(job: Job): readonly Seat[] {
+  if (job.held.size === 0 || job.working >= AT_WORK_SHARE * job.usable) return []
+  job.grace += 1
+  return [...job.held]
+}
+
+/** Who is believed alone does what is new; who is not does copies, and gains by them. */
+export function takesCopiesFirst(core: Core, seat: Seat): boolean {
+  const { job, peer } = seat
+  survey(core, job)
+  return job.pool.copies > job.unproven || !isProven(core, job, peer)
+}
+
+/** Its word alone reaches the goal. */
+function isProven(core: Core, job: Job, peer: Peer): boolean {
+  const said = { ok: true, digest: '', value: '' } as const
+  const voice = { peer: peer.id, independence: peer.independence, ...voterOf(core, peer), said }
+  return job.verification.judge([voice], NO_ANSWERS, 0).kind === 'accepted'
+}
+
+function nextVoter(core: Core, job: Job): Voter {
+  survey(core, job)
+  return job.next
+}
+
+const voterOf = (core: Core, { id, trust }: Peer): Voter => ({ trust, credit: core.book.credit(id, core.now) })
+
+/** The class most of the usable peers are of, with their mean credit; and how many are not believed alone. */
+function survey(core: Core, job: Job): void {
+  if (core.now < job.surveyAt) return
+  job.surveyAt = core.now + SURVEY_MS
+  const classes = { stranger: { peers: 0, checks: 0 }, member: { peers: 0, checks: 0 }, self: { peers: 0, checks: 0 } }
+  job.unproven = 0
+  for (const { usable, peer } of job.seats.values()) {
+    if (!usable) continue
+    const sums = classes[peer.trust]
+    sums.peers += 1
+    sums.checks += core.book.credit(peer.id, core.now).checks
+    if (!isProven(core, job, peer)) job.unproven += 1
+  }
+  let trust: Voter['trust'] = 'stranger'
+  for (const other of ['member', 'self'] as const) if (classes[other].peers > classes[trust].peers) trust = other
+  const { peers, checks } = classes[trust]
+  job.next = { trust, credit: { checks: Math.floor(checks / Math.max(1, peers)), caught: 0 } }
+}

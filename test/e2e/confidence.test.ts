@@ -1,0 +1,41 @@
+/** `verify: { confidence }` in real processes, with a worker that lies on three units in ten. */
+
+import { fileURLToPath } from 'node:url'
+import { expect, it } from 'vitest'
+import { grid, Mesh, range, taskAt } from '../../sdk/index.ts'
+import { Lab } from './node-process.ts'
+
+const square = taskAt<typeof import('./tasks/slow-square.task.ts')>(
+  fileURLToPath(new URL('./tasks/slow-square.task.ts', import.meta.url)),
+)
+
+it('no wrong value is accepted at 0.999, the liar is named, and who is known costs less the next time', async () => {
+  await using lab = new Lab()
+  const home = await lab.node('home', ['--cores', '0'])
+  const program = [fileURLToPath(new URL('./liar-node.ts', import.meta.url)), 'liar', await home.token()]
+  await lab.node('liar', [], { program })
+  for (const name of ['first', 'second']) await lab.node(name, ['--cores', '1', '--join', await home.token()])
+  await home.sees(4)
+
+  await using mesh = await Mesh.connect({ home: home.home })
+  const sweep = grid({ x: range(300), ms: [1] })
+  await using job = await mesh.map(square, sweep, { verify: { confidence: 0.999 } })
+  for (const { value, params, confidence } of await job.collect()) {
+    expect(value).toBe(params.x ** 2)
+    expect(confidence).toBeGreaterThanOrEqual(0.999)
+  }
+  const { peers } = await home.peers()
+  expect(peers.filter(({ liar }) => liar).map(({ name }) => name)).toEqual(['liar'])
+  const first = await job.progress()
+  expect(first.disagreements).toBeGreaterThan(0)
+  expect(first.expectedWrong).toBeLessThan(0.3)
+
+  // The home node forgets nothing over a restart.
+  await home.kill('SIGTERM')
+  const again = await lab.node('home', ['--cores', '0'])
+  await again.sees(4)
+  await using later = await Mesh.connect({ home: again.home })
+  await using second = await later.map(square, sweep, { verify: { confidence: 0.999 } })
+  for (const { value, params } of await second.collect()) expect(value).toBe(params.x ** 2)
+  expect((await second.progress()).executions).toBeLessThan(1.25 * 300)
+})

@@ -1,0 +1,14 @@
+/** Takes back what later versions of the ledger changed, for tests of ledgers of before. */
+
+export const BACK_TO_5 = `
+  ALTER TABLE jobs DROP COLUMN check_key;
+  ALTER TABLE jobs DROP COLUMN error_sum;
+  ALTER TABLE evidence DROP COLUMN checks;
+  ALTER TABLE evidence DROP COLUMN caught;
+  ALTER TABLE evidence DROP COLUMN credited_ms;
+  ALTER TABLE results DROP COLUMN error;
+  ALTER TABLE results DROP COLUMN revision;
+  ALTER TABLE results DROP COLUMN withdrawn;
+`
+
+export const BACK_TO_4 = `${BACK_TO_5} DROP INDEX receipts_once; DROP TABLE certificates;`
