@@ -60,7 +60,8 @@ export async function openBareSlots(slots: number): Promise<BareSlots> {
   }
 }
 
-async function drain(sandbox: Sandbox, units: readonly UnitInput[]): Promise<void> {
+/** Runs them and looks that each one ended well. */
+export async function drain(sandbox: Sandbox, units: readonly UnitInput[]): Promise<void> {
   let ended = 0
   for await (const attempts of sandbox.run(units, AbortSignal.timeout(DEADLINE_MS))) {
     for (const attempt of attempts) if (!attempt.ok) throw new Error(`a bare unit failed: ${attempt.message}`)

@@ -6,6 +6,7 @@ import { hugeSweep } from './suite/huge-sweep.ts'
 import { lostWorker } from './suite/lost-worker.ts'
 import { nodeStart } from './suite/node-start.ts'
 import { noop, noopQuorum, noopRead } from './suite/noop.ts'
+import { programs } from './suite/programs.ts'
 import { scheduler } from './suite/scheduler.ts'
 import { units10ms, units50ms } from './suite/short-units.ts'
 
@@ -17,6 +18,7 @@ export const SUITE: readonly Benchmark[] = [
   freshJob,
   units10ms,
   units50ms,
+  programs,
   lostWorker,
   nodeStart,
   scheduler,

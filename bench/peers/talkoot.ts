@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url'
 import { VERSION } from '../../protocol/version.ts'
-import { grid, type MapOptions, type Result, range, taskAt } from '../../sdk/index.ts'
+import { command, grid, type MapOptions, type Result, range, taskAt } from '../../sdk/index.ts'
 import { openBareSlots } from '../bare-slots.ts'
 import { type Pair, startPair } from '../pair.ts'
 import type { Engine, Workload } from './engine.ts'
@@ -16,7 +16,7 @@ const spin = taskAt<typeof import('../tasks/spin.task.ts')>(
 
 const variant = (name: string, cores: readonly [number, number], policy: MapOptions): Engine => ({
   name,
-  workloads: ['no-op', '10 ms', '50 ms'],
+  workloads: ['no-op', '10 ms', '50 ms', 'process'],
   lastingSeconds: 2,
   missing: () => null,
   start: async () => {
@@ -37,6 +37,19 @@ export const TALKOOT = variant('talkoot', [0, 2], {})
 /** Every unit on both machines and compared: twice the executions of everybody else. */
 export const TALKOOT_QUORUM = variant('talkoot, quorum 2', [1, 1], { verify: { quorum: 2 } })
 
+function submit(
+  { mesh }: Pair,
+  workload: Workload,
+  count: number,
+  steps: number,
+  policy: MapOptions,
+): Promise<AsyncIterable<Pick<Result<unknown, unknown>, 'status'>>> {
+  const each = range(count)
+  if (workload === 'no-op') return mesh.map(noop, grid({ x: each }), policy)
+  if (workload === 'process') return mesh.map(command(['/bin/true']), grid({ x: each }), policy)
+  return mesh.map(spin, grid({ steps: [steps], x: each }), policy)
+}
+
 async function run(
   pair: Pair,
   workload: Workload,
@@ -46,10 +59,7 @@ async function run(
 ): Promise<number> {
   const steps = Math.round(stepsPerMs * Number.parseInt(workload, 10))
   const began = performance.now()
-  const job: AsyncIterable<Pick<Result<unknown, number>, 'status'>> =
-    workload === 'no-op'
-      ? await pair.mesh.map(noop, grid({ x: range(count) }), policy)
-      : await pair.mesh.map(spin, grid({ steps: [steps], x: range(count) }), policy)
+  const job = await submit(pair, workload, count, steps, policy)
   let accepted = 0
   for await (const { status } of job) accepted += status === 'accepted' ? 1 : 0
   if (accepted !== count) throw new Error(`${accepted} of ${count} units were accepted`)

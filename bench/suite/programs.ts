@@ -1,0 +1,79 @@
+/** Programs of about 10 ms over two slots, against the same programs in the same sandbox with no mesh around them. */
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { CommandRuntime } from '../../node/runtimes/command/runtime.ts'
+import { encodeProgram } from '../../protocol/command/program.ts'
+import { command, grid, range } from '../../sdk/index.ts'
+import { drain } from '../bare-slots.ts'
+import type { Benchmark, Sample } from '../benchmark.ts'
+import { startPair } from '../pair.ts'
+
+const SLOTS = 2
+const MEMORY_MIB = 256
+const TIMEOUT_MS = 60_000
+/** A loop of the shell: every machine has one. */
+const PROGRAM = ['sh', '-c', 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo $i', 'loop', '{x}']
+
+export const programs: Benchmark = {
+  name: 'programs',
+  about:
+    'efficiency over two slots, one on each machine: the time of bare sandboxed programs / that of a job; and their rate',
+  figures: {
+    efficiency: { unit: '%', better: 'more', per: null, must: 90, tolerance: 0.1 },
+    rate: { unit: '/s', better: 'more', per: 'spawns', tolerance: 0.5 },
+  },
+  rounds: { full: 5, quick: 2 },
+  open: async ({ quick }) => {
+    const units = quick ? 200 : 600
+    const bare = openBarePrograms()
+    const pair = await startPair([1, 1])
+    const throughMesh = async (count: number): Promise<number> => {
+      const began = performance.now()
+      await using job = await pair.mesh.map(command(PROGRAM), grid({ x: range(count) }), { memoryMiB: MEMORY_MIB })
+      let accepted = 0
+      for await (const { status } of job) accepted += status === 'accepted' ? 1 : 0
+      if (accepted !== count) throw new Error(`${accepted} of ${count} units were accepted`)
+      return performance.now() - began
+    }
+    await bare.run(SLOTS)
+    await throughMesh(SLOTS)
+    return {
+      round: async (): Promise<Sample> => {
+        const before = await bare.run(units / 2)
+        const measured = await throughMesh(units)
+        const after = await bare.run(units / 2)
+        return {
+          efficiency: Math.min(100, (100 * (before + after)) / measured),
+          rate: units / (measured / 1_000),
+        }
+      },
+      [Symbol.asyncDispose]: async () => {
+        await pair[Symbol.asyncDispose]()
+        await bare[Symbol.asyncDispose]()
+      },
+    }
+  },
+}
+
+function openBarePrograms() {
+  const scratchDir = mkdtempSync(join(tmpdir(), 'talkoot-bench-'))
+  const runtime = new CommandRuntime({ scratchDir })
+  const source = encodeProgram({ v: 1, argv: PROGRAM, env: {}, stdin: null, files: [] })
+  const init = { source, seed: 0, memoryMiB: MEMORY_MIB, timeoutMs: TIMEOUT_MS }
+  const sandboxes = Array.from({ length: SLOTS }, () => runtime.open(init))
+  return {
+    /** So many units, dealt evenly to the slots. Milliseconds. */
+    run: async (units: number): Promise<number> => {
+      const inputs = Array.from({ length: units / SLOTS }, (_, x) => ({ unit: x, params: JSON.stringify({ x }) }))
+      const began = performance.now()
+      await Promise.all(sandboxes.map((sandbox) => drain(sandbox, inputs)))
+      return performance.now() - began
+    },
+    [Symbol.asyncDispose]: async () => {
+      await runtime.stop()
+      rmSync(scratchDir, { recursive: true, force: true })
+    },
+  }
+}
