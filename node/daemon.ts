@@ -32,6 +32,7 @@ import { openLedger } from './store/ledger.ts'
 import { SqliteMeshStore } from './store/mesh-store.ts'
 import { SqlitePauseStore } from './store/pause-store.ts'
 import { PeerNumbers } from './store/peer-numbers.ts'
+import { PeerRuleStore } from './store/peer-rules.ts'
 import { ReceiptStore } from './store/receipt-store.ts'
 import { takeStateFolder } from './store/state-folder.ts'
 import { OwnerPause } from './worker/owner-pause.ts'
@@ -101,7 +102,7 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
     },
     onError: passing(log),
   })
-  keepCertificates(mesh, stores.receiptStore, cleanup)
+  watchPeers({ mesh, worker, ...stores }, cleanup)
   mesh.serve(WORK_PROTOCOL, (channel, peer) => worker.serve(channel, peer))
   serveBlobs(mesh, stores.blobs)
   if (init.join !== undefined) await join(mesh, init.join)
@@ -172,12 +173,19 @@ async function join(mesh: MeshNode, token: string): Promise<void> {
   }
 }
 
-/** Whose key signed a receipt is to be known when the peer is long gone. */
-function keepCertificates(mesh: MeshNode, receipts: ReceiptStore, cleanup: Cleanup): void {
+type Watchers = { mesh: MeshNode; worker: Worker; receiptStore: ReceiptStore; rules: PeerRuleStore }
+
+function watchPeers({ mesh, worker, receiptStore, rules }: Watchers, cleanup: Cleanup): void {
   const stopping = new AbortController()
   cleanup.add(() => stopping.abort())
+  rules.watch(() => worker.rulesChanged(), stopping.signal)
   mesh.watch((event) => {
-    if (event.type === 'peer.joined') receipts.keepChain(event.peer.id, mesh.chainOf(event.peer.id))
+    if (event.type === 'peer.left') return
+    const { id, ad } = event.peer
+    // A peer may come to say that its operator is one that is blocked.
+    if (rules.of(id, ad)?.verdict === 'blocked') worker.rulesChanged()
+    // Whose key signed a receipt is to be known when the peer is long gone.
+    if (event.type === 'peer.joined') receiptStore.keepChain(id, mesh.chainOf(id))
   }, stopping.signal)
 }
 
@@ -192,6 +200,7 @@ function openStores(paths: StatePaths, cleanup: Cleanup) {
     evidence: new EvidenceStore({ ledger, peers }),
     jobStore: new JobStore({ ledger, peers }),
     receiptStore: new ReceiptStore({ ledger, peers }),
+    rules: new PeerRuleStore({ ledger, wallClock: Date.now }),
     meshStore: new SqliteMeshStore(ledger),
     pauseStore: new SqlitePauseStore(ledger),
     blobs: new BlobStore(paths.blobs),
@@ -206,9 +215,19 @@ function startRuntimes({ paths, openRuntime = createJsRuntime }: NodeInit, clean
   return runtimes
 }
 
-type WorkerParts = { runtimes: Runtimes; mesh: MeshNode; blobs: BlobStore; evidence: EvidenceStore; offer: Offer }
+type WorkerParts = {
+  runtimes: Runtimes
+  mesh: MeshNode
+  blobs: BlobStore
+  evidence: EvidenceStore
+  rules: PeerRuleStore
+  offer: Offer
+}
 
-function buildWorker({ runtimes, mesh, blobs, evidence, offer }: WorkerParts, { settings, log }: NodeInit): Worker {
+function buildWorker(
+  { runtimes, mesh, blobs, evidence, rules, offer }: WorkerParts,
+  { settings, log }: NodeInit,
+): Worker {
   return new Worker(
     {
       runtimes,
@@ -219,6 +238,10 @@ function buildWorker({ runtimes, mesh, blobs, evidence, offer }: WorkerParts, { 
         return await fetchBlob(mesh, from, { digest, length }, bounded)
       },
       doneFor: (peer) => evidence.servedMs(peer),
+      isBlocked: (peer) => {
+        const known = mesh.peers().find(({ id }) => id === peer)
+        return rules.of(peer, known?.ad ?? null)?.verdict === 'blocked'
+      },
       now: () => performance.now(),
       random: Math.random,
       onError: passing(log),

@@ -1,7 +1,7 @@
 /** What a node can be asked for over its local API. */
 
 import type { Ad } from '../protocol/ad.ts'
-import type { PeerInfo, Peers, Status } from '../protocol/api.ts'
+import type { Status } from '../protocol/api.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import { fingerprintOf } from '../protocol/fingerprint.ts'
 import { VERSION } from '../protocol/version.ts'
@@ -9,19 +9,16 @@ import type { NodeServices } from './api/services.ts'
 import type { JobService } from './jobs/job-service.ts'
 import { ReceiptExport } from './jobs/receipt-export.ts'
 import type { MeshNode } from './mesh/create.ts'
-import type { AdmittedPeer } from './mesh/mesh.ts'
 import type { Offer } from './offer.ts'
+import { PeerDirectory } from './peer-directory.ts'
 import type { BlobStore } from './store/blobs.ts'
 import type { EvidenceStore } from './store/evidence.ts'
 import type { JobStore } from './store/job-store.ts'
 import type { SqliteMeshStore } from './store/mesh-store.ts'
+import type { PeerRuleStore } from './store/peer-rules.ts'
 import type { ReceiptStore } from './store/receipt-store.ts'
 import type { OwnerPause } from './worker/owner-pause.ts'
 import type { Worker } from './worker/worker.ts'
-
-/** From this many outvoted results on, one in twenty of all, a peer is called a liar; and who is caught while a confidence is asked. */
-const LIAR_OUTVOTED_MIN = 3
-const LIAR_SHARE = 0.05
 
 type Components = {
   mesh: MeshNode
@@ -31,6 +28,7 @@ type Components = {
   pause: OwnerPause
   blobs: BlobStore
   evidence: EvidenceStore
+  rules: PeerRuleStore
   jobStore: JobStore
   receiptStore: ReceiptStore
   offer: Offer
@@ -63,6 +61,8 @@ export function nodeServices(components: Components, init: Init): NodeServices {
     },
     peers: () => peers.list(),
     peer: (idOrName) => peers.find(idOrName),
+    setPeerRule: (target, request) => peers.setRule(target, request),
+    clearPeerRule: (target, verdict) => peers.clearRule(target, verdict),
     createToken: async (request) => {
       const { text, info } = mesh.createToken(request)
       const { id, role, usesMax: uses, createdAt, expiresAt } = info
@@ -158,76 +158,4 @@ function sharesOf(worker: Worker, mesh: MeshNode, own: Ad): Status['working']['s
 function invitationOf(mesh: MeshNode): string | null {
   const { mesh: facts, addresses } = mesh.status()
   return facts.kind === 'open' && addresses.length > 0 ? mesh.invite() : null
-}
-
-/** This node and its peers, with what this node has seen of each. */
-class PeerDirectory {
-  readonly #components: Components
-
-  constructor(components: Components) {
-    this.#components = components
-  }
-
-  list(): Peers {
-    const { mesh } = this.#components
-    const now = Date.now()
-    const refused = mesh
-      .refusals()
-      .map(({ peer, address, code, count, at }) => ({ peer, address, code, count, agoMs: Math.max(0, now - at) }))
-    return {
-      schema: 'talkoot.peers/1',
-      peers: [this.#self(), ...mesh.peers().map((peer) => this.#other(peer))],
-      refused,
-    }
-  }
-
-  /** By id, unique start or end of an id, or name. @throws E_NOT_FOUND */
-  find(wanted: string): PeerInfo {
-    const { peers } = this.list()
-    const found = peers.filter(({ id, name }) => id === wanted || name === wanted || id.endsWith(wanted))
-    const [peer] = found
-    if (peer === undefined || wanted === '') throw new TalkootError('E_NOT_FOUND', `no peer ${wanted}`)
-    if (found.length > 1)
-      throw new TalkootError('E_NOT_FOUND', `${found.length} peers are called ${wanted}: give the id`)
-    return peer
-  }
-
-  #self(): PeerInfo {
-    const { mesh, ownAd } = this.#components
-    const place = { connected: true, direction: null, address: null, lastSeenMs: 0 }
-    return this.#info(mesh.peerId, { ad: ownAd(), role: mesh.status().role, trust: 'self', ...place })
-  }
-
-  #other({ id, role, ad, direction, address }: AdmittedPeer): PeerInfo {
-    const trust = role === 'stranger' ? 'stranger' : 'member'
-    const lastSeenMs = this.#components.mesh.lastSeenMs(id)
-    return this.#info(id, { ad, role, trust, connected: true, direction, address, lastSeenMs })
-  }
-
-  #info(
-    id: string,
-    facts: Pick<PeerInfo, 'role' | 'trust' | 'connected' | 'direction' | 'address' | 'lastSeenMs'> & { ad: Ad },
-  ): PeerInfo {
-    const standing = this.#components.evidence.standing(id)
-    const { agreed, outvoted } = standing
-    const caught = this.#components.evidence.isCaught(id)
-    const liar = caught || (outvoted >= LIAR_OUTVOTED_MIN && outvoted >= LIAR_SHARE * (agreed + outvoted))
-    const notes = liar ? [`returned wrong results: outvoted on ${outvoted} of ${agreed + outvoted} units`] : []
-    if (facts.ad.paused !== null) notes.push('paused by its owner')
-    const self = facts.trust === 'self'
-    const { peer: _peer, ...share } = this.#components.worker.shareOf(id) ?? { peer: id }
-    const servedMs = this.#components.evidence.servedMs(id)
-    return {
-      schema: 'talkoot.peer/1',
-      id,
-      name: facts.ad.name,
-      self,
-      standing,
-      share: 'weight' in share ? share : null,
-      servedMs,
-      liar,
-      notes,
-      ...facts,
-    }
-  }
 }

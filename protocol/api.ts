@@ -9,6 +9,7 @@ import { adSchema } from './ad.ts'
 import { TalkootError } from './errors.ts'
 import { LIMITS } from './limits.ts'
 import { digestSchema, policySchema, taskRefSchema } from './manifest.ts'
+import { peerRuleSchema } from './peer-rules.ts'
 import { reasonSchema } from './reasons.ts'
 import { sweepSchema } from './sweep/schema.ts'
 import { blameSchema } from './work.ts'
@@ -23,6 +24,10 @@ export const API = {
   peer: (id: string) => `/v1/peers/${encodeURIComponent(id)}`,
   /** GET: PeerExplanation. */
   peerExplanation: (id: string) => `/v1/peers/${encodeURIComponent(id)}/explanation`,
+  /** PUT RuleRequest: PeerRules. DELETE `?verdict=blocked`: PeerRules, or E_NOT_FOUND when there is no such rule. */
+  peerRule: (id: string) => `/v1/peers/${encodeURIComponent(id)}/rule`,
+  /** The same for all peers whose label `operator` says so. */
+  operatorRule: (name: string) => `/v1/operators/${encodeURIComponent(name)}/rule`,
   /** POST TokenRequest: TokenCreated. GET: Tokens. */
   tokens: '/v1/tokens',
   /** DELETE `?members=true` also removes the members it admitted: Revoked. */
@@ -186,6 +191,8 @@ export const peerInfoSchema = z.object({
   servedMs: ms,
   /** Outvoted often enough that its results are no longer asked for. */
   liar: z.boolean(),
+  /** What was decided of it here, by itself or by its operator. */
+  rule: peerRuleSchema.nullable(),
   notes: z.array(z.string()),
 })
 export type PeerInfo = z.infer<typeof peerInfoSchema>
@@ -204,6 +211,8 @@ export type Refusal = z.infer<typeof refusalSchema>
 export const peersSchema = z.object({
   schema: z.literal('talkoot.peers/1'),
   peers: z.array(peerInfoSchema),
+  /** Who is blocked or trusted here, connected or not; oldest first. */
+  rules: z.array(peerRuleSchema),
   refused: z.array(refusalSchema),
 })
 export type Peers = z.infer<typeof peersSchema>

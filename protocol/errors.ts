@@ -133,6 +133,7 @@ export const ERRORS = {
   E_OWN_LIMITS: entry('owner', 'the job asks for more than the owner of this machine offers'),
   E_DRAINING: entry('owner', 'the machine is leaving; its work goes elsewhere'),
   E_PAUSED: entry('owner', 'the owner has paused the machine; its work goes elsewhere until it is back'),
+  E_BLOCKED: entry('owner', 'the user of that machine has blocked this one; ask them for `talkoot peer unblock`'),
   E_BUSY: entry('peer', 'the peer has no room now; it is asked again later'),
   E_LEASE_LAPSED: entry('peer', 'the peer went silent; its units were given to others'),
 } as const satisfies Record<string, Entry>

@@ -49,6 +49,9 @@ export const LIMITS = {
   AD_LABELS_MAX: 32,
   ADS_KNOWN_MAX: 10_000,
   PEERS_REMEMBERED_MAX: 1_000,
+  /** Peers and operators that the user of a node has blocked or trusts. */
+  PEER_RULES_MAX: 1_000,
+  PEER_RULE_REASON_MAX_CHARS: 200,
   RENDEZVOUS_LOOKUP_MS: 5_000,
   PEERS_WANTED: 32,
   PEER_BEAT_MS: 5_000,

@@ -85,6 +85,7 @@ export const REASONS = {
     'loosen the clause that `talkoot explain JOB` names, or let a machine that satisfies it join',
   ),
   'no-cores': entry('Offers no cores: it only submits.', 'owner', 'offer some with `talkoot up --cores N`'),
+  blocked: entry('Blocked at this machine.', 'user', 'let it back with `talkoot peer unblock PEER`'),
   'no-peer': entry(
     'No peer that offers cores is connected.',
     'user',

@@ -16,6 +16,7 @@ import {
 import { digestOf, type Json } from '../protocol/canonical.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import type { Policy } from '../protocol/manifest.ts'
+import { type PeerVerdict, peerRulesSchema, type RuleRequest } from '../protocol/peer-rules.ts'
 import { type Plan, type PlanRequest, planSchema } from '../protocol/plan.ts'
 import { sweepSchema } from '../protocol/sweep/schema.ts'
 import { bundleTask, type TaskBundle } from './bundle.ts'
@@ -27,6 +28,9 @@ import { type MapOptions, policyOf } from './policy.ts'
 import type { Sweep } from './sweep.ts'
 import type { Task } from './task.ts'
 import type { TaskAt } from './task-at.ts'
+
+/** A peer, or all peers of an operator. */
+export type Whom = string | { readonly operator: string }
 
 export class Mesh implements AsyncDisposable {
   readonly #client: Client
@@ -120,12 +124,44 @@ export class Mesh implements AsyncDisposable {
     return this.#client.request(API.peers, peersSchema)
   }
 
+  /**
+   * Gives no work to a peer, or to all of an operator, and takes none from it, from now on and after restarts; what it has
+   * goes to others. By name, id or the end of an id.
+   * @throws E_NOT_FOUND, E_USAGE
+   */
+  async block(whom: Whom, { reason = '' }: { reason?: string } = {}): Promise<void> {
+    await this.#setRule(whom, { verdict: 'blocked', reason })
+  }
+
+  /** @throws E_NOT_FOUND when it is not blocked */
+  async unblock(whom: Whom): Promise<void> {
+    await this.#clearRule(whom, 'blocked')
+  }
+
+  /** Believes a stranger as far as a member of the mesh; what it may do here stays the same. @throws E_NOT_FOUND, E_USAGE */
+  async trust(whom: Whom, { reason = '' }: { reason?: string } = {}): Promise<void> {
+    await this.#setRule(whom, { verdict: 'trusted', reason })
+  }
+
+  /** @throws E_NOT_FOUND when it is not trusted */
+  async untrust(whom: Whom): Promise<void> {
+    await this.#clearRule(whom, 'trusted')
+  }
+
   status(): Promise<Status> {
     return this.#client.request(API.status, statusSchema)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#close()
+  }
+
+  async #setRule(whom: Whom, body: RuleRequest): Promise<void> {
+    await this.#client.request(rulePath(whom), peerRulesSchema, { method: 'PUT', body })
+  }
+
+  async #clearRule(whom: Whom, verdict: PeerVerdict): Promise<void> {
+    await this.#client.request(rulePath(whom), peerRulesSchema, { method: 'DELETE', query: { verdict } })
   }
 
   async #describe<Params>(
@@ -151,6 +187,9 @@ export class Mesh implements AsyncDisposable {
 }
 
 type AnyTask<Params> = Task<Params, unknown> | TaskAt<Params, unknown> | Command | URL | string
+
+const rulePath = (whom: Whom): string =>
+  typeof whom === 'string' ? API.peerRule(whom) : API.operatorRule(whom.operator)
 
 function moduleOf(task: Task<never, unknown> | TaskAt<never, unknown> | URL | string): URL | string {
   if (typeof task === 'string' || task instanceof URL) return task

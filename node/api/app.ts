@@ -15,6 +15,7 @@ import {
 } from '../../protocol/api.ts'
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { digestSchema } from '../../protocol/manifest.ts'
+import { peerVerdictSchema, ruleRequestSchema } from '../../protocol/peer-rules.ts'
 import { planRequestSchema } from '../../protocol/plan.ts'
 import { answerError } from './answers.ts'
 import { readBody, readJson } from './body.ts'
@@ -29,6 +30,7 @@ type Env = { Bindings: HttpBindings }
 /** A connection that ends with its stream does not hold up a server that stops. */
 const STREAM_HEADERS = { 'cache-control': 'no-store', connection: 'close' }
 const unitSchema = z.coerce.number().int().min(0)
+const verdictQuerySchema = z.object({ verdict: peerVerdictSchema })
 const membersQuerySchema = z.object({ members: z.stringbool().default(false) })
 
 export function createApp({ services, log }: Components, { token, stopping }: Init): Hono<Env> {
@@ -52,6 +54,8 @@ function nodeRoutes(app: Hono<Env>, services: NodeServices): void {
   app.get(API.peers, (c) => c.json(services.peers()))
   app.get(`${API.peers}/:id`, (c) => c.json(services.peer(c.req.param('id'))))
   app.get(`${API.peers}/:id/explanation`, (c) => c.json(services.explainPeer(c.req.param('id'))))
+  ruleRoutes(app, services, 'peer', `${API.peers}/:who/rule`)
+  ruleRoutes(app, services, 'operator', '/v1/operators/:who/rule')
   app.put('/v1/blobs/:digest', async (c) => {
     const digest = parse(digestSchema, c.req.param('digest'), 'E_REQUEST')
     return c.json(services.putBlob(digest, await readBody(c.env.incoming)))
@@ -65,6 +69,17 @@ function nodeRoutes(app: Hono<Env>, services: NodeServices): void {
     c.env.outgoing.once('close', () => services.requestStop())
     c.header('connection', 'close')
     return c.json({ schema: 'talkoot.stopping/1', pid: process.pid } satisfies Stopping)
+  })
+}
+
+function ruleRoutes(app: Hono<Env>, services: NodeServices, kind: 'peer' | 'operator', path: string): void {
+  app.put(path, async (c) => {
+    const request = parse(ruleRequestSchema, await readJson(c.env.incoming), 'E_USAGE')
+    return c.json(services.setPeerRule({ kind, who: c.req.param('who') ?? '' }, request))
+  })
+  app.delete(path, (c) => {
+    const { verdict } = parse(verdictQuerySchema, c.req.query(), 'E_REQUEST')
+    return c.json(services.clearPeerRule({ kind, who: c.req.param('who') ?? '' }, verdict))
   })
 }
 

@@ -8,13 +8,16 @@ import type { SignedReceipt } from '../../protocol/receipt.ts'
 import { WORK_PROTOCOL } from '../../protocol/work.ts'
 import { memoryChannels } from '../mesh/memory-channel.ts'
 import type { AdmittedPeer, Channel, Mesh, Role } from '../mesh/mesh.ts'
+import type { PeerRuleStore } from '../store/peer-rules.ts'
 import type { Worker } from '../worker/worker.ts'
+import { trustIn } from './known-peers.ts'
 import type { PeerId, SchedulerEvent, TrustClass } from './scheduler/events.ts'
 import { WorkerSession } from './worker-session.ts'
 
 type Components = {
   mesh: Mesh
   worker: Worker
+  rules: PeerRuleStore
   /** What this node offers, as others see it. */
   ownAd(): Ad
   signedManifest(job: JobId): { manifest: Uint8Array; signature: Uint8Array } | null
@@ -25,6 +28,8 @@ type Components = {
   random(): number
   onError(error: unknown): void
 }
+
+type Held = { id: PeerId; role: Role | 'self'; ad: Ad }
 
 /** How often sessions with a peer broke without a result; the timer runs while the next try is waited for. */
 type Retry = { failures: number; timer: NodeJS.Timeout | null }
@@ -42,8 +47,10 @@ export class Dispatch {
   }
 
   start(): void {
+    this.#components.rules.watch(() => this.#rulesChanged(), this.#stopping.signal)
     this.#components.mesh.watch((event) => {
       if (event.type === 'peer.left') this.drop(event.id, event.code)
+      else if (this.#isBlocked(event.peer)) this.#lose(event.peer.id, 'E_BLOCKED')
       else if (event.type === 'peer.ad' && this.#sessions.has(event.peer.id)) {
         this.#components.onEvent({ type: 'peer.ad', peer: event.peer.id, ad: event.peer.ad })
       } else this.#open(event.peer)
@@ -100,6 +107,16 @@ export class Dispatch {
     this.#retryLater(peer)
   }
 
+  /** Sessions with blocked peers end; with those that are trusted otherwise than before they begin anew. */
+  #rulesChanged(): void {
+    for (const peer of this.#components.mesh.peers()) {
+      const session = this.#sessions.get(peer.id)
+      if (this.#isBlocked(peer)) this.#lose(peer.id, 'E_BLOCKED')
+      else if (session !== undefined && session.trust !== this.#trustOf(peer)) this.#lose(peer.id, 'E_UNREACHABLE')
+      this.#open(peer)
+    }
+  }
+
   /** From here on nothing is given to the session, whatever its channel still does. */
   #lose(peer: PeerId, code: ErrorCode): void {
     const session = this.#sessions.get(peer)
@@ -114,13 +131,14 @@ export class Dispatch {
     if (!this.#wanted || this.#sessions.has(mesh.peerId)) return
     const [mine, theirs] = memoryChannels(mesh.peerId)
     worker.serve(theirs, { id: mesh.peerId, role: 'self' }).catch(onError)
-    this.#hold(mesh.peerId, mine, 'self', ownAd())
+    this.#hold({ id: mesh.peerId, role: 'self', ad: ownAd() }, mine, 'self')
   }
 
-  #open({ id, ad }: AdmittedPeer): void {
+  #open(peer: AdmittedPeer): void {
+    const { id, ad } = peer
     const waits = (this.#retries.get(id)?.timer ?? null) !== null
     const idle = !this.#wanted || waits || this.#sessions.has(id) || this.#opening.has(id)
-    if (idle || ad.cpus === 0) return
+    if (idle || ad.cpus === 0 || this.#isBlocked(peer)) return
     this.#opening.add(id)
     const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(LIMITS.REQUEST_TIMEOUT_MS)])
     this.#components.mesh
@@ -129,8 +147,9 @@ export class Dispatch {
       .then((channel) => {
         // What was true of the peer when it was asked may have changed.
         const peer = this.#admitted(id)
-        if (this.#wanted && peer !== undefined) this.#hold(id, channel, peer.role, peer.ad)
-        else channel.abort('E_UNREACHABLE', 'no work is left')
+        if (!this.#wanted || peer === undefined) channel.abort('E_UNREACHABLE', 'no work is left')
+        else if (this.#isBlocked(peer)) channel.abort('E_BLOCKED', 'this machine gives it no work')
+        else this.#hold(peer, channel, this.#trustOf(peer))
       })
       .catch((error) => {
         this.#components.onError(error)
@@ -138,7 +157,7 @@ export class Dispatch {
       })
   }
 
-  #hold(peer: PeerId, channel: Channel, role: Role | 'self', ad: Ad): void {
+  #hold({ id: peer, role, ad }: Held, channel: Channel, trust: TrustClass): void {
     const { onEvent, onError, signedManifest, unitsOf } = this.#components
     const session = new WorkerSession(
       {
@@ -151,10 +170,10 @@ export class Dispatch {
         },
         onError,
       },
-      { peer },
+      { peer, trust },
     )
     this.#sessions.set(peer, session)
-    onEvent({ type: 'peer.up', peer, trust: trustOf(role), ad, role })
+    onEvent({ type: 'peer.up', peer, trust, ad, role })
     session.serve().then((error) => {
       if (this.#sessions.get(peer) !== session) return
       this.#lose(peer, error.code)
@@ -189,11 +208,15 @@ export class Dispatch {
     else this.#open(admitted)
   }
 
+  #isBlocked({ id, ad }: AdmittedPeer): boolean {
+    return this.#components.rules.of(id, ad)?.verdict === 'blocked'
+  }
+
+  #trustOf({ id, ad, role }: AdmittedPeer): TrustClass {
+    return trustIn(role, this.#components.rules.of(id, ad))
+  }
+
   #admitted(peer: PeerId): AdmittedPeer | undefined {
     return this.#components.mesh.peers().find(({ id }) => id === peer)
   }
-}
-
-function trustOf(role: Role | 'self'): TrustClass {
-  return role === 'self' || role === 'stranger' ? role : 'member'
 }

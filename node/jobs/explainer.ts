@@ -216,7 +216,8 @@ function stateOf(decided: boolean, view: UnitView | null, live: boolean): UnitEx
   return decided || live ? 'decided' : 'given-up'
 }
 
-function idleReason({ ad }: Candidate, jobs: PeerExplanation['jobs'], idleMs: number): Reasoned {
+function idleReason({ ad, blockedMs }: Candidate, jobs: PeerExplanation['jobs'], idleMs: number): Reasoned {
+  if (blockedMs !== undefined) return reasoned('blocked', blockedMs)
   if (ad.paused !== null) return reasoned('paused', ad.paused.forMs)
   const reasons = jobs.flatMap(({ idle }) => idle ?? [])
   const reason = nearest(reasons.map((idle) => idle.reason))

@@ -50,7 +50,12 @@ export function standingsOf({ candidates, seats, matched, overall, waitedMs, now
     if (misfit === null && paused !== null) {
       return { ...base, units: 0, reason: 'paused', sinceMs: paused.forMs, returnsInMs: paused.returnsInMs }
     }
-    return { ...base, units: 0, reason: misfit ?? 'connecting', sinceMs: seat?.sinceMs ?? waitedMs }
+    return {
+      ...base,
+      units: 0,
+      reason: misfit ?? 'connecting',
+      sinceMs: candidate.blockedMs ?? seat?.sinceMs ?? waitedMs,
+    }
   })
 }
 

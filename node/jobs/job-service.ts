@@ -14,6 +14,7 @@ import type { BlobStore } from '../store/blobs.ts'
 import type { EvidenceStore } from '../store/evidence.ts'
 import type { JobState, JobStore, StoredJob } from '../store/job-store.ts'
 import type { Ledger } from '../store/ledger.ts'
+import type { PeerRuleStore } from '../store/peer-rules.ts'
 import type { Worker } from '../worker/worker.ts'
 import { Changes } from './changes.ts'
 import { Comparer } from './comparer.ts'
@@ -39,6 +40,7 @@ type Components = {
   ledger: Ledger
   jobs: JobStore
   evidence: EvidenceStore
+  rules: PeerRuleStore
   blobs: BlobStore
   mesh: Mesh
   worker: Worker
@@ -137,6 +139,7 @@ export class JobService {
     this.#dispatch = new Dispatch({
       mesh,
       worker,
+      rules: components.rules,
       ownAd,
       random,
       onError,

@@ -8,7 +8,7 @@ import { checkReceipt, type SignedReceipt } from '../../protocol/receipt.ts'
 import { isPlainValue } from '../../protocol/value.ts'
 import { type Attempt, type ToSubmitter, type ToWorker, toSubmitterSchema } from '../../protocol/work.ts'
 import type { Channel } from '../mesh/mesh.ts'
-import type { AttemptEnd, SchedulerEvent } from './scheduler/events.ts'
+import type { AttemptEnd, SchedulerEvent, TrustClass } from './scheduler/events.ts'
 
 type Components = {
   channel: Channel
@@ -29,6 +29,8 @@ const EARLIER_ENDS_MAX = 2 * LIMITS.WORKER_QUEUE_UNITS_MAX
 
 export class WorkerSession {
   readonly peer: string
+  /** How far the peer was believed when the session began. */
+  readonly trust: TrustClass
   readonly #components: Components
   readonly #introduced = new Set<JobId>()
   #sending: Promise<void> = Promise.resolve()
@@ -36,9 +38,10 @@ export class WorkerSession {
   /** Ends that may still come. */
   #endsLeft = EARLIER_ENDS_MAX
 
-  constructor(components: Components, init: { peer: string }) {
+  constructor(components: Components, init: { peer: string; trust: TrustClass }) {
     this.#components = components
     this.peer = init.peer
+    this.trust = init.trust
   }
 
   /** Takes what the worker says until the session ends; the reason it ended with. */

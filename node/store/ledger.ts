@@ -66,6 +66,11 @@ const MIGRATIONS = [
    ALTER TABLE results ADD COLUMN error REAL;
    ALTER TABLE results ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
    ALTER TABLE results ADD COLUMN withdrawn INTEGER NOT NULL DEFAULT 0;`,
+  // 7: peers and operators that are blocked or trusted.
+  `CREATE TABLE peer_rules (
+     kind TEXT NOT NULL, who TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, since_ms INTEGER NOT NULL,
+     PRIMARY KEY (kind, who)
+   ) STRICT, WITHOUT ROWID;`,
 ]
 
 const LEDGER_VERSION = MIGRATIONS.length + 1

@@ -1,6 +1,6 @@
 /** This machine at work for others, its own node among them: admission, slots, signs of life, results. */
 
-import { TalkootError } from '../../protocol/errors.ts'
+import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { decodeManifest, type Manifest } from '../../protocol/manifest.ts'
 import { isSignedBy, type Signer } from '../../protocol/signatures.ts'
@@ -42,6 +42,8 @@ type Components = {
   fetchTask: FetchTask
   /** Slot time a peer has done for this node, milliseconds. */
   doneFor(peer: string): number
+  /** No work is taken from it. */
+  isBlocked(peer: string): boolean
   /** Milliseconds, monotonic. */
   now(): number
   random(): number
@@ -97,6 +99,11 @@ export class Worker {
     for (const desk of this.#desks()) desk.giveBack('E_PAUSED').catch(this.#components.onError)
   }
 
+  /** Peers were blocked, or are no longer: what runs of a blocked one ends, what waits goes back to it. */
+  rulesChanged(): void {
+    for (const id of [...this.#seats.keys()]) if (this.#components.isBlocked(id)) this.#drop(id, 'E_BLOCKED')
+  }
+
   /** Of those that have a seat here, most slot time first. */
   shares(): ShareFacts[] {
     return [...this.#seats].map(([, { desk }]) => factsOf(desk)).sort((a, b) => b.slotMs - a.slotMs)
@@ -110,6 +117,8 @@ export class Worker {
   /** Serves one submitter over one channel until it ends. */
   async serve(channel: Channel, submitter: Submitter): Promise<void> {
     if (!this.#running) return channel.abort('E_DRAINING', 'this machine runs no units now')
+    if (this.#components.isBlocked(submitter.id))
+      return channel.abort('E_BLOCKED', 'this machine takes no work of yours')
     const seat = this.#seatOf(submitter)
     if (seat === null) return channel.abort('E_BUSY', `${LIMITS.SESSIONS_PER_WORKER_MAX} submitters are served already`)
     seat.role = submitter.role
@@ -163,8 +172,8 @@ export class Worker {
     return longest !== null
   }
 
-  #drop(id: string): void {
-    this.#seats.get(id)?.desk.close('E_UNREACHABLE').catch(this.#components.onError)
+  #drop(id: string, code: ErrorCode = 'E_UNREACHABLE'): void {
+    this.#seats.get(id)?.desk.close(code).catch(this.#components.onError)
     this.#seats.delete(id)
   }
 

@@ -5,6 +5,7 @@ import type { JobInfo, PeerInfo, ResultRow, ResultsQuery, Status } from '../../p
 import { digestOf } from '../../protocol/canonical.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { policySchema } from '../../protocol/manifest.ts'
+import type { PeerRule } from '../../protocol/peer-rules.ts'
 import { UnplaceableError } from '../../protocol/unplaceable.ts'
 import { explainedJob, explainedPeer, explainedUnit } from './fake-explanations.ts'
 import { fakePlan } from './fake-plan.ts'
@@ -41,6 +42,7 @@ export class FakeServices implements NodeServices {
   peers = () => ({
     schema: 'talkoot.peers/1' as const,
     peers: this.peersNow,
+    rules: this.rules,
     refused: [{ peer: null, address: '/ip4/127.0.0.1/tcp/9', code: 'E_TOKEN_WRONG', count: 2, agoMs: 1_500 }],
   })
 
@@ -48,6 +50,19 @@ export class FakeServices implements NodeServices {
     const found = this.peersNow.find(({ id, name }) => id === idOrName || name === idOrName)
     if (found === undefined) throw new TalkootError('E_NOT_FOUND', `no peer ${idOrName}`)
     return found
+  }
+
+  rules: PeerRule[] = []
+  setPeerRule: NodeServices['setPeerRule'] = (target, request) => {
+    this.rules = [...this.rules, { ...target, ...request, forMs: 1_000 }]
+    return { schema: 'talkoot.peer-rules/1', rules: this.rules }
+  }
+
+  clearPeerRule: NodeServices['clearPeerRule'] = ({ kind, who }, verdict) => {
+    const left = this.rules.filter((rule) => rule.kind !== kind || rule.who !== who || rule.verdict !== verdict)
+    if (left.length === this.rules.length) throw new TalkootError('E_NOT_FOUND', `${who} is not ${verdict} here`)
+    this.rules = left
+    return { schema: 'talkoot.peer-rules/1', rules: left }
   }
 
   createToken: NodeServices['createToken'] = async ({ role, uses, ttlMs }) => ({
@@ -253,6 +268,7 @@ const peer = (name: string, facts: Partial<PeerInfo> = {}): PeerInfo => ({
   share: facts.self ? null : { weight: 2.5, slotMs: 90_000, running: 1, queued: 4 },
   servedMs: facts.self ? 0 : 3_600_000,
   liar: false,
+  rule: null,
   notes: [],
   ...facts,
 })

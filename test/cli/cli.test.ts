@@ -135,6 +135,22 @@ describe('tables', () => {
     `)
   })
 
+  test('who is blocked, and why', async () => {
+    await cli.run(['peer', 'block', 'calm-heron', '--reason', 'overheats'])
+    const { stdout } = await cli.run(['peer', 'trust', '--operator', 'acme'])
+    expect(stdout).toMatchInlineSnapshot(`
+      "WHO            IS         FOR  WHY
+      calm-heron     blocked  1.0 s  overheats
+      operator acme  trusted  1.0 s
+      "
+    `)
+    expect((await cli.run(['peers'])).stdout).toContain('blocked and trusted\nWHO')
+    expect((await cli.run(['peer', 'unblock', 'calm-heron', '--output', 'quiet'])).stdout).toBe('acme\n')
+    expect((await cli.run(['peer', 'unblock', 'calm-heron'])).code).toBe(2)
+    expect((await cli.run(['peer', 'block'])).code).toBe(2)
+    expect((await cli.run(['peer', 'block', 'calm-heron', '--operator', 'acme'])).code).toBe(2)
+  })
+
   test('peers, and who was turned away', async () => {
     expect((await cli.run(['peers'])).stdout).toMatchInlineSnapshot(`
       "NAME           PEER     ROLE    FREE/CORES  MEMORY  SPEED  REACH       AGREED  OUTVOTED  SEEN

@@ -19,6 +19,7 @@ import { EvidenceStore } from '../../node/store/evidence.ts'
 import { JobStore } from '../../node/store/job-store.ts'
 import { type Ledger, openLedger } from '../../node/store/ledger.ts'
 import { PeerNumbers } from '../../node/store/peer-numbers.ts'
+import { PeerRuleStore } from '../../node/store/peer-rules.ts'
 import { Worker } from '../../node/worker/worker.ts'
 import type { Ad } from '../../protocol/ad.ts'
 import { type JobInfo, jobRequestSchema, type ResultRow, resultsQuerySchema } from '../../protocol/api.ts'
@@ -62,6 +63,7 @@ export class Laboratory {
   jobs: JobService
   store: JobStore
   evidence: EvidenceStore
+  rules: PeerRuleStore
   blobs: BlobStore
   readonly #slots: number
   #worker: Worker
@@ -76,6 +78,7 @@ export class Laboratory {
       ledger: this.ledger,
       store: this.store,
       evidence: this.evidence,
+      rules: this.rules,
       blobs: this.blobs,
       worker: this.#worker,
       jobs: this.jobs,
@@ -92,8 +95,8 @@ export class Laboratory {
   /** As after the end of the process: nothing but the disk is left. */
   async restart(): Promise<void> {
     await this.stop()
-    const { ledger, store, evidence, blobs, worker, jobs } = this.#compose()
-    Object.assign(this, { ledger, store, evidence, blobs, jobs })
+    const { ledger, store, evidence, rules, blobs, worker, jobs } = this.#compose()
+    Object.assign(this, { ledger, store, evidence, rules, blobs, jobs })
     this.#worker = worker
     this.jobs.start()
   }
@@ -157,6 +160,7 @@ export class Laboratory {
     const peers = new PeerNumbers(ledger)
     const store = new JobStore({ ledger, peers })
     const evidence = new EvidenceStore({ ledger, peers })
+    const rules = new PeerRuleStore({ ledger, wallClock: () => Date.now() + this.wallAhead })
     const blobs = new BlobStore(join(this.folder, 'blobs'))
     const onError = (error: unknown) => this.errors.push(error)
     const { runtime, signer, mesh } = this
@@ -166,6 +170,7 @@ export class Laboratory {
         runtimes: new Runtimes({ js: runtime }),
         signer,
         fetchTask: async (_, digest) => blobs.get(digest),
+        isBlocked: () => false,
         doneFor: (peer) => evidence.servedMs(peer),
         now,
         random: Math.random,
@@ -189,6 +194,7 @@ export class Laboratory {
       ledger,
       jobs: store,
       evidence,
+      rules,
       blobs,
       mesh,
       worker,
@@ -200,7 +206,7 @@ export class Laboratory {
       random: Math.random,
       onError,
     })
-    return { ledger, store, evidence, blobs, worker, jobs }
+    return { ledger, store, evidence, rules, blobs, worker, jobs }
   }
 }
 

@@ -54,6 +54,7 @@ export class Workshop {
         signer: await newSigner(),
         fetchTask,
         now: () => performance.now() + this.ahead,
+        isBlocked: () => false,
         doneFor: (peer) => this.done.get(peer) ?? 0,
         random: () => 0.5,
         onError: (error) => this.errors.push(error),

@@ -1,4 +1,4 @@
-/** `talkoot peers` and `talkoot peer show`: who is in the mesh, and what this machine has seen of them. */
+/** `talkoot peers` and `talkoot peer`: who is in the mesh, what this machine has seen of them, and what it decided of them. */
 
 import type { Command } from 'commander'
 import { API, type PeerInfo, type Peers, peerInfoSchema, peersSchema, type Refusal } from '../../../protocol/api.ts'
@@ -7,6 +7,7 @@ import type { Colours } from '../render/colours.ts'
 import { bytes, count, duration, shortPeers } from '../render/figures.ts'
 import { type Column, facts, grid } from '../render/grid.ts'
 import type { View } from '../render/output.ts'
+import { peerRules, rulesTable } from './peer-rules.ts'
 
 export function peers(program: Command, act: Act): void {
   program
@@ -17,9 +18,9 @@ export function peers(program: Command, act: Act): void {
         await output.show(await client.request(API.peers, peersSchema, { signal }), peersView)
       }),
     )
-  program
-    .command('peer')
-    .description('one peer')
+  const group = program.command('peer').description('one peer')
+  peerRules(group, act)
+  group
     .command('show <peer>')
     .description('all that is known about a peer, by name, id or the end of an id')
     .action(
@@ -32,10 +33,14 @@ export function peers(program: Command, act: Act): void {
 const peersView: View<Peers> = {
   ids: ({ peers }) => peers.map(({ id }) => id),
   items: ({ peers }) => peers,
-  text({ peers, refused }, { wide, colours }) {
+  text({ peers, rules, refused }, { wide, colours }) {
     const short = shortPeers(peers.map(({ id }) => id))
     const table = grid(peers, peerColumns(short, colours, wide), colours)
-    return refused.length === 0 ? table : `${table}\n\nturned away\n${refusals(refused, colours)}`
+    return [
+      table,
+      ...(rules.length === 0 ? [] : [`blocked and trusted\n${rulesTable(rules, colours)}`]),
+      ...(refused.length === 0 ? [] : [`turned away\n${refusals(refused, colours)}`]),
+    ].join('\n\n')
   },
 }
 

@@ -9,7 +9,14 @@ import { TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
 
 /** A peer as an expression sees it. */
-export type Candidate = { id: string; ad: Ad; trust: 'self' | 'member' | 'stranger'; role: string }
+export type Candidate = {
+  id: string
+  ad: Ad
+  trust: 'self' | 'member' | 'stranger'
+  role: string
+  /** For how long it has been blocked here, milliseconds. */
+  blockedMs?: number
+}
 
 export type Expression = { readonly source: string; evaluate(candidate: Candidate): unknown; readonly ast: ASTNode }
 

@@ -75,7 +75,15 @@ export function clausesOf({ require, memoryMiB, runtime = 'js' }: Wanted): Claus
       text: 'runs work of strangers',
       reason: 'untrusted',
       asked: false,
-      holds: ({ ad, trust }) => trust !== 'stranger' || ad.strangers,
+      // To whom it is a stranger, whoever trusts it.
+      holds: ({ ad, trust, role }) => (trust !== 'stranger' && role !== 'stranger') || ad.strangers,
+      bound: null,
+    },
+    {
+      text: 'is not blocked here',
+      reason: 'blocked',
+      asked: false,
+      holds: ({ blockedMs }) => blockedMs === undefined,
       bound: null,
     },
   ]
