@@ -25,6 +25,12 @@ export type NodeProcess = { child: ChildProcess; report: object }
 const BOND = 'TALKOOT_BOND'
 const LAUNCHED = 'TALKOOT_LAUNCHED'
 const KILL_AFTER_MS = 10_000
+/** As in bin/talkoot.js: a node with a channel to its parent cannot see to that itself. */
+const LEAN = {
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_TRIM_THRESHOLD_: String(2 ** 20),
+  MALLOC_MMAP_THRESHOLD_: String(2 ** 21),
+}
 
 /**
  * Runs `talkoot up` in another process and waits until it is up.
@@ -35,8 +41,7 @@ export async function spawnNode({ argv, env, bond, log, signal }: SpawnInit): Pr
   const main = fileURLToPath(new URL('../../bin/talkoot.js', import.meta.url))
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...argv], {
     stdio: ['ignore', log, log, 'ipc'],
-    // See bin/talkoot.js: with a channel to its parent it cannot see to that itself.
-    env: { MALLOC_ARENA_MAX: '1', ...env, [BOND]: bond },
+    env: { ...LEAN, ...env, [BOND]: bond },
     detached: bond === 'until-up',
   })
   try {

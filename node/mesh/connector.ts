@@ -15,6 +15,8 @@ import type { MeshStore } from './store.ts'
 
 export const TICK_MS = 200
 export const DIALS_AT_ONCE = 8
+/** Hints come in lists: one look for all of them. */
+const SOON_MS = 20
 const BACKOFF_FIRST_MS = 500
 /** A peer only heard of is dropped after this many failures; one that was ever admitted never is. */
 const RUMOUR_FAILURES_MAX = 6
@@ -85,6 +87,7 @@ export class Connector {
     this.#add(id, addresses.slice(0, LIMITS.TOKEN_ADDRESSES_MAX).map(String), false, performance.now() + afterMs)
     const candidate = this.#candidates.get(id)
     if (needed && candidate !== undefined) candidate.needed = true
+    if (isNews && afterMs === 0) this.#pulse.hurry(SOON_MS)
     return isNews
   }
 
@@ -146,6 +149,7 @@ export class Connector {
       if (!candidate.admitted && candidate.failures >= RUMOUR_FAILURES_MAX) this.#candidates.delete(id)
     } finally {
       this.#dialling.delete(id)
+      this.#pulse.hurry(0)
     }
   }
 }

@@ -12,13 +12,15 @@ import { type Capability, Rendezvous } from './rendezvous.ts'
 import { type RoutingTable, routingTableOf } from './routing-table.ts'
 
 /**
- * Also what a worker behind a firewall it does not know of needs to find a submitter that cannot reach it. One look asks k
- * nodes, some 40 kB in a mesh of 20: a node that finds nobody new looks less and less often.
+ * Newcomers are introduced: looks are for those that come back after a cut, and for a worker behind a firewall it does not know of,
+ * which must find submitters that cannot reach it. One look asks k nodes, some 40 kB in a mesh of 20: a node that finds nobody
+ * new looks less and less often.
  */
-export const LOOK_FOR_PEERS_MS = 10_000
-const LOOK_FOR_PEERS_LONGEST_MS = 60_000
+export const LOOK_FOR_PEERS_MS = 30_000
+const LOOK_FOR_PEERS_LONGEST_MS = 5 * 60_000
+const PEER_LEFT_LOOK_MS = 10_000
 export const LOOK_FOR_WORK_MS = 30_000
-const LOOK_FOR_WORK_LONGEST_MS = 120_000
+const LOOK_FOR_WORK_LONGEST_MS = 4 * 60_000
 /** Who can only dial out is given work only by those it found. */
 const LOOK_FOR_WORK_OUTBOUND_MS = 10_000
 const LOOK_FOR_WORK_OUTBOUND_LONGEST_MS = 30_000
@@ -95,7 +97,7 @@ export class Discovery {
 
   /** Someone else may take its place. */
   peerLeft(): void {
-    if (this.#components.peers.size < LIMITS.PEERS_WANTED) this.#lookForPeers.hurry(LOOK_FOR_PEERS_MS)
+    if (this.#components.peers.size < LIMITS.PEERS_WANTED) this.#lookForPeers.hurry(PEER_LEFT_LOOK_MS)
   }
 
   wantWork(wanted: boolean): void {

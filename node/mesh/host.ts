@@ -11,7 +11,7 @@ import { yamux } from '@libp2p/yamux'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { LIMITS } from '../../protocol/limits.ts'
 import { type Handshakes, meshEncrypter } from './encrypter.ts'
-import { holdToBuckets, routingTableOf, TRIE_DEPTH } from './routing-table.ts'
+import { holdToBuckets, refreshEvery, routingTableOf, TRIE_DEPTH } from './routing-table.ts'
 
 export type DhtSettings = {
   kBucketSize: number
@@ -40,6 +40,12 @@ const HOUR_MS = 60 * MINUTE_MS
 const LAN_ASK_MS = 10 * MINUTE_MS
 
 /**
+ * Kademlia's own (Maymounkov & Mazieres 2002, section 2.3): this node looks its own id up each ten minutes, and other keys as it goes.
+ * The library asks k nodes for each prefix length each five minutes: at 20 nodes half of all traffic.
+ */
+export const REFRESH_MS = HOUR_MS
+
+/**
  * A record must lapse before the addresses of its provider do, or one lapsed provider fails the whole answer; and soon after its
  * provider has gone, or searchers are sent to the dead. This node provides every ten minutes by itself; the library does so at
  * the threshold, when that has failed.
@@ -61,7 +67,13 @@ export async function createHost(
     addresses: { listen: init.outboundOnly ? [] : init.listen, announce: init.announce },
     transports: [tcp()],
     connectionEncrypters: [meshEncrypter(handshakes)],
-    streamMuxers: [yamux({ streamOptions: { initialStreamWindowSize: 4 << 20, maxStreamWindowSize: 32 << 20 } })],
+    // Its keep-alive would be a third sign of life, each half a minute.
+    streamMuxers: [
+      yamux({
+        enableKeepAlive: false,
+        streamOptions: { initialStreamWindowSize: 4 << 20, maxStreamWindowSize: 32 << 20 },
+      }),
+    ],
     connectionManager: {
       maxConnections: LIMITS.CONNECTIONS_MAX,
       // The defaults (5 a second, 10 pending) reset most of 20 peers that start together.
@@ -89,6 +101,7 @@ export async function createHost(
         alpha: init.dht.alpha,
         disjointPaths: init.dht.disjointPaths,
         initialQuerySelfInterval: 100,
+        querySelfInterval: REFRESH_MS,
         // A lone first node would wait for a peer that never comes.
         allowQueryWithZeroPeers: true,
         reprovide: RECORD_AGES,
@@ -96,5 +109,6 @@ export async function createHost(
     },
   })
   holdToBuckets(routingTableOf(host))
+  refreshEvery(host, REFRESH_MS)
   return host
 }

@@ -35,6 +35,12 @@ const ASK_AGAIN_MS = 10 * 60_000
 export const routingTableOf = (host: { services: { dht: unknown } }): RoutingTable =>
   (host.services.dht as { routingTable: RoutingTable }).routingTable
 
+/** The library takes no setting for how often it looks up a random key of each prefix length. */
+export function refreshEvery(host: { services: { dht: unknown } }, ms: number): void {
+  const { routingTableRefresh } = host.services.dht as { routingTableRefresh: { refreshInterval: number } }
+  routingTableRefresh.refreshInterval = ms
+}
+
 /** From here on the table takes k contacts of each prefix length, and a further one only in the place of a dead one. */
 export function holdToBuckets(table: RoutingTable): void {
   const { kb, kBucketSize } = table

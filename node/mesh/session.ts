@@ -26,6 +26,9 @@ import { TokenDesk } from './tokens.ts'
 
 /** Changes of an ad within this time become one. */
 const AD_GATHER_MS = 250
+/** While the owner has paused the machine the ad tells for how long: it is told again this often, and otherwise long before its end. */
+const AD_LOOK_MS = 40_000
+const AD_STANDS_MS = LIMITS.AD_TTL_MS / 3
 const GOODBYE_MS = 1_000
 
 const LOOPBACK = /^\/(ip4\/127\.|ip6\/::1\/)/
@@ -56,6 +59,7 @@ export class Session {
   readonly #reprint: Pulse
   readonly #stopped = new AbortController()
   #ownAd: Promise<SignedAd> | undefined
+  #adStandsUntil = 0
 
   static async open(components: SessionComponents, init: HostInit, facts: MeshFacts): Promise<Session> {
     const membership = await Membership.load(components.store, components.signer, facts)
@@ -112,7 +116,7 @@ export class Session {
       { peers, doors, cut: (peer, code) => this.cut(peer, code) },
       { idleMax: LIMITS.CONNECTIONS_IDLE_MAX },
     )
-    this.#reprint = new Pulse(LIMITS.AD_TTL_MS / 3, () => this.#printAd())
+    this.#reprint = new Pulse(AD_LOOK_MS, () => this.#renewAd())
   }
 
   async start(handlers: ReadonlyMap<string, Handler>): Promise<void> {
@@ -135,6 +139,7 @@ export class Session {
   }
 
   adChanged(): void {
+    this.#adStandsUntil = 0
     this.#reprint.hurry(AD_GATHER_MS)
   }
 
@@ -178,7 +183,10 @@ export class Session {
     return this.#ownAd
   }
 
-  #printAd(): void {
+  #renewAd(): void {
+    const now = performance.now()
+    if (now < this.#adStandsUntil && this.#components.describe().paused === null) return
+    this.#adStandsUntil = now + AD_STANDS_MS
     this.#ownAd = undefined
     this.#sync.publishAd()
   }

@@ -53,8 +53,15 @@ export type SyncComponents = {
   renewFounder(): Promise<void>
 }
 
-/** `owed`: introductions asked for and not made yet. */
-type Link = { channel: Channel; adPending: boolean; adWanted: boolean; owed: number }
+type Link = {
+  channel: Channel
+  adPending: boolean
+  adWanted: boolean
+  /** Introductions asked for and not made yet. */
+  owed: number
+  /** When it was last told anything. */
+  saidAt: number
+}
 
 export class Sync {
   readonly #components: SyncComponents
@@ -77,16 +84,16 @@ export class Sync {
 
   /** Runs until the channel ends. @throws E_FRAME for a message of another shape, E_FLOOD for too many, E_AD_INVALID */
   async attach(channel: Channel): Promise<void> {
-    const link: Link = { channel, adPending: false, adWanted: false, owed: 0 }
+    const link: Link = { channel, adPending: false, adWanted: false, owed: 0, saidAt: 0 }
     const links = this.#links.get(channel.peer) ?? new Set()
     this.#links.set(channel.peer, links.add(link))
     try {
       const bye = this.#byes.get(channel.peer)
-      if (bye !== undefined) post(channel, { t: 'bye', code: bye })
+      if (bye !== undefined) post(link, { t: 'bye', code: bye })
       this.#sendAd(link)
       this.#sendRevocations(link)
       const count = this.#components.introductions.wanted()
-      if (count > 0) post(channel, { t: 'ask', count })
+      if (count > 0) post(link, { t: 'ask', count })
       const allowance = new Allowance()
       for await (const frame of channel) {
         allowance.spend()
@@ -110,21 +117,21 @@ export class Sync {
       const link = [...links].find(({ owed }) => owed > 0)
       if (other === newcomer.id || link === undefined) continue
       link.owed -= 1
-      post(link.channel, { t: 'newcomer', peer })
+      post(link, { t: 'newcomer', peer })
     }
   }
 
   /** To all but the peer it came from; each peer passes on only what was news to it, so this ends. */
   publishRevocations(list: SignedRevocation[], except?: string): void {
     for (const [peer, links] of this.#links) {
-      if (peer !== except) for (const link of links) post(link.channel, { t: 'revocations', list })
+      if (peer !== except) for (const link of links) post(link, { t: 'revocations', list })
     }
   }
 
   /** Tells the peer why it is being cut off, by a channel that only now opens too, until `gone`. */
   bye(peer: string, code: ErrorCode): void {
     this.#byes.set(peer, code)
-    for (const { channel } of this.#links.get(peer) ?? []) post(channel, { t: 'bye', code })
+    for (const link of this.#links.get(peer) ?? []) post(link, { t: 'bye', code })
   }
 
   /** The connections that were cut are closed. */
@@ -155,10 +162,17 @@ export class Sync {
       if (slept) entry.heardAt = now
       if (now - entry.heardAt > LIMITS.PEER_SILENCE_MS) cut(peer, 'E_UNREACHABLE')
       else if (now > entry.adUntil && !slept) cut(peer, 'E_AD_INVALID')
-      else for (const { channel } of this.#links.get(peer) ?? []) post(channel, { t: 'beat' })
+      else this.#showLife(peer, now)
     }
     this.recheckAll()
     if (membership.renewalDue()) await this.#renew()
+  }
+
+  /** Anything else that was said lately is a sign of life as well. */
+  #showLife(peer: string, now: number): void {
+    for (const link of this.#links.get(peer) ?? []) {
+      if (now - link.saidAt > LIMITS.PEER_BEAT_MS / 2) post(link, { t: 'beat' })
+    }
   }
 
   async #renew(): Promise<void> {
@@ -166,7 +180,7 @@ export class Sync {
     if (membership.facts.key !== null) return await renewFounder()
     const admins = peers.list().filter(({ id, role }) => role === 'admin' && membership.mayRenewFrom(id))
     const [link] = this.#links.get(admins[0]?.id ?? '') ?? []
-    if (link !== undefined) post(link.channel, { t: 'renew' })
+    if (link !== undefined) post(link, { t: 'renew' })
   }
 
   async #take(peer: string, link: Link, message: Message): Promise<void> {
@@ -180,7 +194,7 @@ export class Sync {
       case 'ask': {
         const list = introductions.choose(peer, message.count)
         link.owed = message.count - list.length
-        return list.length > 0 ? post(link.channel, { t: 'peers', list }) : undefined
+        return list.length > 0 ? post(link, { t: 'peers', list }) : undefined
       }
       case 'peers':
         return introductions.take(message.list)
@@ -191,7 +205,7 @@ export class Sync {
       case 'renew': {
         const leaf = peers.get(peer)?.admission.standing.links[0]
         if (leaf === undefined || leaf.token === null) return
-        return post(link.channel, { t: 'renewed', chain: await membership.admit(peer, leaf.role, leaf.token) })
+        return post(link, { t: 'renewed', chain: await membership.admit(peer, leaf.role, leaf.token) })
       }
       case 'renewed':
         return await this.#renewed(message.chain)
@@ -231,6 +245,7 @@ export class Sync {
     try {
       while (link.adWanted) {
         link.adWanted = false
+        link.saidAt = performance.now()
         await link.channel.send(canonicalBytes({ t: 'ad', ad: await this.#components.currentAd() }))
       }
     } catch {
@@ -244,13 +259,14 @@ export class Sync {
     const { peers, membership } = this.#components
     const theirs = peers.get(link.channel.peer)?.admission.revocationsDigest
     if (theirs === membership.revocationsDigest()) return
-    for (const list of batches(membership.revocations())) post(link.channel, { t: 'revocations', list })
+    for (const list of batches(membership.revocations())) post(link, { t: 'revocations', list })
   }
 }
 
 /** Sent when there is room; a channel that ends meanwhile takes the message with it. */
-function post(channel: Channel, message: Message): void {
-  channel.send(canonicalBytes(message)).catch(() => undefined)
+function post(link: Link, message: Message): void {
+  link.saidAt = performance.now()
+  link.channel.send(canonicalBytes(message)).catch(() => undefined)
 }
 
 function parse(frame: Uint8Array): Message {

@@ -52,7 +52,7 @@ export class Member {
 
   /** The routines that repeat; a node long in the mesh is somewhere in the middle of each. */
   start(): void {
-    this.mesh.every(this, LIBRARY.refreshMs, () => this.refresh())
+    this.mesh.every(this, NODE.refreshMs, () => this.refresh())
     this.mesh.every(this, NODE.sweepMs, () => this.#sweep())
     this.mesh.every(this, NODE.beatMs, () => this.#thin())
     this.rendezvous.start()

@@ -60,7 +60,10 @@ export class SimulatedMesh {
   /** A newcomer with a token that names one member. */
   join(via: Member = this.world.pick(this.#alive)): Member {
     const member = this.#create()
-    member.onConnected = () => member.rendezvous.peerJoined()
+    member.onConnected = (peer) => {
+      member.rendezvous.peerJoined()
+      member.rendezvous.askForPeers(peer)
+    }
     member.dial(via, () => undefined)
     member.start()
     return member

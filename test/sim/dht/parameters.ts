@@ -11,7 +11,7 @@ import {
   SWEEP_MS,
   WORK_PROVIDERS,
 } from '../../../node/mesh/discovery.ts'
-import { DHT_DEFAULT, RECORD_AGES } from '../../../node/mesh/host.ts'
+import { DHT_DEFAULT, RECORD_AGES, REFRESH_MS } from '../../../node/mesh/host.ts'
 import { PROVIDE_EVERY_MS } from '../../../node/mesh/rendezvous.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
 
@@ -22,6 +22,8 @@ export const NODE = {
   lookForWorkMs: LOOK_FOR_WORK_MS,
   workProviders: WORK_PROVIDERS,
   provideEveryMs: PROVIDE_EVERY_MS,
+  /** Queries for the own id and for a random one, this often. */
+  refreshMs: REFRESH_MS,
   sweepMs: SWEEP_MS,
   sweepContacts: SWEEP_CONTACTS,
   connectorTickMs: TICK_MS,
@@ -36,8 +38,6 @@ export const NODE = {
 
 /** The library's own: @libp2p/kad-dht 16. */
 export const LIBRARY = {
-  /** Queries for the own id and for a random one, this often. */
-  refreshMs: 5 * 60_000,
   /** ADD_PROVIDER messages at once. */
   alphaOfProvides: 10,
   /** Changes of the routing table at once: twice alpha. */

@@ -1,4 +1,4 @@
-/** What node/mesh/rendezvous.ts, discovery.ts and connector.ts do, in simulated time: provide, seek peers, seek work, dial. */
+/** What node/mesh/rendezvous.ts, discovery.ts, introductions.ts and connector.ts do, in simulated time: provide, seek peers, seek work, dial. */
 
 import { workLookShare } from '../../../node/mesh/discovery.ts'
 import { sizeOf } from '../../../node/mesh/neighbourhood.ts'
@@ -46,6 +46,26 @@ export class Rendezvous {
     this.#soon('provide', 300, () => this.provideAll())
     this.#soon('seek', 500, () => this.seekPeers())
     this.#soon('work', 500, () => this.seekWork())
+  }
+
+  /** Whoever was met is asked for peers it holds; who comes to it later is not modelled. */
+  askForPeers(peer: Member): void {
+    const self = this.#self
+    const wanted = NODE.peersWanted - self.connections.size - this.#dialling - this.#candidates.length
+    if (wanted <= 0) return
+    self.sent += 1
+    self.mesh.world.after(2 * (self.accessMs + peer.accessMs), () => {
+      if (!peer.alive || !self.alive) return
+      peer.served += 1
+      for (const side of [self, peer]) side.received += 1
+      peer.sent += 1
+      peer.answered += 1
+      const known = [...peer.connections.keys()].filter((one) => one !== self)
+      for (let left = Math.min(wanted, known.length); left > 0; left--) {
+        const [one] = known.splice(self.mesh.world.int(0, known.length - 1), 1)
+        if (one !== undefined) this.#suggest(one)
+      }
+    })
   }
 
   /** As `Pulse.hurry`: once for all who ask meanwhile. */
@@ -199,7 +219,7 @@ export class Rendezvous {
     })
   }
 
-  /** node/mesh/connector.ts: a few dials at once, looked at every tick. */
+  /** node/mesh/connector.ts: a few dials at once, looked at every tick and when one is over. */
   #suggest(peer: Member): void {
     if (this.#known.has(peer)) return
     this.#known.add(peer)
@@ -211,6 +231,12 @@ export class Rendezvous {
     const self = this.#self
     this.#connecting = this.#candidates.length > 0
     if (!this.#connecting) return
+    this.#dialSome()
+    self.mesh.world.after(NODE.connectorTickMs, () => self.alive && this.#tick())
+  }
+
+  #dialSome(): void {
+    const self = this.#self
     while (this.#dialling < NODE.dialsAtOnce && self.connections.size + this.#dialling < NODE.peersWanted) {
       const peer = this.#candidates.shift()
       if (peer === undefined) break
@@ -219,8 +245,8 @@ export class Rendezvous {
       self.dial(peer, (connected) => {
         this.#dialling -= 1
         if (!connected) this.#known.delete(peer)
+        if (self.alive) this.#dialSome()
       })
     }
-    self.mesh.world.after(NODE.connectorTickMs, () => self.alive && this.#tick())
   }
 }
