@@ -48,6 +48,8 @@ export class Discovery {
   readonly #lookForPeers: Pulse
   readonly #lookForWork: Pulse
   #wantsWork = false
+  /** Peers there were when all was last done at once for one that came. */
+  #eagerAt = 0
 
   constructor(components: DiscoveryComponents) {
     this.#components = components
@@ -87,9 +89,14 @@ export class Discovery {
     for (const pulse of this.#pulses) pulse.stop()
   }
 
-  /** A peer came: the DHT may know more now, and there is one more to tell what we offer. */
+  /**
+   * A peer came: the DHT may know more now, and there are more to tell what we offer. Whenever they are twice as many: if all
+   * of a mesh that forms did so with each that comes, the work would grow with the square of its size.
+   */
   peerJoined(): void {
-    if (this.#components.peers.size > LIMITS.PEERS_WANTED) return
+    const { size } = this.#components.peers
+    if (size > LIMITS.PEERS_WANTED || size < 2 * this.#eagerAt) return
+    this.#eagerAt = size
     this.#rendezvous.refresh()
     this.#lookForPeers.hurry(500)
     this.#lookForWork.hurry(500)
@@ -97,6 +104,7 @@ export class Discovery {
 
   /** Someone else may take its place. */
   peerLeft(): void {
+    this.#eagerAt = Math.min(this.#eagerAt, this.#components.peers.size)
     if (this.#components.peers.size < LIMITS.PEERS_WANTED) this.#lookForPeers.hurry(PEER_LEFT_LOOK_MS)
   }
 

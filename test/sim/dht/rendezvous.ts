@@ -22,6 +22,7 @@ export class Rendezvous {
   #connecting = false
   #providing = false
   #wanted = false
+  #eagerAt = 0
   #seeking = false
   #seekingWork = false
   size = 0
@@ -39,10 +40,11 @@ export class Rendezvous {
     mesh.every(this.#self, NODE.lookForWorkMs, () => this.seekWork())
   }
 
-  /** A peer came: provide and look again soon, while there are few. */
+  /** A peer came: provide and look again soon, while there are few, whenever they are twice as many. */
   peerJoined(): void {
-    const { connections } = this.#self
-    if (connections.size > NODE.peersWanted) return
+    const { size } = this.#self.connections
+    if (size > NODE.peersWanted || size < 2 * this.#eagerAt) return
+    this.#eagerAt = size
     this.#soon('provide', 300, () => this.provideAll())
     this.#soon('seek', 500, () => this.seekPeers())
     this.#soon('work', 500, () => this.seekWork())
