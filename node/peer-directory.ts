@@ -6,6 +6,7 @@ import type { PeerInfo, Peers } from '../protocol/api.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import type { PeerRule, PeerRules, PeerVerdict, RuleRequest, RuleTarget } from '../protocol/peer-rules.ts'
 import { trustIn } from './jobs/known-peers.ts'
+import { creditOf } from './jobs/peer-credit.ts'
 import type { MeshNode } from './mesh/create.ts'
 import type { AdmittedPeer } from './mesh/mesh.ts'
 import type { EvidenceStore } from './store/evidence.ts'
@@ -119,6 +120,7 @@ export class PeerDirectory {
       name: facts.ad.name,
       self,
       standing,
+      credit: creditOf(facts.trust, this.#components.evidence.creditAt(id, Date.now())),
       share: 'weight' in share ? share : null,
       servedMs,
       liar,

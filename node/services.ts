@@ -61,6 +61,7 @@ export function nodeServices(components: Components, init: Init): NodeServices {
     },
     peers: () => peers.list(),
     peer: (idOrName) => peers.find(idOrName),
+    evidence: () => ({ schema: 'talkoot.evidence/1', peers: components.evidence.all(Date.now()) }),
     setPeerRule: (target, request) => peers.setRule(target, request),
     clearPeerRule: (target, verdict) => peers.clearRule(target, verdict),
     createToken: async (request) => {

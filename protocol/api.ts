@@ -9,6 +9,7 @@ import { adSchema } from './ad.ts'
 import { TalkootError } from './errors.ts'
 import { LIMITS } from './limits.ts'
 import { digestSchema, policySchema, taskRefSchema } from './manifest.ts'
+import { peerCreditSchema, standingSchema } from './peer-credit.ts'
 import { peerRuleSchema } from './peer-rules.ts'
 import { reasonSchema } from './reasons.ts'
 import { sweepSchema } from './sweep/schema.ts'
@@ -24,6 +25,8 @@ export const API = {
   peer: (id: string) => `/v1/peers/${encodeURIComponent(id)}`,
   /** GET: PeerExplanation. */
   peerExplanation: (id: string) => `/v1/peers/${encodeURIComponent(id)}/explanation`,
+  /** GET: PeerEvidence. */
+  evidence: '/v1/evidence',
   /** PUT RuleRequest: PeerRules. DELETE `?verdict=blocked`: PeerRules, or E_NOT_FOUND when there is no such rule. */
   peerRule: (id: string) => `/v1/peers/${encodeURIComponent(id)}/rule`,
   /** The same for all peers whose label `operator` says so. */
@@ -165,10 +168,6 @@ export type Status = z.infer<typeof statusSchema>
 export const pauseRequestSchema = z.strictObject({ forMs: z.int().min(1).nullable().default(null) })
 export type PauseRequest = z.input<typeof pauseRequestSchema>
 
-/** First-hand evidence about a peer: units it agreed on, was outvoted on, went silent with, or failed alone. */
-export const standingSchema = z.object({ agreed: count, outvoted: count, lapsed: count, faulty: count })
-export type Standing = z.infer<typeof standingSchema>
-
 export const peerInfoSchema = z.object({
   schema: z.literal('talkoot.peer/1'),
   id: z.string(),
@@ -185,6 +184,7 @@ export const peerInfoSchema = z.object({
   /** Since its last sign of life; null when never seen by this process. */
   lastSeenMs: ms.nullable(),
   standing: standingSchema,
+  credit: peerCreditSchema,
   /** What it has of the slots of this machine; null when it asked for none lately. */
   share: shareSchema.omit({ peer: true, name: true }).nullable(),
   /** Slot time of accepted work it did for this machine, milliseconds; it raises its weight here. */

@@ -14,6 +14,7 @@ export type { JobInfo, JobState, JobSummary, PeerInfo, Peers, Status } from '../
 export type { Json } from '../protocol/canonical.ts'
 export { type ErrorCode, TalkootError } from '../protocol/errors.ts'
 export type { JobExplanation, PeerExplanation, UnitExplanation } from '../protocol/explanation.ts'
+export type { PeerCredit, PeerEvidence } from '../protocol/peer-credit.ts'
 export type { Plan } from '../protocol/plan.ts'
 export { REASONS, type Reason } from '../protocol/reasons.ts'
 export type { ConnectOptions } from './client.ts'

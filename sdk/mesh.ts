@@ -16,6 +16,7 @@ import {
 import { digestOf, type Json } from '../protocol/canonical.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import type { Policy } from '../protocol/manifest.ts'
+import { evidenceSchema, type PeerEvidence } from '../protocol/peer-credit.ts'
 import { type PeerVerdict, peerRulesSchema, type RuleRequest } from '../protocol/peer-rules.ts'
 import { type Plan, type PlanRequest, planSchema } from '../protocol/plan.ts'
 import { sweepSchema } from '../protocol/sweep/schema.ts'
@@ -146,6 +147,11 @@ export class Mesh implements AsyncDisposable {
   /** @throws E_NOT_FOUND when it is not trusted */
   async untrust(whom: Whom): Promise<void> {
     await this.#clearRule(whom, 'trusted')
+  }
+
+  /** All that this node keeps of what it has seen of peers, connected or not. */
+  evidence(): Promise<PeerEvidence> {
+    return this.#client.request(API.evidence, evidenceSchema)
   }
 
   status(): Promise<Status> {

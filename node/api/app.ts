@@ -54,6 +54,7 @@ function nodeRoutes(app: Hono<Env>, services: NodeServices): void {
   app.get(API.peers, (c) => c.json(services.peers()))
   app.get(`${API.peers}/:id`, (c) => c.json(services.peer(c.req.param('id'))))
   app.get(`${API.peers}/:id/explanation`, (c) => c.json(services.explainPeer(c.req.param('id'))))
+  app.get(API.evidence, (c) => c.json(services.evidence()))
   ruleRoutes(app, services, 'peer', `${API.peers}/:who/rule`)
   ruleRoutes(app, services, 'operator', '/v1/operators/:who/rule')
   app.put('/v1/blobs/:digest', async (c) => {

@@ -18,6 +18,7 @@ import type {
   tokenRequestSchema,
 } from '../../protocol/api.ts'
 import type { JobExplanation, PeerExplanation, UnitExplanation } from '../../protocol/explanation.ts'
+import type { PeerEvidence } from '../../protocol/peer-credit.ts'
 import type { PeerRules, PeerVerdict, RuleRequest, RuleTarget } from '../../protocol/peer-rules.ts'
 import type { Plan, planRequestSchema } from '../../protocol/plan.ts'
 
@@ -30,6 +31,7 @@ export interface NodeServices {
   peers(): Peers
   /** By id, unique part of an id, or name. @throws E_NOT_FOUND */
   peer(idOrName: string): PeerInfo
+  evidence(): PeerEvidence
   /** By id, unique part of an id, or name; in force when it returns. @throws E_NOT_FOUND, E_USAGE, E_DISK_FULL */
   setPeerRule(target: RuleTarget, request: RuleRequest): PeerRules
   /** @throws E_NOT_FOUND when there is no such rule, E_DISK_FULL */

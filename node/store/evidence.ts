@@ -1,5 +1,6 @@
 /** First-hand evidence about peers: what this node saw itself, counted. */
 
+import type { PeerEvidence } from '../../protocol/peer-credit.ts'
 import type { Ledger } from './ledger.ts'
 import type { PeerNumbers } from './peer-numbers.ts'
 
@@ -58,6 +59,24 @@ export class EvidenceStore {
   servedMs(peer: string): number {
     const row = this.#ledger.db.prepare('SELECT served FROM evidence WHERE peer = ?').get(this.#peers.find(peer))
     return Number(row?.served ?? 0)
+  }
+
+  /** Of every peer of which anything was seen, by id. */
+  all(nowMs: number): PeerEvidence['peers'] {
+    return this.#ledger.db
+      .prepare('SELECT peers.id, evidence.* FROM evidence JOIN peers ON peers.n = evidence.peer ORDER BY peers.id')
+      .all()
+      .map((row) => ({
+        peer: String(row.id),
+        agreed: Number(row.agreed),
+        outvoted: Number(row.outvoted),
+        lapsed: Number(row.lapsed),
+        faulty: Number(row.faulty),
+        servedMs: Number(row.served),
+        checks: Number(row.checks),
+        caught: Number(row.caught),
+        creditedAgoMs: row.credited_ms === 0 ? null : Math.max(0, nowMs - Number(row.credited_ms)),
+      }))
   }
 
   standing(peer: string): Standing {

@@ -1,6 +1,7 @@
 /** A node's services without a node: fixed answers that fit the schemas, and streams a test can steer. */
 
 import type { NodeServices } from '../../node/api/services.ts'
+import { creditOf } from '../../node/jobs/peer-credit.ts'
 import type { JobInfo, PeerInfo, ResultRow, ResultsQuery, Status } from '../../protocol/api.ts'
 import { digestOf } from '../../protocol/canonical.ts'
 import { TalkootError } from '../../protocol/errors.ts'
@@ -51,6 +52,23 @@ export class FakeServices implements NodeServices {
     if (found === undefined) throw new TalkootError('E_NOT_FOUND', `no peer ${idOrName}`)
     return found
   }
+
+  evidence: NodeServices['evidence'] = () => ({
+    schema: 'talkoot.evidence/1',
+    peers: [
+      {
+        peer: '12D3a',
+        agreed: 10,
+        outvoted: 1,
+        lapsed: 0,
+        faulty: 0,
+        servedMs: 0,
+        checks: 7.25,
+        caught: 0,
+        creditedAgoMs: 9_000,
+      },
+    ],
+  })
 
   rules: PeerRule[] = []
   setPeerRule: NodeServices['setPeerRule'] = (target, request) => {
@@ -265,6 +283,7 @@ const peer = (name: string, facts: Partial<PeerInfo> = {}): PeerInfo => ({
   },
   lastSeenMs: 400,
   standing: { agreed: 10, outvoted: 0, lapsed: 1, faulty: 0 },
+  credit: creditOf(facts.trust ?? 'member', facts.self ? null : { checks: 8, caught: 0, ageMs: 30 * 24 * 3_600_000 }),
   share: facts.self ? null : { weight: 2.5, slotMs: 90_000, running: 1, queued: 4 },
   servedMs: facts.self ? 0 : 3_600_000,
   liar: false,

@@ -173,6 +173,8 @@ describe('tables', () => {
       address     /ip4/127.0.0.1/tcp/4802
       seen        400 ms ago
       standing    agreed 10, outvoted 0, went silent 1, faulty 0
+      credit      4.0 checks survived, never caught; 8.0 when last seen 30 d ago, half of it every 30 d
+      its word    wrong with a probability of 0.093% at most; believed alone at 0.999
       had here    1 min 30 s of slot time, weight 2.50, 1 running, 4 queued
       did for us  1 h of slot time
       offers      1 of 2 cores free, 2 GiB, 1 GiB disk

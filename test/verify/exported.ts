@@ -38,7 +38,7 @@ function answer(liar: boolean, unit: number): Attempt {
 /** A sweep of ten units, two of three must agree. */
 export async function runAndExport(
   certified: Map<string, Chain> = new Map(),
-  init: { mesh?: string; admit?(worker: string): Promise<void> } = {},
+  init: { mesh?: string; admit?(worker: string): Promise<void>; verify?: object } = {},
 ): Promise<Exported> {
   await using lab = await Laboratory.open({ slots: 0, ...init })
   const workers = [await newSigner(), await newSigner(), await newSigner()]
@@ -56,7 +56,7 @@ export async function runAndExport(
       { ad: { cpus: 4 } },
     )
   }
-  const { id } = await lab.submit(10, { verify: { kind: 'quorum', agree: 2, of: 3 }, retries: 0 })
+  const { id } = await lab.submit(10, { verify: init.verify ?? { kind: 'quorum', agree: 2, of: 3 }, retries: 0 })
   await lab.ended(id)
   return {
     submitter: lab.signer,

@@ -44,6 +44,14 @@ describe('receipts as they were exported', () => {
     expect(liar).toMatchObject({ peer: whole.workers[2]?.peer, differed: proof.contested, role: null })
   })
 
+  it('prove results that say how sure they are, and that this was not changed', async () => {
+    const sure = await runAndExport(new Map(), { verify: { kind: 'confidence', goal: 0.999 } })
+    expect(await verified(sure)).toMatchObject({ accepted: 9, failed: 1 })
+    const at = sure.results.findIndex((line) => 'confidence' in JSON.parse(line))
+    const results = edited(sure.results, at, (row) => ({ ...row, confidence: 1 }))
+    expect(await refusal({ ...sure, results })).toBe('E_RESULT_ALTERED')
+  })
+
   it('prove results in any order, and as standard output has them', async () => {
     expect(await refusal({ ...whole, results: whole.results.toReversed() })).toBe(null)
     const printed = whole.results.map((line) => lineOf({ schema: 'talkoot.result/1', ...JSON.parse(line) }))

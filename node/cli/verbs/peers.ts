@@ -2,9 +2,10 @@
 
 import type { Command } from 'commander'
 import { API, type PeerInfo, type Peers, peerInfoSchema, peersSchema, type Refusal } from '../../../protocol/api.ts'
+import { evidenceSchema, type PeerEvidence } from '../../../protocol/peer-credit.ts'
 import type { Act } from '../context.ts'
 import type { Colours } from '../render/colours.ts'
-import { bytes, count, duration, shortPeers } from '../render/figures.ts'
+import { bytes, count, duration, plural, shortPeers } from '../render/figures.ts'
 import { type Column, facts, grid } from '../render/grid.ts'
 import type { View } from '../render/output.ts'
 import { peerRules, rulesTable } from './peer-rules.ts'
@@ -20,6 +21,15 @@ export function peers(program: Command, act: Act): void {
     )
   const group = program.command('peer').description('one peer')
   peerRules(group, act)
+  group
+    .command('evidence')
+    .description('all that was seen of every peer, connected or not; --json takes it away')
+    .action(
+      act(async ({ client, output, signal }) => {
+        await output.show(await client.request(API.evidence, evidenceSchema, { signal }), evidenceView)
+        return undefined
+      }),
+    )
   group
     .command('show <peer>')
     .description('all that is known about a peer, by name, id or the end of an id')
@@ -94,6 +104,7 @@ const peerView: View<PeerInfo> = {
           `went silent ${count(standing.lapsed)}, faulty ${count(standing.faulty)}`,
       ],
     ]
+    pairs.push(...creditFacts(peer))
     const { share, servedMs } = peer
     if (share !== null) {
       const { slotMs, weight, running, queued } = share
@@ -114,6 +125,58 @@ const peerView: View<PeerInfo> = {
       )
     }
     return [facts(pairs, colours), ...peer.notes.map((note) => `${colours.yellow('!')} ${note}`)].join('\n')
+  },
+}
+
+/** What its word is worth, and what it would take to be believed alone. */
+function creditFacts({ self, credit, trust }: PeerInfo): [string, string][] {
+  if (self) return []
+  const { checks, caught, shown, error, goal, checksMissing, bad, halfLifeMs, admission } = credit
+  const survived = `${checks.toFixed(1)} checks survived`
+  const standing = caught === 0 ? `${survived}, never caught` : `${survived} since, caught ${caught.toFixed(1)} times`
+  const faded =
+    shown === null
+      ? `nothing shown yet: ${percent(bad)} of such ${trust}s are taken to be bad`
+      : `${standing}; ${shown.checks.toFixed(1)} when last seen ${duration(shown.agoMs)} ago, half of it every ${duration(halfLifeMs)}`
+  const alone =
+    checksMissing === 0
+      ? `believed alone at ${goal}`
+      : checksMissing === null
+        ? `never believed alone at ${goal}`
+        : `believed alone at ${goal} after ${plural(checksMissing, 'more check')}`
+  return [
+    ['credit', faded],
+    ['its word', `wrong with a probability of ${percent(error)} at most; ${alone}`],
+    ...(admission === 'work' ? [] : [['is given', GIVEN[admission]] as [string, string]]),
+  ]
+}
+
+const GIVEN = {
+  canary: 'units that are settled, to see what it says of them, until it has survived enough',
+  rest: 'nothing for a while, because it was caught',
+}
+
+const percent = (part: number): string => `${Number((100 * part).toPrecision(2))}%`
+
+const evidenceView: View<PeerEvidence> = {
+  ids: ({ peers }) => peers.map(({ peer }) => peer),
+  items: ({ peers }) => peers,
+  text({ peers }, { colours }) {
+    if (peers.length === 0) return 'nothing was seen of any peer yet'
+    return grid(
+      peers,
+      [
+        { title: 'PEER', cell: ({ peer }) => peer },
+        { title: 'AGREED', align: 'right', cell: ({ agreed }) => count(agreed) },
+        { title: 'OUTVOTED', align: 'right', cell: ({ outvoted }) => count(outvoted) },
+        { title: 'SILENT', align: 'right', cell: ({ lapsed }) => count(lapsed) },
+        { title: 'FAULTY', align: 'right', cell: ({ faulty }) => count(faulty) },
+        { title: 'CHECKS', align: 'right', cell: ({ checks }) => checks.toFixed(1) },
+        { title: 'CAUGHT', align: 'right', cell: ({ caught }) => caught.toFixed(1) },
+        { title: 'LAST', cell: ({ creditedAgoMs }) => ago(creditedAgoMs) },
+      ],
+      colours,
+    )
   },
 }
 
