@@ -112,6 +112,8 @@ export const LIMITS = {
   FILE_NAME_MAX_BYTES: 255,
   /** What a unit may write: in its folder, in /tmp, and in /dev/shm, each. All of it is memory. */
   COMMAND_SCRATCH_MIB: 64,
+  /** What a unit may write to stderr; the last of it is kept. */
+  COMMAND_STDERR_MAX_BYTES: 64 * MiB,
   COMMAND_OPEN_FILES_MAX: 1_024,
   /** How often the memory of all processes of a unit is added up. */
   COMMAND_MEMORY_LOOK_MS: 100,

@@ -9,6 +9,7 @@ import {
   jobSummarySchema,
   resultRowSchema,
 } from '../protocol/api.ts'
+import { canonicalJson } from '../protocol/canonical.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import {
   type JobExplanation,
@@ -19,6 +20,7 @@ import {
 import { LIMITS } from '../protocol/limits.ts'
 import { type Client, isLost, readAs } from './client.ts'
 import { type Accepted, type Failed, type Result, resultOf } from './result.ts'
+import type { Sweep } from './sweep.ts'
 
 export type ResultsOptions = {
   /** `completion`: as units are decided. `input`: in the order of the sweep. */
@@ -124,6 +126,28 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
       yield `${line}\n`
     }
     if (!last.startsWith('{"seal":')) throw new TalkootError('E_NOT_RUNNING', 'the node ended before the receipts did')
+  }
+
+  /**
+   * The points of the units that have failed by the time it is submitted: `mesh.map(mended, job.failures())`.
+   * Submitting it throws E_SWEEP_INVALID when there are none.
+   */
+  failures(): Sweep<Params> {
+    return {
+      toData: async (store) => {
+        const path = API.jobResults(this.id)
+        const points: string[] = []
+        const query = { order: 'input', failed: 'true' }
+        for await (const line of this.#client.lines(path, { query, signal: this.#signal })) {
+          if (line !== '') points.push(`${canonicalJson(readAs(resultRowSchema, line, path).params)}\n`)
+        }
+        if (points.length === 0) {
+          throw new TalkootError('E_SWEEP_INVALID', `job ${this.id.slice(0, 8)} has no failed units`)
+        }
+        const bytes = new TextEncoder().encode(points.join(''))
+        return { kind: 'rows', blob: await store(bytes), bytes: bytes.length, count: points.length, format: 'jsonl' }
+      },
+    }
   }
 
   progress(): Promise<JobInfo> {

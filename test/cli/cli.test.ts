@@ -41,6 +41,11 @@ describe('exit codes', () => {
     ['nothing after --', ['run', '--'], /E_USAGE what to run/],
     ['a program without --', ['run', 'echo', 'x'], /E_USAGE a program is given after --: `-- echo x`/],
     ['files for a module', ['run', 'a.task.ts', '--in', 'b'], /E_USAGE --in, --env and --stdin are for programs/],
+    [
+      'points given twice',
+      ['run', 'a.ts', '--failed-of', 'x', '--param', 'n=1'],
+      /E_USAGE --failed-of gives the points/,
+    ],
     ['no name of a variable', ['run', '--env', '=1', '--', 'a'], /E_USAGE --env is NAME=value/],
     ['a job that is not there', ['job', 'show', 'zzz'], /E_NOT_FOUND no job zzz/],
     ['a duration that is none', ['status', '--timeout', 'soon'], /E_USAGE "soon" is not a duration/],

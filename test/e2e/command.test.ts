@@ -42,6 +42,21 @@ it('squares two hundred points on three machines; the point that fails is named 
   const { jobs } = await home.json<Jobs>(['jobs'])
   const failed = await home.run(['job', 'results', jobs[0]?.id ?? '', '--failed'])
   expect(failed.stdout).toMatch(/7 .*E_EXIT exit code 3 ⏎ seven is not for me/)
+  // Mended, only what failed is run again.
+  writeFileSync(join(lab.folder, 'square.sh'), SCRIPT.replace('[ "$1" = 7 ]', 'false'), { mode: 0o755 })
+  const again = await home.run([
+    'run',
+    '--failed-of',
+    jobs[0]?.id ?? '',
+    ...files,
+    '--json',
+    '--',
+    './square.sh',
+    '{x}',
+  ])
+  expect(again.code).toBe(0)
+  expect(again.stdout).toContain('"value":{"stdout":"1049"}')
+  expect(again.stderr).toContain('1 of 1 unit accepted')
   const { peers } = await home.peers()
   expect(peers.filter(({ self, standing }) => !self && standing.agreed > 0)).toHaveLength(2)
 })

@@ -137,6 +137,7 @@ runs('each failure has its code and blame', async () => {
     ['kill -SEGV $$', 'E_EXIT', 'program', /SIGSEGV/],
     ['nothing-of-that-name', 'E_EXIT', 'program', /exit code 127/],
     ['yes', 'E_RESULT_TOO_BIG', 'program', /wrote more than/],
+    ['yes >&2', 'E_RESULT_TOO_BIG', 'program', /wrote more than/],
     ["printf '\\377'", 'E_RESULT_TYPE', 'program', /UTF-8/],
   ]
   const attempts = await all(

@@ -171,7 +171,7 @@ export class FakeNode {
   }
 
   async #results(job: FakeJob, search: unknown, response: ServerResponse): Promise<void> {
-    const { follow, order, after = -1 } = resultsQuerySchema.parse(search)
+    const { follow, order, after = -1, failed } = resultsQuerySchema.parse(search)
     response.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders()
     this.openStreams += 1
     response.on('close', () => {
@@ -180,7 +180,9 @@ export class FakeNode {
     if (this.flood > 0) response.write('x'.repeat(this.flood))
     if (follow) await settled(job, response)
     const cursor = (row: ResultRow): number => (order === 'input' ? row.unit : row.seq)
-    const rows = job.rows.filter((row) => cursor(row) > after).sort((a, b) => cursor(a) - cursor(b))
+    const rows = job.rows
+      .filter((row) => cursor(row) > after && (!failed || row.status === 'failed'))
+      .sort((a, b) => cursor(a) - cursor(b))
     const cut = this.cutAfter.shift()
     const rest = cut ?? this.endAfter.shift()
     response.write(

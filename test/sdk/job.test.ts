@@ -34,6 +34,15 @@ describe('map', () => {
     expect(await job.collect()).toMatchObject([{ unit: 0, params: { a: 3, b: null }, value: 3 }])
   })
 
+  it('runs again what failed, and nothing when nothing did', async () => {
+    const throws = new URL('./tasks/throws.task.ts', import.meta.url)
+    const failed = await mesh.map<{ n: number }>(throws, grid({ n: range(3) }))
+    await expect(failed.collect()).rejects.toThrow(AggregateError)
+    const again = await mesh.map(square, failed.failures())
+    expect((await again.collect()).map(({ params }) => params)).toEqual([{ n: 0 }, { n: 1 }, { n: 2 }])
+    await expect(mesh.map(square, again.failures())).rejects.toMatchObject({ code: 'E_SWEEP_INVALID' })
+  })
+
   it('sends the policy, and how results agree as the task says it', async () => {
     const job = await mesh.map(square, grid({ n: [1] }), { name: 'squares', verify: { quorum: 2 }, retries: 0 })
     const { name, policy } = await job.progress()

@@ -11,11 +11,11 @@ import { count, duration, plural } from '../render/figures.ts'
 import { facts, grid } from '../render/grid.ts'
 import { MOVES } from '../render/moves.ts'
 import type { View } from '../render/output.ts'
-import { parseSweep, type SweepFlags } from '../sweep-flags.ts'
+import type { SweepFlags } from '../sweep-flags.ts'
 import { parseTask, type TaskFlags } from '../task-argument.ts'
-import { taskCommand } from './run.ts'
+import { sweepOf, taskCommand } from './run.ts'
 
-type Options = SweepFlags & PolicyFlags & TaskFlags & { unitTime?: string; trial?: string }
+type Options = SweepFlags & PolicyFlags & TaskFlags & { failedOf?: string; unitTime?: string; trial?: string }
 
 export function plan(program: Command, act: Act): void {
   taskCommand(program, 'plan')
@@ -26,9 +26,9 @@ export function plan(program: Command, act: Act): void {
 }
 
 async function planRun(context: Context, words: string[], options: Options): Promise<undefined> {
-  const { mesh, io, output, signal } = context
+  const { mesh, output, signal } = context
   const task = parseTask(context, words, options)
-  const sweep = parseSweep(options, io.cwd, { once: typeof task !== 'string' })
+  const sweep = await sweepOf(context, task, options)
   const policy = parsePolicy(options)
   if (options.trial !== undefined) await tryOut(context, task, slice(sweep, 0, parseCount(options.trial)), policy)
   const unitMs = options.unitTime === undefined ? {} : { unitMs: parseDuration(options.unitTime) }

@@ -17,7 +17,7 @@ import { agreementText, jobView } from './job-view.ts'
 import { fileSink, rowsToStdout } from './results-out.ts'
 
 type AnyJob = Job<Record<string, Json>, Json>
-type Options = SweepFlags & PolicyFlags & TaskFlags & { out?: string }
+type Options = SweepFlags & PolicyFlags & TaskFlags & { out?: string; failedOf?: string }
 
 /** Results shown at a terminal after the bar; the rest is a command away. */
 const PREVIEW_ROWS = 20
@@ -59,6 +59,7 @@ export function taskCommand(program: Verb, name: string): Verb {
       new Option('--env <name=value>', 'an environment variable of the program (repeatable)').argParser(repeat),
     )
     .option('--stdin <text>', 'what the program reads; as in its arguments, {name} stands for a parameter')
+    .option('--failed-of <job>', 'the points that failed in a job, to run them again')
     .option('--zip', 'take the first values together, then the second, ...')
     .option('--random <n>', 'draw n points: --param x=uniform(0,1), loguniform, integer, or values to choose from')
     .option('--latin <n>', 'draw n points as a Latin hypercube')
@@ -82,10 +83,24 @@ export function taskCommand(program: Verb, name: string): Verb {
 
 /** Everything that can be wrong with the command line is found before the task is bundled. */
 async function start(context: Context, words: string[], options: Options): Promise<AnyJob> {
-  const { mesh, io } = context
+  const { mesh } = context
   const task = parseTask(context, words, options)
-  const sweep = parseSweep(options, io.cwd, { once: typeof task !== 'string' })
-  return mesh.map(task, sweep, parsePolicy(options))
+  return mesh.map(task, await sweepOf(context, task, options), parsePolicy(options))
+}
+
+/** @throws E_USAGE, E_SWEEP_INVALID, E_NOT_FOUND */
+export async function sweepOf(
+  { mesh, io }: Context,
+  task: ReturnType<typeof parseTask>,
+  options: SweepFlags & { failedOf?: string },
+): Promise<ReturnType<typeof parseSweep>> {
+  const { failedOf, ...flags } = options
+  if (failedOf === undefined) return parseSweep(flags, io.cwd, { once: typeof task !== 'string' })
+  const { param, sweep, rows } = flags
+  if (param !== undefined || sweep !== undefined || rows !== undefined) {
+    throw new TalkootError('E_USAGE', '--failed-of gives the points: leave out --param, --sweep and --rows')
+  }
+  return (await mesh.attach(failedOf)).failures()
 }
 
 async function runJob(context: Context, words: string[], options: Options): Promise<number> {

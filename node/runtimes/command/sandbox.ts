@@ -166,7 +166,10 @@ function resultOf(end: UnitEnd, { timeoutMs, memoryMiB }: SandboxInit): string {
 }
 
 const tooLong = (): TalkootError =>
-  new TalkootError('E_RESULT_TOO_BIG', `it wrote more than ${LIMITS.UNIT_RESULT_MAX_BYTES} bytes`)
+  new TalkootError(
+    'E_RESULT_TOO_BIG',
+    `it wrote more than ${LIMITS.UNIT_RESULT_MAX_BYTES} bytes, or far too many to stderr`,
+  )
 
 /** Bubblewrap, as shells do, passes on the death by a signal as an exit code. */
 const SIGNAL_EXIT_BASE = 128

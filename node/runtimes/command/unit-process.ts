@@ -55,7 +55,10 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
     else out.push(chunk)
   })
   let errors: Buffer = Buffer.alloc(0)
+  let errorBytes = 0
   child.stderr?.on('data', (chunk: Buffer) => {
+    errorBytes += chunk.length
+    if (errorBytes > LIMITS.COMMAND_STDERR_MAX_BYTES) kill('output')
     errors = Buffer.concat([errors, chunk]).subarray(-STDERR_KEPT_BYTES)
   })
   // A program need not read what it is given.
