@@ -91,7 +91,7 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
       }
       const { state, accepted, failed } = await this.#info(ended)
       if (state === 'cancelled') throw new TalkootError('E_JOB_CANCELLED', `job ${this.id.slice(0, 8)} was cancelled`)
-      const whole = hasEnded || (!revised && delivered >= accepted + failed)
+      const whole = revised ? hasEnded : delivered >= accepted + failed
       hasEnded = state === 'done'
       return hasEnded && whole
     })
