@@ -290,6 +290,17 @@ export const jobQuerySchema = z.object({ queue: z.stringbool().default(false) })
 export const jobStateSchema = z.enum(['running', 'done', 'cancelled'])
 export type JobState = z.infer<typeof jobStateSchema>
 
+/** What in its results made a job be stopped. */
+export const findingSchema = z.object({
+  reason: z.enum(['not-repeatable', 'platform-differs']),
+  /** One unit on which peers differ. */
+  unit: count,
+  /** The first part of their values that does, as `result.energy[3]`, and what two of them say there; null: not known. */
+  difference: z.object({ path: z.string(), a: z.string(), b: z.string() }).nullable(),
+  platforms: z.tuple([z.string(), z.string()]).nullable(),
+})
+export type Finding = z.infer<typeof findingSchema>
+
 export const jobInfoSchema = z.object({
   schema: z.literal('talkoot.job/1'),
   id: digestSchema,
@@ -298,6 +309,8 @@ export const jobInfoSchema = z.object({
   createdAgoMs: ms,
   /** How long a job that runs has been held; null: it is not. */
   heldForMs: ms.nullable(),
+  /** Why it was stopped, as long as it is; null: it was not. */
+  stopped: findingSchema.nullable(),
   /** Jobs that must end well before any unit of this one is given out. */
   after: z.array(digestSchema),
   units: count,

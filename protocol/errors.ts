@@ -69,6 +69,10 @@ export const ERRORS = {
   E_TASK_TOO_BIG: entry('user', 'bundle less: load large data as sweep rows instead'),
   E_INPUT: entry('user', 'the parameters do not fit the input schema of the task'),
   E_OUTPUT: entry('user', 'the value does not fit the output schema of the task'),
+  E_JOB_STOPPED: entry(
+    'user',
+    '`talkoot explain JOB` says what differs: submit it anew with a tolerance, or make the task repeat',
+  ),
   E_UNITS_FAILED: entry('user', 'look at the failed units: `talkoot job results JOB --failed`'),
 
   // exported receipts and results that are verified

@@ -1,7 +1,7 @@
 /** What `explain` answers: why a job, a unit or a peer is where it is. Durations are milliseconds before the answer. */
 
 import { z } from 'zod'
-import { clauseSchema, jobStateSchema, resultRowSchema } from './api.ts'
+import { clauseSchema, findingSchema, jobStateSchema, resultRowSchema } from './api.ts'
 import { LIMITS } from './limits.ts'
 import { digestSchema } from './manifest.ts'
 import { REASONS, type Reason, reasonSchema } from './reasons.ts'
@@ -66,6 +66,8 @@ export const jobExplanationSchema = z.object({
   running: count,
   /** The reasons of all units that do not run. */
   waiting: z.array(reasonedSchema.extend({ units: count })),
+  /** What in its results made it be stopped; null: it was not. */
+  stopped: findingSchema.nullable(),
   peers: peersSchema,
   /** What each clause of the job excludes of the known peers. */
   clauses: z.array(clauseSchema),

@@ -27,6 +27,16 @@ export const REASONS = {
     'user',
     'start it nevertheless with `talkoot job release JOB`, or give it up with `talkoot job cancel JOB`',
   ),
+  'not-repeatable': entry(
+    'Stopped: the task does not give the same result twice.',
+    'user',
+    '`talkoot explain JOB` names the field that differs: submit it anew with a `--tolerance`, or make the task draw chance and time from its parameters',
+  ),
+  'platform-differs': entry(
+    'Stopped: machines of one platform never find what those of another do.',
+    'user',
+    '`talkoot explain JOB` names the platforms: submit it anew with a `--tolerance`, or for one of them with `--require`',
+  ),
   'ledger-halted': entry(
     'The ledger cannot be written, so no work is given out.',
     'owner',

@@ -3,6 +3,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import {
   API,
+  type Finding,
   type JobInfo,
   type JobSummary,
   jobInfoSchema,
@@ -70,7 +71,7 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
   /**
    * With a confidence to reach, a result in order of completion may take the place of an earlier one of its unit (then it has
    * a `revision`): somebody was found out whose word that hung on. In the order of the sweep each is final, and comes at the end.
-   * @throws E_JOB_CANCELLED after the last result of a cancelled job, E_NOT_RUNNING when the node stays away
+   * @throws E_JOB_CANCELLED after the last result of a cancelled job, E_JOB_STOPPED of one whose task does not repeat, E_NOT_RUNNING when the node stays away
    */
   async *results({ order = 'completion', signal }: ResultsOptions = {}): AsyncGenerator<Result<Params, Value>> {
     const ended = this.#with(signal)
@@ -89,7 +90,8 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
         revised ||= row.revision !== undefined
         yield resultOf<Params, Value>(row)
       }
-      const { state, accepted, failed } = await this.#info(ended)
+      const { state, accepted, failed, stopped } = await this.#info(ended)
+      if (stopped !== null) throw jobStopped(this.id, stopped)
       if (state === 'cancelled') throw new TalkootError('E_JOB_CANCELLED', `job ${this.id.slice(0, 8)} was cancelled`)
       const whole = revised ? hasEnded : delivered >= accepted + failed
       hasEnded = state === 'done'
@@ -174,7 +176,7 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
       for await (const line of this.#client.lines(path, { signal: ended })) {
         if (!line.startsWith('data:')) continue
         const summary = readAs(jobSummarySchema, line.slice('data:'.length), path)
-        settled = summary.state !== 'running'
+        settled = summary.state !== 'running' || summary.stopped !== null
         yield summary
       }
       return settled
@@ -244,6 +246,13 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
       backoffMs = Math.min(backoffMs * 2, LIMITS.API_RECONNECT_BACKOFF_MAX_MS)
     }
   }
+}
+
+function jobStopped(id: string, { reason, unit, difference, platforms }: Finding): TalkootError {
+  const where = difference === null ? '' : `, ${difference.path} is ${difference.a} or ${difference.b}`
+  const who = platforms === null ? 'on different peers' : `on ${platforms.join(' and ')}`
+  const message = `job ${id.slice(0, 8)} was stopped, unit ${unit} gives different results ${who}${where}`
+  return new TalkootError('E_JOB_STOPPED', message, { meta: { reason, unit, path: difference?.path ?? null } })
 }
 
 function unitsFailed(failed: readonly Failed<unknown>[], size: number): AggregateError {

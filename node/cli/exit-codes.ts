@@ -36,6 +36,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   E_JOB_UNPLACEABLE: EXIT.unplaceable,
   E_UNITS_FAILED: EXIT.unitsFailed,
   E_JOB_CANCELLED: EXIT.unitsFailed,
+  E_JOB_STOPPED: EXIT.unitsFailed,
   E_WAITED: EXIT.timeout,
   E_MESH_UNREACHABLE: EXIT.timeout,
   E_ALREADY_RUNNING: EXIT.refused,

@@ -4,6 +4,7 @@ import type { JobId } from '../../protocol/manifest.ts'
 import type { Comparer } from './comparer.ts'
 import type { DecisionLog } from './decision-log.ts'
 import type { Dispatch } from './dispatch.ts'
+import { type Finding, toFinding } from './finding.ts'
 import type { LiveJob } from './live-job.ts'
 import type { Recall } from './recall.ts'
 import type { SchedulerEffect } from './scheduler/events.ts'
@@ -15,6 +16,7 @@ type Components = {
   log: DecisionLog
   recall: Recall
   onSettled(job: LiveJob): void
+  onStopped(job: LiveJob, finding: Finding): void
 }
 
 export class Effects {
@@ -36,7 +38,7 @@ export class Effects {
   }
 
   #applyTo(job: LiveJob, effect: Exclude<SchedulerEffect, { type: 'drop' | 'revoke' | 'credit' }>): void {
-    const { dispatch, comparer, log, recall, onSettled } = this.#components
+    const { dispatch, comparer, log, recall, onSettled, onStopped } = this.#components
     const { n } = job.stored
     switch (effect.type) {
       case 'run':
@@ -59,6 +61,9 @@ export class Effects {
         break
       case 'recall':
         recall.read(job.stored, effect.of)
+        break
+      case 'stopped':
+        onStopped(job, toFinding(effect.finding, job.manifest.policy))
         break
       case 'settled':
         onSettled(job)

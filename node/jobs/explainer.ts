@@ -73,7 +73,8 @@ export class Explainer {
   /** @throws E_NOT_FOUND */
   job(idOrPrefix: string): JobExplanation {
     const { views, live, jobs } = this.#components
-    const { id, name, state, units, accepted, failed, running, waiting, policy, task, after } = views.info(idOrPrefix)
+    const info = views.info(idOrPrefix)
+    const { id, name, state, units, accepted, failed, running, waiting, stopped, policy, task, after } = info
     const candidates = this.#components.knownPeers()
     return {
       schema: 'talkoot.explain.job/1',
@@ -85,6 +86,7 @@ export class Explainer {
       failed,
       running,
       waiting: waiting.map((entry) => ({ ...reasoned(entry.reason, entry.sinceMs), units: entry.units })),
+      stopped,
       peers: this.#peers(live.get(id), candidates),
       clauses: explainMatch(wantedOf({ policy, task }), candidates).clauses.map(({ left, ...clause }) => ({
         ...clause,
@@ -208,7 +210,13 @@ export class Explainer {
 }
 
 /** Reasons of a whole job. */
-const GATES: ReadonlySet<Reason> = new Set<Reason>(['held', 'dependency', 'dependency-failed'])
+const GATES: ReadonlySet<Reason> = new Set<Reason>([
+  'held',
+  'dependency',
+  'dependency-failed',
+  'not-repeatable',
+  'platform-differs',
+])
 
 function stateOf(decided: boolean, view: UnitView | null, live: boolean): UnitExplanation['state'] {
   if (view !== null) return view.reason === null ? 'running' : 'waiting'

@@ -5,6 +5,7 @@
 
 import type { JobId } from '../../protocol/manifest.ts'
 import type { JobRow, JobStore } from '../store/job-store.ts'
+import { type Finding, findingOf } from './finding.ts'
 import type { Gate } from './scheduler/events.ts'
 
 type Components = {
@@ -57,6 +58,12 @@ export class Gates {
     this.#lookAgain(id)
   }
 
+  /** Until it is released. @throws E_DISK_FULL */
+  stop({ id, n }: Pick<JobRow, 'id' | 'n'>, finding: Finding): void {
+    this.#components.jobs.stop(n, this.#components.wallClock(), JSON.stringify(finding))
+    this.#lookAgain(id)
+  }
+
   /** Also lets a job go on that follows one which failed, now or later. @throws E_DISK_FULL */
   release({ id, n }: JobRow): void {
     const after = this.#watched.get(id)?.after ?? []
@@ -84,7 +91,7 @@ export class Gates {
     const row = jobs.row(id)
     const forMs = (since: number) => Math.max(0, wallClock() - since)
     if (row === null) return null
-    if (row.heldMs !== null) return { reason: 'held', forMs: forMs(row.heldMs) }
+    if (row.heldMs !== null) return { reason: findingOf(row)?.reason ?? 'held', forMs: forMs(row.heldMs) }
     const others = after.map((other) => jobs.row(other))
     const bad = others.filter(isBad)
     if (bad.length > 0 && !row.waived) {

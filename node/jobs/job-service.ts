@@ -155,6 +155,7 @@ export class JobService {
       log: this.#log,
       recall: this.#recall,
       onSettled: ({ id, stored }) => this.#end(id, stored.n, 'done'),
+      onStopped: ({ stored }, finding) => this.#gates.stop(stored, finding),
     })
   }
 
@@ -238,7 +239,7 @@ export class JobService {
     while (!signal.aborted) {
       const info = this.info(id)
       yield info
-      if (info.state !== 'running') return
+      if (info.state !== 'running' || info.stopped !== null) return
       await watch.next(signal)
       await wait(LIMITS.PROGRESS_INTERVAL_MS, undefined, { signal }).catch(() => undefined)
     }

@@ -4,6 +4,7 @@ import type { JobInfo, JobSummary } from '../../protocol/api.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { decodeManifest, type JobId, type Manifest } from '../../protocol/manifest.ts'
 import type { JobRow, JobStore } from '../store/job-store.ts'
+import { findingOf } from './finding.ts'
 import type { JobProgress } from './scheduler/events.ts'
 
 type Components = {
@@ -55,7 +56,10 @@ export class JobViews {
     return decodeManifest(stored.manifest).manifest
   }
 
-  #summary({ n, id, state, createdMs, heldMs, units, totals }: JobRow, names: ReadonlyMap<string, string>): JobSummary {
+  #summary(
+    { n, id, state, createdMs, heldMs, finding, units, totals }: JobRow,
+    names: ReadonlyMap<string, string>,
+  ): JobSummary {
     const progress = this.#components.progress(id)
     const peers = this.#components.jobs.creditOf(n)
     const { errorSum, ...counts } = totals
@@ -66,6 +70,7 @@ export class JobViews {
       state,
       createdAgoMs: Math.max(0, this.#components.wallClock() - createdMs),
       heldForMs: heldMs === null || state !== 'running' ? null : Math.max(0, this.#components.wallClock() - heldMs),
+      stopped: state === 'running' ? findingOf({ finding }) : null,
       units,
       ...counts,
       expectedWrong: brief.policy.verify.kind === 'confidence' ? errorSum : null,

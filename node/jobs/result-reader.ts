@@ -7,6 +7,7 @@ import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
 import { blameSchema } from '../../protocol/work.ts'
 import type { JobRow, JobStore, StoredResult } from '../store/job-store.ts'
 import type { Changes } from './changes.ts'
+import { findingOf } from './finding.ts'
 
 const PAGE_ROWS = 500
 
@@ -42,11 +43,15 @@ export class ResultReader {
     using watch = changes.watch(id)
     let cursor = query.after ?? (byInput ? -1 : 0)
     while (!signal.aborted) {
-      const ended = jobs.row(id)?.state !== 'running'
+      const row = jobs.row(id)
+      const ended = row?.state !== 'running'
+      // Who follows is told that nothing more comes by itself.
+      const over = ended || (row !== undefined && findingOf(row) !== null)
       const inTurn = byInput && query.follow && !ended
       // Those that succeeded are needed to see the gaps.
       const only = query.failed && !inTurn ? 'failed' : 'all'
       if (inTurn && mayChange(id)) {
+        if (over) return
         await watch.next(signal)
         continue
       }
@@ -58,7 +63,7 @@ export class ResultReader {
       }
       // However long the ledger, others have their turn between two pages.
       if (rows.length === PAGE_ROWS) await setImmediate()
-      else if (!query.follow || ended) return
+      else if (!query.follow || over) return
       else await watch.next(signal)
     }
   }

@@ -25,6 +25,8 @@ export type JobRow = {
   heldMs: number | null
   /** It goes on although a job it follows failed. */
   waived: boolean
+  /** Why it was stopped, as JSON; null: it was not. */
+  finding: string | null
   totals: JobTotals
 }
 
@@ -71,7 +73,7 @@ type Confirmed = Pick<StoredResult, 'unit' | 'voices' | 'attempts' | 'error'>
 const CHECK_KEY_BYTES = 32
 
 const ROW_COLUMNS =
-  'n, id, units, state, created_ms, ended_ms, held_ms, waived, accepted, failed, executions, wasted, disagreements, error_sum'
+  'n, id, units, state, created_ms, ended_ms, held_ms, waived, accepted, failed, executions, wasted, disagreements, error_sum, finding'
 
 export class JobStore {
   readonly unitTimes: UnitTimes
@@ -165,11 +167,20 @@ export class JobStore {
     )
   }
 
+  /** Held, and why: by what was found in its results. On disk when it returns. @throws E_DISK_FULL */
+  stop(n: number, heldMs: number, finding: string): void {
+    this.#ledger.transaction(() =>
+      this.#ledger.db
+        .prepare('UPDATE jobs SET held_ms = COALESCE(held_ms, ?), finding = ? WHERE n = ?')
+        .run(heldMs, finding, n),
+    )
+  }
+
   /** On disk when it returns. @throws E_DISK_FULL */
   release(n: number, { waive }: { waive: boolean }): void {
     this.#ledger.transaction(() =>
       this.#ledger.db
-        .prepare('UPDATE jobs SET held_ms = NULL, waived = MAX(waived, ?) WHERE n = ?')
+        .prepare('UPDATE jobs SET held_ms = NULL, finding = NULL, waived = MAX(waived, ?) WHERE n = ?')
         .run(waive ? 1 : 0, n),
     )
   }
@@ -329,6 +340,7 @@ function toRow(row: Record<string, unknown>): JobRow {
     endedMs: row.ended_ms === null ? null : Number(row.ended_ms),
     heldMs: row.held_ms === null ? null : Number(row.held_ms),
     waived: row.waived === 1,
+    finding: row.finding === null ? null : String(row.finding),
     totals: {
       accepted: Number(row.accepted),
       failed: Number(row.failed),

@@ -71,6 +71,8 @@ const MIGRATIONS = [
      kind TEXT NOT NULL, who TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, since_ms INTEGER NOT NULL,
      PRIMARY KEY (kind, who)
    ) STRICT, WITHOUT ROWID;`,
+  // 8: why a job was stopped.
+  `ALTER TABLE jobs ADD COLUMN finding TEXT;`,
 ]
 
 const LEDGER_VERSION = MIGRATIONS.length + 1

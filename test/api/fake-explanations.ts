@@ -52,6 +52,7 @@ export const explainedJob = ({ id, name, state, units, accepted, failed, running
     { clause: 'peer.cpus >= 8', excludes: 3, remaining: 2 },
   ],
   after: [{ job: id, name: 'before', state: 'done', failed: 2 }],
+  stopped: null,
 })
 
 export const explainedUnit = ({ id }: JobInfo, unit: number): UnitExplanation => ({

@@ -204,6 +204,7 @@ export const jobInfo = (facts: Partial<JobInfo> = {}): JobInfo => ({
   state: 'done',
   createdAgoMs: 12_000,
   heldForMs: null,
+  stopped: null,
   after: [],
   units: 3,
   accepted: 2,

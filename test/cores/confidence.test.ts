@@ -181,6 +181,66 @@ describe('the end of a job', () => {
   })
 })
 
+describe('a task that does not repeat', () => {
+  test.each([
+    ['strangers', 'stranger'],
+    ['members', 'member'],
+  ] as const)('%s: the job is stopped within 20 disagreements, and nobody is to blame', (_, trust) => {
+    const desk = new Desk()
+    const peers = ['a', 'b', 'c', 'd', 'e']
+    for (const peer of peers) desk.step({ type: 'peer.up', peer, trust, ad: adWith(1, peer) })
+    desk.job(10_000, confidence())
+    let turn = 0
+    for (let i = 0; i < 1_000 && desk.seen('stopped').length === 0; i++) {
+      for (const peer of peers) {
+        // Each result is another; now and then two are the same by chance.
+        turn += 1
+        for (const unit of desk.holds(peer)) desk.ends(peer, [unit], `${turn % 7 === 0 ? 'same' : turn}`)
+      }
+      desk.pass(10)
+    }
+    const [stopped] = desk.seen('stopped')
+    expect(stopped?.finding).toMatchObject({ reason: 'not-repeatable' })
+    expect(stopped?.finding.values?.[0]).not.toBe(stopped?.finding.values?.[1])
+    expect(desk.progress().executions).toBeLessThan(80)
+    expect(desk.progress().waiting).toMatchObject([{ reason: 'not-repeatable' }])
+    expect(peers.flatMap((peer) => desk.holds(peer))).toEqual([])
+    for (const peer of peers) expect(desk.seat(peer).distrusted).toBe(false)
+    // Whoever lets it go on sees it stopped again.
+    desk.step({ type: 'job.gate', job: 'job', gate: null })
+    expect(peers.flatMap((peer) => desk.holds(peer)).length).toBeGreaterThan(0)
+  })
+
+  test('liars alone do not stop a job', () => {
+    const desk = new Desk()
+    const peers = ['a', 'b', 'c', 'd', 'e']
+    desk.strangers(...peers, 'liar')
+    desk.job(500, confidence())
+    for (let i = 0; i < 3_000 && desk.seen('settled').length === 0; i++) {
+      for (const peer of peers) if (desk.holds(peer).length > 0) desk.endsAll(peer)
+      for (const unit of desk.holds('liar')) desk.ends('liar', [unit], `lie ${i}`)
+      answerRecalls(desk)
+      desk.pass(10)
+    }
+    expect(desk.seen('stopped')).toEqual([])
+    expect(desk.seen('settled')).toHaveLength(1)
+    expect(new Set(seen(desk).map(([, value]) => value))).toEqual(new Set(['1']))
+  })
+})
+
+/** As the ledger would, from what was accepted. */
+function answerRecalls(desk: Desk): void {
+  const recalls = desk.seen('recall')
+  const decided = new Map(desk.seen('accepted').map((effect) => [effect.unit, effect]))
+  for (const { of } of recalls.slice(desk.answered)) {
+    desk.answered += 1
+    const units = [...decided.values()].filter(({ unit, voices }) =>
+      'units' in of ? of.units.includes(unit) : voices.some(({ peer }) => 'peer' in of && peer === of.peer),
+    )
+    desk.step({ type: 'recalled', job: 'job', units: units.map(toRecalled), last: true })
+  }
+}
+
 function finish(desk: Desk, peers: string[]): void {
   for (let i = 0; i < 2_000 && desk.seen('settled').length === 0; i++) {
     for (const peer of peers) if (desk.holds(peer).length > 0) desk.endsAll(peer)

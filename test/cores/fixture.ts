@@ -13,6 +13,8 @@ type Of<T extends SchedulerEffect['type']> = Extract<SchedulerEffect, { type: T 
 export class Desk {
   readonly scheduler
   now = 0
+  /** Recalls that a test has answered. */
+  answered = 0
   /** Every effect so far. */
   all: SchedulerEffect[] = []
   /** Units in each peer's hands, as the effects say, oldest first; jobs do not matter. */

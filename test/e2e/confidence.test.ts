@@ -39,3 +39,32 @@ it('no wrong value is accepted at 0.999, the liar is named, and who is known cos
   for (const { value, params } of await second.collect()) expect(value).toBe(params.x ** 2)
   expect((await second.progress()).executions).toBeLessThan(1.25 * 300)
 })
+
+it('a job whose task does not repeat is stopped within 20 disagreements, and says which field differs', async () => {
+  await using lab = new Lab()
+  const home = await lab.node('home', ['--cores', '0'])
+  for (const name of ['one', 'two', 'three', 'four']) {
+    const program = [fileURLToPath(new URL('./noisy-node.ts', import.meta.url)), name, await home.token()]
+    await lab.node(name, [], { program })
+  }
+  await home.sees(5)
+
+  await using mesh = await Mesh.connect({ home: home.home })
+  const sweep = grid({ x: range(100_000), ms: [1] })
+  await using job = await mesh.map(square, sweep, { verify: { confidence: 0.999 } })
+  const error = await job.collect().then(
+    () => null,
+    (thrown) => thrown,
+  )
+  expect(error).toMatchObject({ code: 'E_JOB_STOPPED', meta: { path: 'result.energy[3]' } })
+  const { stopped, executions, accepted, waiting } = await job.progress()
+  expect(stopped).toMatchObject({ reason: 'not-repeatable', difference: { path: 'result.energy[3]' } })
+  expect(accepted).toBe(0)
+  expect(executions).toBeLessThan(100)
+  expect(waiting).toMatchObject([{ reason: 'not-repeatable', units: 100_000 }])
+  // Nobody is to blame.
+  expect((await home.peers()).peers.filter(({ liar }) => liar)).toEqual([])
+  const { stdout } = await home.run(['explain', job.id])
+  expect(stdout).toContain('result.energy[3]')
+  expect(stdout).toContain('--tolerance')
+})

@@ -125,7 +125,7 @@ export class FakeNode {
     const info = jobInfoSchema.parse({
       schema: 'talkoot.job/1',
       ...{ id, name, task, sweep, policy, state: 'running', createdAgoMs: 0, units: size },
-      ...{ heldForMs: null, after: [] },
+      ...{ heldForMs: null, stopped: null, after: [] },
       ...{
         accepted: 0,
         failed: 0,

@@ -12,6 +12,7 @@ import { count, duration, plural } from '../render/figures.ts'
 import { facts, grid } from '../render/grid.ts'
 import { MOVES } from '../render/moves.ts'
 import type { View } from '../render/output.ts'
+import { findingText } from './job-view.ts'
 
 export const jobExplanationView: View<JobExplanation> = {
   ids: ({ waiting }) => waiting.map(({ reason }) => reason),
@@ -34,6 +35,7 @@ export const jobExplanationView: View<JobExplanation> = {
         `${id.slice(0, 12)} ${state ?? 'unknown'}${failed > 0 ? `, ${plural(failed, 'unit')} failed` : ''}`,
       ]),
     ]
+    if (job.stopped !== null) pairs.push(['stopped', findingText(job.stopped)])
     const waiting = job.waiting.flatMap((entry) => reasonLines(plural(entry.units, 'unit'), entry, colours))
     const excluding = job.clauses.filter(({ excludes }) => excludes > 0)
     return [

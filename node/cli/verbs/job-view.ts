@@ -1,6 +1,6 @@
 /** Jobs as a person reads them. */
 
-import type { JobSummary, Jobs } from '../../../protocol/api.ts'
+import type { Finding, JobSummary, Jobs } from '../../../protocol/api.ts'
 import type { Verify } from '../../../protocol/manifest.ts'
 import type { Colours } from '../render/colours.ts'
 import { count, duration, plural, shortIds } from '../render/figures.ts'
@@ -48,6 +48,7 @@ export const jobView: View<JobSummary> = {
       ...(require === '' ? [] : [['require', require] as [string, string]]),
       ...(rank === '' ? [] : [['rank', rank] as [string, string]]),
       ...job.after.map((id) => ['after', id] as [string, string]),
+      ...(job.stopped === null ? [] : [['stopped', findingText(job.stopped)] as [string, string]]),
       ['age', duration(job.createdAgoMs)],
       ...job.waiting.map((wait) => ['waiting', waitText(wait)] as [string, string]),
     ]
@@ -72,12 +73,19 @@ export function agreementText(verify: Verify): string {
   return `confidence ${verify.goal}${verify.collusion === 1 ? '' : `, collusion ${verify.collusion}`}`
 }
 
+export function findingText({ unit, difference, platforms }: Finding): string {
+  const who = platforms === null ? '' : ` between ${platforms.join(' and ')}`
+  const where = difference === null ? '' : `: ${difference.path} is ${difference.a} or ${difference.b}`
+  return `unit ${unit} differs${who}${where}`
+}
+
 function wasteOf({ executions, wasted }: JobSummary): string {
   if (wasted === 0) return ''
   return `${count(wasted)} not needed (${((100 * wasted) / executions).toFixed(1)}%), `
 }
 
-function stateText({ state, failed, heldForMs }: JobSummary, colours: Colours): string {
+function stateText({ state, failed, heldForMs, stopped }: JobSummary, colours: Colours): string {
+  if (stopped !== null) return colours.red('stopped')
   if (heldForMs !== null) return colours.yellow('held')
   if (state === 'running') return colours.cyan(state)
   if (state === 'cancelled') return colours.yellow(state)

@@ -74,7 +74,12 @@ export function doubt(core: Core, job: Job, unit: Unit): void {
  */
 export function catchPeer(core: Core, unit: Unit, { peer, job }: Seat): void {
   const before = core.book.credit(peer.id, core.now)
-  core.book.catch(keyOf(job, unit), peer.id, core.now)
+  core.book.catch(keyOf(job, unit.index), peer.id, core.now)
+  job.catches.add(unit.index)
+  for (const oldest of job.catches) {
+    if (job.catches.size <= LIMITS.CATCHES_KEPT_MAX) break
+    job.catches.delete(oldest)
+  }
   core.credited.add(peer.id)
   const lost = before.caught === 0 || before.checks > 0
   for (const seat of peer.seats) {
@@ -93,7 +98,8 @@ export function catchPeer(core: Core, unit: Unit, { peer, job }: Seat): void {
 }
 
 /** The unit is decided otherwise than before: who was caught on it is given back what that cost. */
-export function overturn(core: Core, job: Job, unit: Unit): void {
+export function overturn(core: Core, job: Job, unit: number): void {
+  job.catches.delete(unit)
   for (const id of core.book.overturn(keyOf(job, unit), core.now)) {
     core.credited.add(id)
     for (const seat of core.peers.get(id)?.seats ?? []) {
@@ -102,7 +108,12 @@ export function overturn(core: Core, job: Job, unit: Unit): void {
   }
 }
 
-const keyOf = (job: Job, unit: Unit): string => `${job.spec.id} ${unit.index}`
+/** Nobody is to blame for what was seen in this job. */
+export function exonerate(core: Core, job: Job): void {
+  for (const unit of [...job.catches]) overturn(core, job, unit)
+}
+
+const keyOf = (job: Job, unit: number): string => `${job.spec.id} ${unit}`
 
 /** Whether the peer is given units, by what it has shown. */
 export const isAdmitted = (core: Core, job: Job, peer: string): boolean =>

@@ -36,7 +36,10 @@ export type JobSpec = {
 }
 
 /** Why a job waits as a whole, and for how long it has by now. */
-export type Gate = { reason: 'held' | 'dependency' | 'dependency-failed'; forMs: number }
+export type Gate = {
+  reason: 'held' | 'dependency' | 'dependency-failed' | 'not-repeatable' | 'platform-differs'
+  forMs: number
+}
 
 /** The end of one attempt as the core sees it; `digest` names the canonical value. */
 export type AttemptEnd =
@@ -109,6 +112,20 @@ export type SchedulerEffect =
    * caught; or these units.
    */
   | { type: 'recall'; job: JobId; of: { peer: PeerId } | { caught: true } | { units: UnitIndex[] } }
+  /**
+   * The job is stopped, gate and all: its task does not give the same result twice, or on machines of these two platforms
+   * never the same. `values`: what two peers said of `unit`; null: at most one of them gave a value.
+   */
+  | {
+      type: 'stopped'
+      job: JobId
+      finding: {
+        reason: 'not-repeatable' | 'platform-differs'
+        unit: UnitIndex
+        values: [string, string] | null
+        platforms: [string, string] | null
+      }
+    }
   /** What the peer's word is worth from now on, for the ledger. */
   | { type: 'credit'; peer: PeerId; checks: number; caught: number }
   /** Ask whether two values (by digest) agree, for `agree: function`. */

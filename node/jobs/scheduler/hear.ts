@@ -1,5 +1,6 @@
 /** What a worker sends back: ends of attempts, units handed back, answers to comparisons. */
 
+import { diagnose } from './diagnose.ts'
 import type { AttemptEnd, UnitIndex } from './events.ts'
 import { noteLatency, notePace } from './pace.ts'
 import { fail, judge } from './settle.ts'
@@ -94,7 +95,7 @@ export function hearCompared(core: Core, job: Job, index: UnitIndex, pair: strin
   unit.answers.set(pair, same)
   if (unit.asked.size > 0) return
   job.comparing -= 1
-  judge(core, job, unit, null)
+  if (!diagnose(core, job, unit)) judge(core, job, unit, null)
 }
 
 /** One attempt of an open unit came to its end. The first word of a peer stays. */
@@ -116,7 +117,7 @@ function hearEnd(core: Core, job: Job, unit: Unit, holder: Holder, end: AttemptE
     seat.spokenOn += 1
     job.valueBytes += kept.length
     noteGood(seat)
-    judge(core, job, unit, end)
+    if (!diagnose(core, job, unit)) judge(core, job, unit, end)
     return
   }
   job.scarred.add(unit)

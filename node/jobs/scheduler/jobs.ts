@@ -1,6 +1,9 @@
 /** A job comes, runs out of time, or is called off. */
 
 import { LIMITS } from '../../../protocol/limits.ts'
+import type { Policy } from '../../../protocol/manifest.ts'
+import { assumptionsOf } from '../verification/by-policy.ts'
+import { Repeatability } from '../verification/diagnosis.ts'
 import { Bag } from './bag.ts'
 import type { Gate, JobSpec } from './events.ts'
 import { enlist, isBehind } from './grants.ts'
@@ -27,6 +30,8 @@ export function addJob(core: Core, spec: JobSpec): void {
     open: new Map(),
     pool: new Pool(),
     later: new Pool(),
+    repeatability: repeatabilityOf(policy),
+    catches: new Set(),
     doubted: new Set(),
     redone: new Set(),
     next: { trust: 'stranger' },
@@ -97,6 +102,8 @@ export function cancelJob(core: Core, job: Job): void {
 export function gateJob(core: Core, job: Job, gate: Gate | null): void {
   job.gate = gate === null ? null : { reason: gate.reason, since: core.now - gate.forMs }
   job.changedAt = core.now
+  // Who lets a stopped job go on sees it stopped again if nothing has changed.
+  if (gate === null) job.repeatability = repeatabilityOf(job.policy)
   for (const seat of job.seats.values()) {
     if (gate !== null && seat.inFlight.size > 0) {
       core.effects.push({ type: 'revoke', peer: seat.peer.id, job: job.spec.id, units: null })
@@ -106,6 +113,9 @@ export function gateJob(core: Core, job: Job, gate: Gate | null): void {
   }
   core.stirred.add(job)
 }
+
+const repeatabilityOf = (policy: Policy): Repeatability | null =>
+  policy.verify.kind === 'confidence' ? new Repeatability({ assumed: assumptionsOf(policy) }) : null
 
 /** Fails what is undecided, SETTLED_PER_STEP_MAX units a step. True if more is left for the next step. */
 export function passDeadline(core: Core, job: Job): boolean {

@@ -115,7 +115,7 @@ function accept(
   const value = heard?.digest === digest ? heard.value : keptValue(job, unit, digest)
   const { index } = unit
   tellAccepted(core, job, unit, { digest, value, error: error ?? null })
-  if (unit.before !== null && unit.before !== digest) overturn(core, job, unit)
+  if (unit.before !== null && unit.before !== digest) overturn(core, job, unit.index)
   if (agreed.length > 1) for (const peer of agreed) noteAgreed(core, job.seats.get(peer))
   for (const peer of agreed) noteServed(core, job.seats.get(peer))
   if (against.length > 0) job.disagreements += 1
@@ -168,7 +168,7 @@ function agreeOnFailure(core: Core, job: Job, unit: Unit, verdict: Extract<Verdi
   if (agreed.length > 1) for (const peer of agreed) noteAgreed(core, job.seats.get(peer))
   if (against.length > 0) job.disagreements += 1
   fail(core, job, unit, failure)
-  if (unit.before !== null && unit.before !== failure.code) overturn(core, job, unit)
+  if (unit.before !== null && unit.before !== failure.code) overturn(core, job, unit.index)
   for (const peer of against) noteOutvoted(core, job.seats.get(peer), unit.index)
 }
 

@@ -7,6 +7,7 @@ import type { Reason } from '../../../protocol/reasons.ts'
 import type { Blame } from '../../../protocol/work.ts'
 import type { MatchedPolicy, Wanted } from '../matching/policy.ts'
 import type { CreditBook } from '../verification/book.ts'
+import type { Repeatability } from '../verification/diagnosis.ts'
 import type { Credit, JudgedVoice, Verification, Voter } from '../verification/verification.ts'
 import type { Bag } from './bag.ts'
 import type { Gate, JobProgress, JobSpec, PeerId, SchedulerEffect, TrustClass, UnitIndex, Voice } from './events.ts'
@@ -169,6 +170,10 @@ export type Job = {
   readonly pool: Pool
   /** Those that want one only while there is nothing else to do. */
   readonly later: Pool
+  /** Tells a task that does not repeat from peers that lie; null: nobody asks for it. */
+  repeatability: Repeatability | null
+  /** Units on which somebody was caught, oldest first. */
+  readonly catches: Set<UnitIndex>
   /** Open units to be judged again in this step. */
   readonly doubted: Set<Unit>
   /** Units opened again that were settled before a restart: the cursor passes them by. */
