@@ -49,6 +49,20 @@ export const planSchema = z.object({
     .nullable(),
   /** Attempts of units: as verification and what was seen of these peers make likely, and at most. */
   executions: z.object({ likely: count, most: count }),
+  /**
+   * With a confidence to reach: copies of a unit at first, and how many executions the sweep would take if, the rest being
+   * equal, something else were true. Null without one.
+   */
+  confidence: z
+    .object({
+      goal: z.number(),
+      collusion: z.number(),
+      copies: count,
+      costs: z.array(z.object({ assumption: z.string(), executions: count })),
+      /** What the goal does not hold for. */
+      limits: z.array(z.string()),
+    })
+    .nullable(),
   /** What one unit takes on one slot of speed 1, and how that is known; null: it is not. */
   unitTime: z.object({ ms, from: z.enum(['given', 'history']), job: digestSchema.nullable(), units: count }).nullable(),
   /** From the start to the end; null: the time of a unit is not known, or nothing would run. */

@@ -8,6 +8,7 @@ import { nearest, REASONS, type Reason } from '../../protocol/reasons.ts'
 import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
 import type { EvidenceStore } from '../store/evidence.ts'
 import type { UnitTime } from '../store/unit-times.ts'
+import { confidencePlan } from './confidence-plan.ts'
 import { type Capacity, finishBand } from './estimate.ts'
 import type { LiveJob } from './live-job.ts'
 import { explainMatch } from './matching/explain.ts'
@@ -19,7 +20,7 @@ import type { JobProgress } from './scheduler/events.ts'
 export type PlanDescription = z.output<typeof planRequestSchema>
 
 type Components = {
-  evidence: Pick<EvidenceStore, 'standing'>
+  evidence: Pick<EvidenceStore, 'standing' | 'creditAt'>
   /** The time of a unit in the last job with the task; null: there was none. */
   unitTime(task: string): UnitTime | null
   knownPeers(): Candidate[]
@@ -38,7 +39,8 @@ export function planJob(components: Components, { task, runtime, sweep, policy, 
   const matched = compilePolicy(wanted)
   const matching = candidates.filter((candidate) => matched.misfit(candidate) === null)
   const active = matching.filter(({ ad }) => ad.paused === null)
-  const { copies, voices } = copiesOf(policy)
+  const confidence = confidenceOf(policy, units, active, components.evidence)
+  const { copies, voices } = copiesOf(policy, confidence?.copies ?? 1)
   const extra = badShare(components.evidence, active)
   const time = unitTimeOf(components, task, unitMs)
   const spread = time?.from === 'given' ? GIVEN_SPREAD : HISTORY_SPREAD
@@ -57,12 +59,18 @@ export function planJob(components: Components, { task, runtime, sweep, policy, 
     relaxations: relaxationsOf(wanted, candidates, LIMITS.RELAXATIONS_MAX),
     blocked: blockedBy(matched.misfit, candidates, active.length, copies),
     executions: {
-      likely: Math.round(units * copies * (1 + extra)),
+      likely: Math.round((confidence?.executions ?? units * copies) * (1 + extra)),
       most: units * (voices + policy.retries),
     },
+    confidence: confidence?.shown ?? null,
     unitTime: time,
-    finish: time && finishBand({ units, copies, unitMs: time.ms, extra, spread }, active.map(capacityOf)),
-    assumes: assumptions(time, extra, copies),
+    finish:
+      time &&
+      finishBand(
+        { units, copies: confidence === null ? copies : confidence.executions / units, unitMs: time.ms, extra, spread },
+        active.map(capacityOf),
+      ),
+    assumes: assumptions(time, extra, confidence === null ? copies : 1),
   }
 }
 
@@ -76,10 +84,37 @@ export function tookOf(
   return { took: { task: job.manifest.task.digest, job: job.id, unitMs, units } }
 }
 
-function copiesOf({ verify }: Policy): { copies: number; voices: number } {
+/** Fewer peers than this, all strangers: by chance more of them lie than is stated, and they agree. */
+const STRANGERS_FEW = 50
+
+function confidenceOf(
+  { verify }: Policy,
+  units: number,
+  peers: readonly Candidate[],
+  evidence: Components['evidence'],
+) {
+  if (verify.kind !== 'confidence') return null
+  const planned = peers.map(({ id, trust, ad }) => ({
+    trust,
+    credit: evidence.creditAt(id, Date.now()) ?? { checks: 0, caught: 0 },
+    rate: ad.cpus * ad.speed,
+  }))
+  const { executions, first: copies, costs } = confidencePlan(verify, units, planned)
+  const { goal, collusion } = verify
+  const strangers = planned.filter(({ trust }) => trust === 'stranger').length
+  const limits = strangers === 0 ? [] : ['it holds while at most 40% of the strangers plot together']
+  if (strangers > 0 && strangers === planned.length && strangers < STRANGERS_FEW && collusion > 0.5) {
+    limits.push(
+      `with ${strangers} strangers and nobody else, more may lie than is assumed: bring members or this machine`,
+    )
+  }
+  return { executions, copies, shown: { goal, collusion, copies, costs, limits } }
+}
+
+function copiesOf({ verify }: Policy, first: number): { copies: number; voices: number } {
   if (verify.kind === 'none') return { copies: 1, voices: 1 }
   if (verify.kind === 'quorum') return { copies: verify.agree, voices: verify.of }
-  return { copies: 2, voices: LIMITS.UNIT_VOICES_MAX }
+  return { copies: first, voices: LIMITS.UNIT_VOICES_MAX }
 }
 
 /** Of all results of these peers that others checked, the share that was wrong or failed. */

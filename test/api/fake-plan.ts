@@ -7,6 +7,7 @@ import { REASONS } from '../../protocol/reasons.ts'
 export const fakePlan = ({ unitMs, policy }: z.output<typeof planRequestSchema>): Plan => ({
   schema: 'talkoot.plan/1',
   units: 20_000,
+  confidence: null,
   peers: { known: 12, matching: 3, paused: 1, slots: 8, freeSlots: 5 },
   clauses: [
     { clause: 'offers cores', excludes: 0, remaining: 12 },

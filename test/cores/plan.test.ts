@@ -142,11 +142,15 @@ describe('how long it may take', () => {
 
 describe('a plan', () => {
   const standing = { agreed: 0, outvoted: 0, lapsed: 0, faulty: 0 }
-  function plan(request: object, peers: Candidate[], facts: { standing?: object; known?: { unitMs: number } } = {}) {
+  type Facts = { standing?: object; known?: { unitMs: number }; checks?: number }
+  function plan(request: object, peers: Candidate[], facts: Facts = {}) {
     return planSchema.parse(
       planJob(
         {
-          evidence: { standing: () => ({ ...standing, ...facts.standing }) },
+          evidence: {
+            standing: () => ({ ...standing, ...facts.standing }),
+            creditAt: () => (facts.checks === undefined ? null : { checks: facts.checks, caught: 0, ageMs: 0 }),
+          },
           unitTime: () => (facts.known ? { ...facts.known, job: 'a'.repeat(52), units: 40 } : null),
           knownPeers: () => peers,
           compile: (sweep) => compileSweep(sweep, () => new Uint8Array()),
@@ -184,6 +188,45 @@ describe('a plan', () => {
     const peers = [peer('a'), peer('b')]
     expect(plan(quorum, peers).executions).toEqual({ likely: 2_000, most: 4_000 })
     expect(plan(quorum, peers, { standing: { agreed: 90, outvoted: 10 } }).executions.likely).toBe(2_200)
+  })
+
+  const strangers = (count: number) =>
+    Array.from({ length: count }, (_, i): Candidate => {
+      const id = `s${i}`
+      return { id, role: 'stranger', trust: 'stranger', ad: adOf(id, { strangers: true }) }
+    })
+  const confidence = (collusion: number, goal = 0.999) => ({
+    policy: { verify: { kind: 'confidence', goal, collusion } },
+  })
+
+  test.each([
+    ['strangers whose lies seldom agree: two', 0.01, strangers(60), undefined, 2],
+    ['strangers who may plot: five', 1, strangers(60), undefined, 5],
+    ['who each survived three checks: two', 1, strangers(60), 3, 2],
+    ['who each survived 92: one', 1, strangers(60), 92, 1],
+    ['members: two', 1, [peer('a'), peer('b'), peer('c')], undefined, 2],
+    ['members after four checks: one', 1, [peer('a'), peer('b'), peer('c')], 4, 1],
+  ] as const)('with a confidence of 0.999, %s', (_, collusion, peers, checks, copies) => {
+    const made = plan(confidence(collusion), [...peers], checks === undefined ? {} : { checks })
+    expect(made.confidence).toMatchObject({ goal: 0.999, collusion, copies })
+    // Of few units a peer, nearly all cost what the first do; of known peers one in twenty is checked.
+    const known = Math.round(1.05 * 1_000)
+    expect(made.executions.likely).toBeGreaterThanOrEqual(known)
+    if (copies === 1) expect(made.executions.likely).toBe(known)
+  })
+
+  test('says what each assumption costs, and what the goal does not hold for', () => {
+    const made = plan(confidence(1), strangers(20))
+    const cost = new Map(made.confidence?.costs.map(({ assumption, executions }) => [assumption, executions]))
+    const [plotting, apart] = [
+      made.executions.likely,
+      cost.get('lies of strangers agree one time in a hundred (collusion 0.01)'),
+    ]
+    expect(apart).toBeLessThanOrEqual(plotting)
+    expect(cost.get('each peer has survived 100 checks')).toBe(1_050)
+    expect(cost.get('nobody has shown anything yet')).toBe(plotting)
+    expect(made.confidence?.limits.join()).toMatch('more may lie than is assumed')
+    expect(plan(confidence(1), [...strangers(20), peer('m')]).confidence?.limits.join()).not.toMatch('more may lie')
   })
 
   test.each([

@@ -45,6 +45,7 @@ export const jobView: View<JobSummary> = {
       ],
       ['executions', `${count(job.executions)}, ${wasteOf(job)}${plural(job.disagreements, 'disagreement')}`],
       ['agreement', `${agreementText(verify)}${how}`],
+      ...reachedOf(job),
       ...(require === '' ? [] : [['require', require] as [string, string]]),
       ...(rank === '' ? [] : [['rank', rank] as [string, string]]),
       ...job.after.map((id) => ['after', id] as [string, string]),
@@ -77,6 +78,14 @@ export function findingText({ unit, difference, platforms }: Finding): string {
   const who = platforms === null ? '' : ` between ${platforms.join(' and ')}`
   const where = difference === null ? '' : `: ${difference.path} is ${difference.a} or ${difference.b}`
   return `unit ${unit} differs${who}${where}`
+}
+
+/** What the values are worth together; each reaches the goal. */
+function reachedOf({ expectedWrong, accepted }: JobSummary): [string, string][] {
+  if (expectedWrong === null || accepted === 0) return []
+  const mean = 1 - expectedWrong / accepted
+  const wrong = expectedWrong < 0.01 ? 'less than 0.01' : expectedWrong.toFixed(2)
+  return [['reached', `${mean.toFixed(6)} on average: ${wrong} wrong of ${count(accepted)} are to be expected`]]
 }
 
 function wasteOf({ executions, wasted }: JobSummary): string {

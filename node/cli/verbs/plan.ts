@@ -51,6 +51,8 @@ async function tryOut(
   )
 }
 
+type Confidence = NonNullable<Plan['confidence']>
+
 const planView: View<Plan> = {
   ids: ({ finish }) => (finish === null ? [] : [String(Math.round(finish.likelyMs))]),
   text(plan, { colours }) {
@@ -69,7 +71,9 @@ const planView: View<Plan> = {
           : `about ${duration(finish.likelyMs)}: ${duration(finish.lowMs)} to ${duration(finish.highMs)}`,
       ],
     ]
+    if (plan.confidence !== null) pairs.splice(4, 0, ['confidence', confidenceText(plan.confidence)])
     const lines = [facts(pairs, colours)]
+    if (plan.confidence !== null) lines.push('', costs(plan.confidence, colours))
     if (blocked !== null) {
       const { reason, says, mover, hint } = blocked
       lines.push('', `${colours.yellow('!')} ${colours.bold(reason)}: ${says}`, `  ${MOVES[mover]} → ${hint}`)
@@ -78,6 +82,22 @@ const planView: View<Plan> = {
     lines.push(...plan.relaxations.map(relaxationText))
     return [...lines, '', ...assumes.map((text) => colours.dim(`assumes ${text}`))].join('\n')
   },
+}
+
+function confidenceText({ goal, copies }: Confidence): string {
+  return `${goal} for each value: ${plural(copies, 'copy', 'copies')} of a unit at first, fewer as peers get known`
+}
+
+function costs({ costs, limits }: Confidence, colours: Colours): string {
+  const table = grid(
+    costs,
+    [
+      { title: 'IF', cell: ({ assumption }) => assumption },
+      { title: 'EXECUTIONS', align: 'right', cell: ({ executions }) => count(executions) },
+    ],
+    colours,
+  )
+  return [table, ...limits.map((text) => colours.dim(`confidence: ${text}`))].join('\n')
 }
 
 function clauses({ clauses }: Plan, colours: Colours): string {
