@@ -22,6 +22,7 @@ import { LIMITS } from '../protocol/limits.ts'
 import { type Client, isLost, readAs } from './client.ts'
 import { type Accepted, type Failed, type Result, resultOf } from './result.ts'
 import type { Sweep } from './sweep.ts'
+import { UnitsSeen } from './units-seen.ts'
 
 export type ResultsOptions = {
   /** `completion`: as units are decided. `input`: in the order of the sweep. */
@@ -71,14 +72,13 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
   /**
    * With a confidence to reach, a result in order of completion may take the place of an earlier one of its unit (then it has
    * a `revision`): somebody was found out whose word that hung on. In the order of the sweep each is final, and comes at the end.
-   * @throws E_JOB_CANCELLED after the last result of a cancelled job, E_JOB_STOPPED of one whose task does not repeat, E_NOT_RUNNING when the node stays away
+   * @throws E_JOB_CANCELLED after the last result of a cancelled job, E_JOB_STOPPED of one whose task does not repeat,
+   * E_NOT_RUNNING when the node stays away
    */
   async *results({ order = 'completion', signal }: ResultsOptions = {}): AsyncGenerator<Result<Params, Value>> {
     const ended = this.#with(signal)
     let after: number | undefined
-    let delivered = 0
-    // Rows of one unit may come twice, and cannot be counted then: what is asked for after the end is all there is.
-    let [revised, hasEnded] = [false, false]
+    const delivered = new UnitsSeen()
     const stream = this.#persistent(ended, async function* (this: Job<Params, Value>) {
       const query = { follow: 'true', order, ...(after === undefined ? {} : { after: String(after) }) }
       const path = API.jobResults(this.id)
@@ -86,16 +86,13 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
         if (line === '') continue
         const row = readAs(resultRowSchema, line, path)
         after = order === 'input' ? row.unit : row.seq
-        delivered += 1
-        revised ||= row.revision !== undefined
+        delivered.add(row.unit)
         yield resultOf<Params, Value>(row)
       }
       const { state, accepted, failed, stopped } = await this.#info(ended)
       if (stopped !== null) throw jobStopped(this.id, stopped)
       if (state === 'cancelled') throw new TalkootError('E_JOB_CANCELLED', `job ${this.id.slice(0, 8)} was cancelled`)
-      const whole = revised ? hasEnded : delivered >= accepted + failed
-      hasEnded = state === 'done'
-      return hasEnded && whole
+      return state === 'done' && delivered.size >= accepted + failed
     })
     yield* stream
   }
