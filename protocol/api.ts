@@ -7,6 +7,7 @@
 import { z } from 'zod'
 import { adSchema } from './ad.ts'
 import { TalkootError } from './errors.ts'
+import { findingSchema } from './finding.ts'
 import { LIMITS } from './limits.ts'
 import { digestSchema, policySchema, taskRefSchema } from './manifest.ts'
 import { peerCreditSchema, standingSchema } from './peer-credit.ts'
@@ -289,17 +290,6 @@ export const jobQuerySchema = z.object({ queue: z.stringbool().default(false) })
 /** `done`: every unit is accepted or failed. */
 export const jobStateSchema = z.enum(['running', 'done', 'cancelled'])
 export type JobState = z.infer<typeof jobStateSchema>
-
-/** What in its results made a job be stopped. */
-export const findingSchema = z.object({
-  reason: z.enum(['not-repeatable', 'platform-differs']),
-  /** One unit on which peers differ. */
-  unit: count,
-  /** The first part of their values that does, as `result.energy[3]`, and what two of them say there; null: not known. */
-  difference: z.object({ path: z.string(), a: z.string(), b: z.string() }).nullable(),
-  platforms: z.tuple([z.string(), z.string()]).nullable(),
-})
-export type Finding = z.infer<typeof findingSchema>
 
 export const jobInfoSchema = z.object({
   schema: z.literal('talkoot.job/1'),

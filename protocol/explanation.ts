@@ -1,7 +1,8 @@
 /** What `explain` answers: why a job, a unit or a peer is where it is. Durations are milliseconds before the answer. */
 
 import { z } from 'zod'
-import { clauseSchema, findingSchema, jobStateSchema, resultRowSchema } from './api.ts'
+import { clauseSchema, jobStateSchema, resultRowSchema } from './api.ts'
+import { findingSchema } from './finding.ts'
 import { LIMITS } from './limits.ts'
 import { digestSchema } from './manifest.ts'
 import { REASONS, type Reason, reasonSchema } from './reasons.ts'

@@ -3,7 +3,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import {
   API,
-  type Finding,
   type JobInfo,
   type JobSummary,
   jobInfoSchema,
@@ -18,6 +17,7 @@ import {
   type UnitExplanation,
   unitExplanationSchema,
 } from '../protocol/explanation.ts'
+import type { Finding } from '../protocol/finding.ts'
 import { LIMITS } from '../protocol/limits.ts'
 import { type Client, isLost, readAs } from './client.ts'
 import { type Accepted, type Failed, type Result, resultOf } from './result.ts'

@@ -1,10 +1,11 @@
 /** Does what the scheduler says is to be done. */
 
+import type { Finding } from '../../protocol/finding.ts'
 import type { JobId } from '../../protocol/manifest.ts'
 import type { Comparer } from './comparer.ts'
 import type { DecisionLog } from './decision-log.ts'
 import type { Dispatch } from './dispatch.ts'
-import { type Finding, toFinding } from './finding.ts'
+import { toFinding } from './finding.ts'
 import type { LiveJob } from './live-job.ts'
 import type { Recall } from './recall.ts'
 import type { SchedulerEffect } from './scheduler/events.ts'

@@ -1,12 +1,10 @@
 /** Why a job was stopped, in words and fields a person can act on. */
 
-import { type Finding, findingSchema } from '../../protocol/api.ts'
+import { type Finding, findingSchema } from '../../protocol/finding.ts'
 import type { Policy } from '../../protocol/manifest.ts'
 import type { JobRow } from '../store/job-store.ts'
 import type { SchedulerEffect } from './scheduler/events.ts'
 import { firstDifference } from './verification/difference.ts'
-
-export type { Finding }
 
 /** Names the first part of the two values that differs by more than the job allows. */
 export function toFinding(

@@ -3,9 +3,10 @@
  * the gate from it, and says when it changes.
  */
 
+import type { Finding } from '../../protocol/finding.ts'
 import type { JobId } from '../../protocol/manifest.ts'
 import type { JobRow, JobStore } from '../store/job-store.ts'
-import { type Finding, findingOf } from './finding.ts'
+import { findingOf } from './finding.ts'
 import type { Gate } from './scheduler/events.ts'
 
 type Components = {

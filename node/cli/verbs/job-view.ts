@@ -1,6 +1,7 @@
 /** Jobs as a person reads them. */
 
-import type { Finding, JobSummary, Jobs } from '../../../protocol/api.ts'
+import type { JobSummary, Jobs } from '../../../protocol/api.ts'
+import type { Finding } from '../../../protocol/finding.ts'
 import type { Verify } from '../../../protocol/manifest.ts'
 import type { Colours } from '../render/colours.ts'
 import { count, duration, plural, shortIds } from '../render/figures.ts'
