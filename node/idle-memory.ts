@@ -6,6 +6,8 @@ import { runInNewContext } from 'node:vm'
 const LOOK_EVERY_MS = 15_000
 /** Looks in a row without work before memory is collected: a pause between two jobs is no idleness. */
 const IDLE_LOOKS = 2
+/** A machine's peers may be busy with it while it has no work: of one core, more than this part is no idleness. */
+const IDLE_CPU = 0.05
 /** Less is not worth a collection. */
 const GROWN_BYTES = 6 * 2 ** 20
 
@@ -18,6 +20,8 @@ export class IdleMemory {
   readonly #collect = collector()
   #timer: NodeJS.Timeout | undefined
   #idleLooks = 0
+  #cpu = process.cpuUsage()
+  #lookedAt = performance.now()
   /** Resident memory after the last collection, bytes. */
   #settledAt = 0
 
@@ -36,11 +40,21 @@ export class IdleMemory {
   }
 
   #look(): void {
-    this.#idleLooks = this.#isIdle() ? this.#idleLooks + 1 : 0
+    this.#idleLooks = this.#isQuiet() && this.#isIdle() ? this.#idleLooks + 1 : 0
     if (this.#idleLooks < IDLE_LOOKS || process.memoryUsage.rss() < this.#settledAt + GROWN_BYTES) return
     this.#idleLooks = 0
     this.#collect()
     this.#settledAt = process.memoryUsage.rss()
+    // A collection is no sign that there is work.
+    this.#cpu = process.cpuUsage()
+  }
+
+  #isQuiet(): boolean {
+    const { user, system } = process.cpuUsage(this.#cpu)
+    const share = (user + system) / 1_000 / (performance.now() - this.#lookedAt)
+    this.#cpu = process.cpuUsage()
+    this.#lookedAt = performance.now()
+    return share < IDLE_CPU
   }
 }
 

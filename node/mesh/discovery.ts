@@ -19,6 +19,7 @@ import { type RoutingTable, routingTableOf } from './routing-table.ts'
 export const LOOK_FOR_PEERS_MS = 30_000
 const LOOK_FOR_PEERS_LONGEST_MS = 5 * 60_000
 const PEER_LEFT_LOOK_MS = 10_000
+export const EAGER_GROWTH = 4
 export const LOOK_FOR_WORK_MS = 30_000
 const LOOK_FOR_WORK_LONGEST_MS = 4 * 60_000
 /** Who can only dial out is given work only by those it found. */
@@ -90,12 +91,12 @@ export class Discovery {
   }
 
   /**
-   * A peer came: the DHT may know more now, and there are more to tell what we offer. Whenever they are twice as many: if all
+   * A peer came: the DHT may know more now, and there are more to tell what we offer. Whenever they are four times as many: if all
    * of a mesh that forms did so with each that comes, the work would grow with the square of its size.
    */
   peerJoined(): void {
     const { size } = this.#components.peers
-    if (size > LIMITS.PEERS_WANTED || size < 2 * this.#eagerAt) return
+    if (size > LIMITS.PEERS_WANTED || size < EAGER_GROWTH * this.#eagerAt) return
     this.#eagerAt = size
     this.#rendezvous.refresh()
     this.#lookForPeers.hurry(500)
@@ -158,7 +159,8 @@ export class Discovery {
 
   async #seekPeers(): Promise<'idle' | undefined> {
     const { peers, connector } = this.#components
-    const missing = LIMITS.PEERS_WANTED - peers.size
+    // Those it was introduced to come first.
+    const missing = LIMITS.PEERS_WANTED - peers.size - connector.promising
     let news = 0
     if (missing <= 0) return 'idle'
     for await (const { id, addresses } of this.#rendezvous.find('peer', missing)) {

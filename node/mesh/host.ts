@@ -11,6 +11,7 @@ import { yamux } from '@libp2p/yamux'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { LIMITS } from '../../protocol/limits.ts'
 import { type Handshakes, meshEncrypter } from './encrypter.ts'
+import { holdRecords } from './provider-records.ts'
 import { holdToBuckets, refreshEvery, routingTableOf, TRIE_DEPTH } from './routing-table.ts'
 
 export type DhtSettings = {
@@ -109,6 +110,7 @@ export async function createHost(
     },
   })
   holdToBuckets(routingTableOf(host))
+  holdRecords(host)
   refreshEvery(host, REFRESH_MS)
   return host
 }

@@ -1,8 +1,8 @@
 /** What node/mesh/rendezvous.ts, discovery.ts, introductions.ts and connector.ts do, in simulated time: provide, seek peers, seek work, dial. */
 
-import { workLookShare } from '../../../node/mesh/discovery.ts'
+import { EAGER_GROWTH, workLookShare } from '../../../node/mesh/discovery.ts'
 import { sizeOf } from '../../../node/mesh/neighbourhood.ts'
-import { isFresh, shardBits } from '../../../node/mesh/rendezvous.ts'
+import { isFresh, shardBits, shardBitsAbout } from '../../../node/mesh/rendezvous.ts'
 import type { Lookup } from './lookup.ts'
 import type { Member } from './member.ts'
 import { NODE } from './parameters.ts'
@@ -40,10 +40,10 @@ export class Rendezvous {
     mesh.every(this.#self, NODE.lookForWorkMs, () => this.seekWork())
   }
 
-  /** A peer came: provide and look again soon, while there are few, whenever they are twice as many. */
+  /** A peer came: provide and look again soon, while there are few, whenever they are four times as many. */
   peerJoined(): void {
     const { size } = this.#self.connections
-    if (size > NODE.peersWanted || size < 2 * this.#eagerAt) return
+    if (size > NODE.peersWanted || size < EAGER_GROWTH * this.#eagerAt) return
     this.#eagerAt = size
     this.#soon('provide', 300, () => this.provideAll())
     this.#soon('seek', 500, () => this.seekPeers())
@@ -178,16 +178,13 @@ export class Rendezvous {
         ended: next,
       })
     }
-    const begin = () => {
-      const bits = shardBits(this.size)
-      level([bits, bits - 1, bits + 1].filter((some) => some >= 0))
-    }
+    const begin = () => level(shardBitsAbout(this.size))
     if (this.size === 0) this.#lookAround(begin)
     else begin()
   }
 
   seekPeers(): void {
-    const missing = NODE.peersWanted - this.#self.connections.size
+    const missing = NODE.peersWanted - this.#self.connections.size - this.#candidates.length
     if (missing <= 0 || this.#seeking) return
     this.#seeking = true
     this.find(
