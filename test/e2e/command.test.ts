@@ -1,7 +1,8 @@
 /** A program on a sweep, from the command line and the SDK, on real nodes. */
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import type { Jobs } from '../../protocol/api.ts'
 import type { JobExplanation } from '../../protocol/explanation.ts'
@@ -87,3 +88,18 @@ async function runsPrograms(node: { json(args: string[]): Promise<unknown> }): P
   const { runtimes } = (await node.json(['status'])) as { runtimes: { kind: string }[] }
   return runtimes.some(({ kind }) => kind === 'command')
 }
+
+it('is the Python script of the example', async (context) => {
+  if (!existsSync('/usr/bin/python3')) return context.annotate('not run: no python3 on this machine')
+  await using mesh = await Mesh.local({ nodes: 1 })
+  if (!(await mesh.status()).runtimes.some(({ kind }) => kind === 'command')) {
+    return context.annotate('not run: no programs on this machine')
+  }
+  const cwd = fileURLToPath(new URL('../../examples/bifurcation', import.meta.url))
+  const script = command(['python3', 'logistic.py', '{r}'], { files: ['logistic.py'], cwd })
+  await using job = await mesh.map(script, grid({ r: [2, 3.2, 3.5, 4] }))
+  const visited = (await job.collect()).map(({ value }) => JSON.parse(value.stdout))
+  // A fixed point, a cycle of two, one of four, and chaos: for 2 and 4 in closed form.
+  expect(visited.map((values) => values.length)).toEqual([1, 2, 4, 1])
+  expect([visited[0], visited[3]]).toEqual([[0.5], [0]])
+})
