@@ -123,7 +123,7 @@ export const LIMITS = {
 
   // one sandbox process
   SANDBOX_START_TIMEOUT_MS: 20_000,
-  SANDBOX_FLUSH_MS: 20,
+  SANDBOX_FLUSH_MS: 50,
   SANDBOX_REPLY_MAX_BYTES: 2 * MiB,
   /** What V8 reserves by itself, on top of the memory of the unit. */
   SANDBOX_BASE_MIB: 560,
@@ -165,7 +165,7 @@ export const LIMITS = {
   OUTBOX_MAX_BYTES: 16 * MiB,
   ORPHAN_GRACE_MS: 120_000,
   /** Ends of attempts are sent at once if none were sent for so long, and gathered until then otherwise. */
-  RESULTS_INTERVAL_MS: 100,
+  RESULTS_INTERVAL_MS: 250,
   /** A unit that is not wanted any more may run on so long before its process is ended for it. */
   UNWANTED_RUN_MS: 200,
   /** A slot leaves a job that is ahead of another by this much slot time; by less, if the other's process is warm. */

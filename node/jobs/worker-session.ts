@@ -33,6 +33,8 @@ export class WorkerSession {
   readonly trust: TrustClass
   readonly #components: Components
   readonly #introduced = new Set<JobId>()
+  /** Units given in this turn, not told yet. */
+  #given: { job: JobId; units: [unit: number, params: string][] } | null = null
   #sending: Promise<void> = Promise.resolve()
   #unsentBytes = 0
   /** Ends that may still come. */
@@ -66,10 +68,16 @@ export class WorkerSession {
       this.#tell({ t: 'job', job, ...signed })
     }
     this.#endsLeft += units.length
-    for (const frame of framesOf(units)) this.#tell({ t: 'run', job, units: frame })
+    if (this.#given?.job !== job) {
+      this.#tellGiven()
+      this.#given = { job, units: [] }
+      queueMicrotask(() => this.#tellGiven())
+    }
+    this.#given.units.push(...units)
   }
 
   revoke(job: JobId, units: number[] | null): void {
+    this.#tellGiven()
     if (units === null) this.#introduced.delete(job)
     this.#tell({ t: 'revoke', job, units })
   }
@@ -81,6 +89,7 @@ export class WorkerSession {
 
   /** There is no more to say: what was said still goes out, so that what was called off does not run on. */
   leave(): void {
+    this.#tellGiven()
     const { channel, onError } = this.#components
     const late = setTimeout(
       () => this.end(new TalkootError('E_UNREACHABLE', 'the worker does not take the end of the session')),
@@ -131,6 +140,14 @@ export class WorkerSession {
     const ends = await checkReceipt(this.peer, job, attempts, signed)
     const told = attempts.map((attempt, i) => toEnd(attempt, ends[i] ?? ''))
     this.#components.onEvent({ type: 'results', peer: this.peer, job, attempts: told, held: held ?? null }, signed)
+  }
+
+  /** What one step gave in several grants goes as one message: each message costs both ends a turn. */
+  #tellGiven(): void {
+    const given = this.#given
+    this.#given = null
+    if (given === null) return
+    for (const frame of framesOf(given.units)) this.#tell({ t: 'run', job: given.job, units: frame })
   }
 
   #tell(message: ToWorker): void {

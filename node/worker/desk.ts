@@ -52,15 +52,18 @@ export class Desk {
   /** Slot time used, milliseconds. */
   slotMs = 0
   readonly #components: Components
+  readonly #slots: number
   readonly #jobs = new Map<JobId, JobEntry>()
   #channel: Channel | null = null
   /** Jobs not answered yet, some called off meanwhile: what a submitter does not read must not pile up. */
   readonly #unanswered = new Set<JobEntry>()
   #beating = false
 
-  constructor(components: Components, init: { submitter: string }) {
+  /** `slots`: units this machine runs at once. */
+  constructor(components: Components, init: { submitter: string; slots: number }) {
     this.#components = components
     this.submitter = init.submitter
+    this.#slots = init.slots
   }
 
   /** Serves one connection until it ends; a newer one takes over from an older, as from one that broke. */
@@ -140,8 +143,9 @@ export class Desk {
   finish(job: JobId, attempts: readonly Attempt[]): void {
     const entry = this.#jobs.get(job)
     if (entry === undefined) return
-    // With nothing more to run here, the submitter should know at once.
-    this.#components.outbox.add(job, attempts, { arrivals: entry.arrivals, urgent: entry.queue.length === 0 })
+    // With little more to run here, the submitter should know at once.
+    const urgent = entry.queue.length <= this.#slots
+    this.#components.outbox.add(job, attempts, { arrivals: entry.arrivals, urgent })
     this.drop(
       job,
       attempts.map(({ unit }) => unit),
@@ -173,10 +177,10 @@ export class Desk {
   }
 
   /** The sign of life. */
-  async beat(slots: number): Promise<void> {
+  async beat(): Promise<void> {
     if (this.#beating) return
     this.#beating = true
-    await this.#tell({ t: 'beat', slots, queued: this.queued(), running: this.running() })
+    await this.#tell({ t: 'beat', slots: this.#slots, queued: this.queued(), running: this.running() })
     this.#beating = false
   }
 

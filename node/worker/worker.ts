@@ -152,7 +152,7 @@ export class Worker {
         isPaused: () => this.#paused,
         onError,
       },
-      { submitter: submitter.id },
+      { submitter: submitter.id, slots: this.#slots.size },
     )
     const seat: Seat = { desk, role: submitter.role, leftAt: null }
     this.#seats.set(submitter.id, seat)
@@ -218,7 +218,7 @@ export class Worker {
       for (const [id, seat] of this.#seats) {
         const { desk, leftAt } = seat
         this.#weigh(id, seat)
-        if (leftAt === null) desk.beat(this.#slots.size).catch(this.#components.onError)
+        if (leftAt === null) desk.beat().catch(this.#components.onError)
         else if (desk.idle || now - leftAt > LIMITS.ORPHAN_GRACE_MS) this.#drop(id)
       }
     }, delay)

@@ -249,10 +249,10 @@ class MachineModel {
     return this.#fleet.works[unit] ?? 0
   }
 
-  /** Gathered for a while after the last frame; with nothing more to run, at once. */
+  /** Gathered for a while after the last frame; with little more to run, at once. */
   #flushSoon(): void {
-    const waitMs =
-      this.#queue.length === 0 ? 0 : Math.max(0, this.#sentAt + LIMITS.RESULTS_INTERVAL_MS - this.#world.now)
+    const urgent = this.#queue.length <= this.#slots.length
+    const waitMs = urgent ? 0 : Math.max(0, this.#sentAt + LIMITS.RESULTS_INTERVAL_MS - this.#world.now)
     this.#world.after(waitMs, () => {
       if (this.#outbox.length > 0) this.#sentAt = this.#world.now
       for (let from = 0; from < this.#outbox.length; from += LIMITS.FRAME_UNITS_MAX) {

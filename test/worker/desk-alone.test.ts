@@ -22,7 +22,7 @@ function open() {
   const outbox = new Outbox({ signer, now, onError })
   const desk = new Desk(
     { outbox, admit, onReady: () => undefined, isPaused: () => false, now, onError },
-    { submitter: 'peer' },
+    { submitter: 'peer', slots: 1 },
   )
   const [near, far] = memoryChannels('peer')
   desk.serve(near).catch(onError)
@@ -58,7 +58,7 @@ it('that ends tells the results it has and gives back the rest first', async () 
 
 it('does not pile up signs of life', async () => {
   const { desk, heard, listen } = open()
-  const beats = Array.from({ length: 100 }, () => desk.beat(1))
+  const beats = Array.from({ length: 100 }, () => desk.beat())
   const listening = listen()
   await Promise.all(beats)
   await desk.close('E_DRAINING')

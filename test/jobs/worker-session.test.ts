@@ -1,0 +1,56 @@
+/** What a submitter says to one worker: as few messages as will do, in the order it was decided. */
+
+import { expect, it } from 'vitest'
+import { WorkerSession } from '../../node/jobs/worker-session.ts'
+import { memoryChannels } from '../../node/mesh/memory-channel.ts'
+import { decodeFrame } from '../../protocol/frames.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import { type ToWorker, toWorkerSchema } from '../../protocol/work.ts'
+
+const [JOB, OTHER] = ['a', 'b'].map((digit) => digit.repeat(52)) as [string, string]
+
+/** What arrives of what is said in one turn. */
+async function heardOf(say: (session: WorkerSession) => void): Promise<string[]> {
+  const [near, far] = memoryChannels('peer')
+  const signedManifest = () => ({ manifest: new Uint8Array(1), signature: new Uint8Array(1) })
+  const session = new WorkerSession(
+    { channel: near, signedManifest, unitsOf: () => 100, onEvent: () => undefined, onError: () => undefined },
+    { peer: 'peer', trust: 'member' },
+  )
+  say(session)
+  session.leave()
+  const heard: string[] = []
+  for await (const frame of far) heard.push(wordsOf(decodeFrame(toWorkerSchema, frame)))
+  return heard
+}
+
+const wordsOf = (message: ToWorker): string =>
+  message.t === 'run' ? `run ${message.job[0]} ${message.units.length}` : `${message.t} ${message.job[0]}`
+
+const units = (count: number) => Array.from({ length: count }, (_, unit): [number, string] => [unit, '1'])
+
+it('gives what was granted in one turn in one message a job', async () => {
+  const heard = await heardOf((session) => {
+    session.run(JOB, units(2))
+    session.run(JOB, units(3))
+    session.run(OTHER, units(1))
+  })
+  expect(heard).toEqual(['job a', 'job b', 'run a 5', 'run b 1'])
+})
+
+it('takes back nothing before it was given', async () => {
+  const heard = await heardOf((session) => {
+    session.run(JOB, units(2))
+    session.revoke(JOB, [0])
+    session.run(JOB, units(1))
+  })
+  expect(heard).toEqual(['job a', 'run a 2', 'revoke a', 'run a 1'])
+})
+
+it('fills no frame beyond its bound', async () => {
+  const heard = await heardOf((session) => {
+    session.run(JOB, units(LIMITS.FRAME_UNITS_MAX))
+    session.run(JOB, units(1))
+  })
+  expect(heard).toEqual(['job a', `run a ${LIMITS.FRAME_UNITS_MAX}`, 'run a 1'])
+})
