@@ -1,14 +1,10 @@
 /** A sweep of 3,000,000 points: accepted at once, its first result at once, and no memory for what is not yet begun. */
 
-import { fileURLToPath } from 'node:url'
-import { grid, range, taskAt } from '../../sdk/index.ts'
+import { grid, range } from '../../sdk/index.ts'
 import type { Benchmark, Sample } from '../benchmark.ts'
 import { medianOf } from '../benchmark.ts'
 import { memoryOf, startPair } from '../pair.ts'
-
-const task = taskAt<typeof import('../tasks/noop.task.ts')>(
-  fileURLToPath(new URL('../tasks/noop.task.ts', import.meta.url)),
-)
+import { noopTask } from '../tasks/tasks.ts'
 
 const UNITS = 3_000_000
 /** Memory is compared between the parts of the job before and after these shares of it. */
@@ -27,12 +23,12 @@ export const hugeSweep: Benchmark = {
   rounds: { full: 1, quick: 1 },
   open: async ({ quick }) => {
     const pair = await startPair([0, 2])
-    for await (const _ of await pair.mesh.map(task, grid({ x: range(20_000) })));
+    for await (const _ of await pair.mesh.map(noopTask, grid({ x: range(20_000) })));
     return {
       round: async (): Promise<Sample> => {
         const readUnits = quick ? UNITS / 10 : UNITS
         const began = performance.now()
-        await using job = await pair.mesh.map(task, grid({ x: range(UNITS) }))
+        await using job = await pair.mesh.map(noopTask, grid({ x: range(UNITS) }))
         const accepted = performance.now() - began
         let first = 0
         let count = 0

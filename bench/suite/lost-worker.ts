@@ -1,14 +1,10 @@
 /** A worker is killed, or stops answering: how long until its unit runs again elsewhere. */
 
-import { fileURLToPath } from 'node:url'
-import { grid, list, Mesh, taskAt } from '../../sdk/index.ts'
+import { grid, list, Mesh } from '../../sdk/index.ts'
 import { Lab, type NodeProcess, until } from '../../test/e2e/node-process.ts'
 import { openBareSlots } from '../bare-slots.ts'
 import type { Benchmark, Sample } from '../benchmark.ts'
-
-const task = taskAt<typeof import('../tasks/spin.task.ts')>(
-  fileURLToPath(new URL('../tasks/spin.task.ts', import.meta.url)),
-)
+import { spinTask } from '../tasks/tasks.ts'
 
 const UNIT_MS = 500
 /** What two runs of the unit differ by anyhow; less is told as this. */
@@ -49,7 +45,7 @@ export const lostWorker: Benchmark = {
 
 /** One unit: whoever runs it is lost. What the unit itself takes is measured just before. */
 async function loseDuringUnit(mesh: Mesh, workers: readonly NodeProcess[], steps: number, signal: NodeJS.Signals) {
-  const submit = () => mesh.map(task, grid({ steps: [steps], x: list(0) }))
+  const submit = () => mesh.map(spinTask, grid({ steps: [steps], x: list(0) }))
   const unitMs = await timeOf(async () => {
     await using rehearsal = await submit()
     await rehearsal.collect()

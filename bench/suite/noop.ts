@@ -1,13 +1,9 @@
 /** Trivial units, sustained: what is left when the work itself costs nothing. Encryption, signatures and ledger are on. */
 
-import { fileURLToPath } from 'node:url'
-import { grid, type MapOptions, range, taskAt } from '../../sdk/index.ts'
+import { grid, type MapOptions, range } from '../../sdk/index.ts'
 import type { Benchmark, Rounds, Sample } from '../benchmark.ts'
 import { memoryOf, type Pair, startPair } from '../pair.ts'
-
-const task = taskAt<typeof import('../tasks/noop.task.ts')>(
-  fileURLToPath(new URL('../tasks/noop.task.ts', import.meta.url)),
-)
+import { noopTask } from '../tasks/tasks.ts'
 
 const WARM_UNITS = 20_000
 /** The slowest stretch is looked for among stretches of this share of the job. */
@@ -63,7 +59,7 @@ async function runJob(
   read: boolean,
 ): Promise<Sample> {
   const began = performance.now()
-  await using job = await mesh.map(task, grid({ x: range(units) }), policy)
+  await using job = await mesh.map(noopTask, grid({ x: range(units) }), policy)
   const marks: [atMs: number, accepted: number][] = [[0, 0]]
   const mark = (accepted: number) => marks.push([performance.now() - began, accepted])
   if (read) {

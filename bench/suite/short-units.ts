@@ -1,18 +1,10 @@
 /** Units of 10 ms and 50 ms over two slots, against the same units in the same sandboxes with no mesh around them. */
 
-import { fileURLToPath } from 'node:url'
-import { grid, range, taskAt } from '../../sdk/index.ts'
+import { grid, range } from '../../sdk/index.ts'
 import { openBareSlots } from '../bare-slots.ts'
 import type { Benchmark, Sample } from '../benchmark.ts'
 import { startPair } from '../pair.ts'
-
-const task = taskAt<typeof import('../tasks/spin.task.ts')>(
-  fileURLToPath(new URL('../tasks/spin.task.ts', import.meta.url)),
-)
-
-const noop = taskAt<typeof import('../tasks/noop.task.ts')>(
-  fileURLToPath(new URL('../tasks/noop.task.ts', import.meta.url)),
-)
+import { noopTask, spinTask } from '../tasks/tasks.ts'
 
 const SLOTS = 2
 /** The bare sandboxes have run the loop for a while, too, before they count. */
@@ -31,13 +23,13 @@ const efficiencyOf = (ms: number, must: number): Benchmark => ({
     const steps = await bare.stepsFor(ms)
     const throughMesh = async (count: number): Promise<number> => {
       const began = performance.now()
-      await using job = await pair.mesh.map(task, grid({ steps: [steps], x: range(count) }))
+      await using job = await pair.mesh.map(spinTask, grid({ steps: [steps], x: range(count) }))
       let accepted = 0
       for await (const { status } of job) accepted += status === 'accepted' ? 1 : 0
       if (accepted !== count) throw new Error(`${accepted} of ${count} units were accepted`)
       return performance.now() - began
     }
-    for await (const _ of await pair.mesh.map(noop, grid({ x: range(WARM_UNITS) })));
+    for await (const _ of await pair.mesh.map(noopTask, grid({ x: range(WARM_UNITS) })));
     return {
       round: async (): Promise<Sample> => {
         // What the machine does beside us changes from second to second: the ideal is taken before and after.
