@@ -110,7 +110,13 @@ export const LIMITS = {
   COMMAND_ARGUMENTS_MAX: 256,
   COMMAND_ARGUMENT_MAX_CHARS: 32 * KiB,
   COMMAND_VARIABLES_MAX: 64,
+  /** One argument, variable or input with its parameters in place: Linux takes no string of 128 KiB. */
+  COMMAND_FILLED_MAX_BYTES: 127 * KiB,
+  /** All of them together: Linux takes 2 MiB, parameters as variables included. */
+  COMMAND_LINE_MAX_BYTES: 1 * MiB,
   COMMAND_FILES_MAX: 1_000,
+  /** Folders its files lie in, at any depth. */
+  COMMAND_FOLDERS_MAX: 1_000,
   FILE_PATH_MAX_BYTES: 1_024,
   FILE_NAME_MAX_BYTES: 255,
   /** What a unit may write: in its folder, in /tmp, and in /dev/shm, each. All of it is memory. */

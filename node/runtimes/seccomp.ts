@@ -4,7 +4,10 @@
  * libseccomp has no well-kept binding without a native build.
  */
 
-/** Numbers of each refused call: x86-64 and arm64 (include/uapi/asm-generic/unistd.h); null where there is none. */
+/**
+ * Numbers of each refused call: x86-64 and arm64 (include/uapi/asm-generic/unistd.h); null where there is none. Among them
+ * are those that hold memory which no process is seen to use: memfd, and what System V shares.
+ */
 const REFUSED: Record<string, readonly [x64: number, arm64: number | null]> = {
   acct: [163, 89],
   add_key: [248, 217],
@@ -30,17 +33,21 @@ const REFUSED: Record<string, readonly [x64: number, arm64: number | null]> = {
   kexec_load: [246, 104],
   keyctl: [250, 219],
   mbind: [237, 235],
+  memfd_create: [319, 279],
+  memfd_secret: [447, 447],
   modify_ldt: [154, null],
   migrate_pages: [256, 238],
   mount: [165, 40],
   mount_setattr: [442, 442],
   move_mount: [429, 429],
   move_pages: [279, 239],
+  msgget: [68, 186],
   name_to_handle_at: [303, 264],
   open_by_handle_at: [304, 265],
   open_tree: [428, 428],
   perf_event_open: [298, 241],
   personality: [135, 92],
+  pidfd_getfd: [438, 438],
   pivot_root: [155, 41],
   process_vm_readv: [310, 270],
   process_vm_writev: [311, 271],
@@ -48,11 +55,13 @@ const REFUSED: Record<string, readonly [x64: number, arm64: number | null]> = {
   quotactl: [179, 60],
   reboot: [169, 142],
   request_key: [249, 218],
+  semget: [64, 190],
   set_mempolicy: [238, 237],
   setdomainname: [171, 162],
   sethostname: [170, 161],
   setns: [308, 268],
   settimeofday: [164, 170],
+  shmget: [29, 194],
   swapoff: [168, 225],
   swapon: [167, 224],
   syslog: [103, 116],
@@ -64,8 +73,8 @@ const REFUSED: Record<string, readonly [x64: number, arm64: number | null]> = {
 }
 
 const MACHINES = {
-  x64: { audit: 0xc000003e, column: 0, clone: 56, clone3: 435, ioctl: 16, prctl: 157, socket: 41 },
-  arm64: { audit: 0xc00000b7, column: 1, clone: 220, clone3: 435, ioctl: 29, prctl: 167, socket: 198 },
+  x64: { audit: 0xc000003e, column: 0, clone: 56, clone3: 435, ioctl: 16, mmap: 9, prctl: 157, socket: 41 },
+  arm64: { audit: 0xc00000b7, column: 1, clone: 220, clone3: 435, ioctl: 29, mmap: 222, prctl: 167, socket: 198 },
 } as const
 
 /** Families of sockets that a network namespace confines; some others, as vsock, it does not. */
@@ -83,6 +92,7 @@ const ARCHITECTURE = 4
 const argument = (index: number): number => 16 + 8 * index
 
 const LOAD = 0x20
+const AND = 0x54
 const JUMP_EQUAL = 0x15
 const JUMP_AT_LEAST = 0x35
 const JUMP_ANY_BIT = 0x45
@@ -96,6 +106,12 @@ const ENOSYS = 0x00050026
 const X32_BIT = 0x40000000
 const CLONE_NEWUSER = 0x10000000
 const TIOCSTI = 0x5412
+/** Requests about networks: standard output is a socket of the machine's, and would tell its addresses. */
+const SIOC_FIRST = 0x8900
+const SIOC_BEYOND = 0x8a00
+/** Memory of no file that is shared, of flags of `mmap`: it stays when nobody is seen to use it. */
+const MAP_KIND = 0x2f
+const MAP_SHARED_ANONYMOUS = 0x21
 /** By clearing it, a process would outlive a node that kills bubblewrap. */
 const PR_SET_PDEATHSIG = 1
 
@@ -104,7 +120,7 @@ type Instruction = [code: number, ifTrue: number, ifFalse: number, k: number]
 /** The filter for this machine as `--seccomp` wants it, or undefined where its numbers are not known. */
 export function seccompFilter(arch: string, sockets: Sockets): Buffer | undefined {
   if (arch !== 'x64' && arch !== 'arm64') return undefined
-  const { audit, column, clone, clone3, ioctl, prctl, socket } = MACHINES[arch]
+  const { audit, column, clone, clone3, ioctl, mmap, prctl, socket } = MACHINES[arch]
   const numbers = Object.values(REFUSED).flatMap((row) => row[column] ?? [])
   const program: Instruction[] = [
     [LOAD, 0, 0, ARCHITECTURE],
@@ -115,9 +131,10 @@ export function seccompFilter(arch: string, sockets: Sockets): Buffer | undefine
     ...numbers.flatMap((number) => refuseIf(JUMP_EQUAL, number, EPERM)),
     ...refuseIf(JUMP_EQUAL, clone3, ENOSYS),
     ...(sockets === 'none' ? refuseIf(JUMP_EQUAL, socket, EPERM) : allowFamilies(socket)),
-    ...refuseArgument(ioctl, argument(1), JUMP_EQUAL, TIOCSTI),
-    ...refuseArgument(prctl, argument(0), JUMP_EQUAL, PR_SET_PDEATHSIG),
-    ...refuseArgument(clone, argument(0), JUMP_ANY_BIT, CLONE_NEWUSER),
+    ...judge(ioctl, argument(1), [...refuseIf(JUMP_EQUAL, TIOCSTI, EPERM), ...refuseRange(SIOC_FIRST, SIOC_BEYOND)]),
+    ...judge(mmap, argument(3), [[AND, 0, 0, MAP_KIND], ...refuseIf(JUMP_EQUAL, MAP_SHARED_ANONYMOUS, EPERM)]),
+    ...judge(prctl, argument(0), refuseIf(JUMP_EQUAL, PR_SET_PDEATHSIG, EPERM)),
+    ...judge(clone, argument(0), refuseIf(JUMP_ANY_BIT, CLONE_NEWUSER, EPERM)),
     [RETURN, 0, 0, ALLOW],
   ]
   return Buffer.concat(program.map(encode))
@@ -128,11 +145,17 @@ const refuseIf = (jump: number, k: number, refusal: number): Instruction[] => [
   [RETURN, 0, 0, refusal],
 ]
 
-/** Refuses one call by one of its arguments; what is not refused of it is allowed. */
-const refuseArgument = (call: number, offset: number, jump: number, k: number): Instruction[] => [
-  [JUMP_EQUAL, 0, 4, call],
+const refuseRange = (first: number, beyond: number): Instruction[] => [
+  [JUMP_AT_LEAST, 0, 2, first],
+  [JUMP_AT_LEAST, 1, 0, beyond],
+  [RETURN, 0, 0, EPERM],
+]
+
+/** Judges one call by one of its arguments; what the rules do not refuse of it is allowed. */
+const judge = (call: number, offset: number, rules: readonly Instruction[]): Instruction[] => [
+  [JUMP_EQUAL, 0, rules.length + 2, call],
   [LOAD, 0, 0, offset],
-  ...refuseIf(jump, k, EPERM),
+  ...rules,
   [RETURN, 0, 0, ALLOW],
 ]
 

@@ -28,7 +28,7 @@ const path = z.string().superRefine((text, context) => {
 const fileSchema = z.strictObject({ path, executable: z.boolean(), base64: z.base64() })
 export type ProgramFile = z.infer<typeof fileSchema>
 
-export const programSchema = z.strictObject({
+const shape = z.strictObject({
   v: z.literal(1),
   /** The program and its arguments. `{name}` stands for the unit's parameter, `{unit}` for its index, `{{` for a brace. */
   argv: z.array(template).min(1).max(LIMITS.COMMAND_ARGUMENTS_MAX),
@@ -47,7 +47,15 @@ export const programSchema = z.strictObject({
       if (clash !== null) context.addIssue({ code: 'custom', message: clash })
     }),
 })
-export type Program = z.infer<typeof programSchema>
+export type Program = z.infer<typeof shape>
+
+/** What no machine could start is refused before it is told to any. */
+export const programSchema = shape.refine(
+  ({ argv, env, stdin }) =>
+    [...argv, ...Object.values(env), stdin ?? ''].reduce((bytes, text) => bytes + Buffer.byteLength(text), 0) <=
+    LIMITS.COMMAND_LINE_MAX_BYTES,
+  { error: `arguments, variables and input are over ${LIMITS.COMMAND_LINE_MAX_BYTES} bytes` },
+)
 
 /** The parameters its templates name. */
 export function parametersOf({ argv, env, stdin }: Program): string[] {
@@ -82,6 +90,7 @@ function clashOf(paths: readonly string[]): string | null {
       const folder = key.slice(0, at)
       if (files.has(folder)) return `${path} lies in a file`
       folders.add(folder)
+      if (folders.size > LIMITS.COMMAND_FOLDERS_MAX) return `they lie in over ${LIMITS.COMMAND_FOLDERS_MAX} folders`
     }
   }
   return null

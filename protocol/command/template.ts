@@ -1,6 +1,8 @@
 /** Texts with places for a unit's parameters: `--x {x}`, `run-{unit}.log`, `{{literal}}`. */
 
 import type { Json } from '../canonical.ts'
+import { TalkootError } from '../errors.ts'
+import { LIMITS } from '../limits.ts'
 
 const PLACEHOLDER = /\{\{|\}\}|\{([^{}]*)\}|[{}]/g
 
@@ -21,17 +23,30 @@ export function placeholdersOf(text: string): string[] {
   return [...text.matchAll(PLACEHOLDER)].flatMap(([, name]) => name ?? [])
 }
 
-/** Undefined when a parameter it names is not there. Text stands for itself, everything else as JSON. */
+/**
+ * Undefined when a parameter it names is not there. Text stands for itself, everything else as JSON.
+ * @throws E_INPUT when it becomes too long: one parameter may stand in thousands of places
+ */
 export function fill(text: string, unit: number, params: Readonly<Record<string, Json>>): string | undefined {
   let whole = true
+  let room = LIMITS.COMMAND_FILLED_MAX_BYTES
   const filled = text.replace(PLACEHOLDER, (found, name: string | undefined) => {
     if (name === undefined) return found[0] ?? ''
-    if (Object.hasOwn(params, name)) return written(params[name])
+    if (Object.hasOwn(params, name)) {
+      const value = written(params[name])
+      room -= value.length
+      if (room < 0) throw tooLong()
+      return value
+    }
     if (name === UNIT_PLACEHOLDER) return String(unit)
     whole = false
     return ''
   })
+  if (Buffer.byteLength(filled) > LIMITS.COMMAND_FILLED_MAX_BYTES) throw tooLong()
   return whole ? filled : undefined
 }
+
+const tooLong = (): TalkootError =>
+  new TalkootError('E_INPUT', `a filled argument is over ${LIMITS.COMMAND_FILLED_MAX_BYTES} bytes`)
 
 export const written = (value: Json | undefined): string => (typeof value === 'string' ? value : JSON.stringify(value))

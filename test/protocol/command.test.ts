@@ -34,6 +34,11 @@ describe('a template', () => {
     expect(fill('{unit}', 7, { unit: 'mine' })).toBe('mine')
   })
 
+  it.each(['a'.repeat(20_000), Array(7_000).fill(1), '€'.repeat(5_000)])('that becomes too long is given up', (x) => {
+    expect(fill('{x}', 0, { x })).toBeDefined()
+    expect(() => fill('{x}'.repeat(10_000), 0, { x })).toThrow(/over/)
+  })
+
   it.each(['{', '}', 'a {b', '{}', '{a{b}'])('%j is refused', (text) => {
     expect(templateFault(text)).not.toBeNull()
   })
@@ -100,6 +105,8 @@ describe('a program', () => {
     ['a file in a file', { files: [file('a'), file('a/b')] }],
     ['a folder in the place of a file', { files: [file('a/b'), file('a')] }],
     ['too many files', { files: Array.from({ length: LIMITS.COMMAND_FILES_MAX + 1 }, (_, i) => file(`f${i}`)) }],
+    ['more folders than files may need', { files: [1, 2, 3].map((i) => file(`f${i}${'/a'.repeat(400)}`)) }],
+    ['more than any machine could start', { argv: Array(33).fill('a'.repeat(LIMITS.COMMAND_ARGUMENT_MAX_CHARS)) }],
     ['bytes that are not base64', { files: [{ ...file('a'), base64: '?' }] }],
   ])('with %s is refused', (_, changes) => {
     expect(() => decodeProgram(encodeProgram(program(changes)))).toThrow(expect.objectContaining({ code: 'E_SOURCE' }))

@@ -9,8 +9,11 @@ import { LIMITS } from '../../../protocol/limits.ts'
 
 export type CommandFacts = {
   bwrap: string
+  /** Makes the kernel, short of memory, end a unit before anything of the owner's. */
+  choom: string
   /** As seen inside: in /usr. */
   prlimit: string
+  env: string
   /** The file with the system call filter, where one is known for this machine. */
   seccomp: string | undefined
   /** Users as the programs see them: one. */
@@ -20,6 +23,8 @@ export type CommandFacts = {
 /** Where a unit's programs and their small files are, and where it is started. */
 export const UNIT_FOLDER = '/unit'
 const MIB = 1024 * 1024
+/** The most that `oom_score_adj` can be (proc(5)). */
+const FIRST_TO_END = 1_000
 /** The file of bubblewrap's options, and the filter. */
 const OPTIONS_FD = 3
 const FILTER_FD = 4
@@ -47,7 +52,10 @@ export function bubblewrapOptions(facts: CommandFacts, inputs: { folder: string;
     ...SYSTEM.flatMap(systemFolder),
     ...CONFIGURATION.flatMap((path) => ['--ro-bind-try', path, path]),
     ...['--ro-bind', facts.passwd, '/etc/passwd'],
-    ...['--proc', '/proc', '--ro-bind', '/proc/sys', '/proc/sys', '--dev', '/dev'],
+    // Nothing is written there: not the memory of bubblewrap, which has no limits, nor who is ended first.
+    ...['--proc', '/proc', '--ro-bind', '/proc/sys', '/proc/sys', '--remount-ro', '/proc'],
+    // Zeros to read as well, that cannot be mapped as shared memory that nobody counts.
+    ...['--dev', '/dev', '--dev-bind', '/dev/full', '/dev/zero'],
     // `--dev` has a place for shared memory that is not bounded.
     ...['--remount-ro', '/dev', ...scratch('/dev/shm'), ...scratch('/tmp'), ...scratch(UNIT_FOLDER)],
     ...inputs.names.flatMap((name) => ['--ro-bind', join(inputs.folder, name), `${UNIT_FOLDER}/${name}`]),
@@ -60,10 +68,10 @@ export type UnitCommand = { argv: readonly string[]; env: Readonly<Record<string
 /** What differs between units. */
 export function commandLine(facts: CommandFacts, { argv, env }: UnitCommand, memoryMiB: number): string[] {
   return [
-    ...[facts.bwrap, '--args', String(OPTIONS_FD)],
-    // Never as the environment of bubblewrap itself: it would be loaded with what these name, outside.
-    ...Object.entries({ ...ENV, ...env }).flatMap(([name, value]) => ['--setenv', name, value]),
-    ...['--', facts.prlimit, ...limits(memoryMiB), '--', ...argv],
+    ...[facts.choom, '-n', String(FIRST_TO_END), '--', facts.bwrap, '--args', String(OPTIONS_FD)],
+    ...['--', facts.prlimit, ...limits(memoryMiB), '--'],
+    // For nothing before: bubblewrap and prlimit would be loaded with what these name, outside or without limits.
+    ...[facts.env, '--', ...Object.entries({ ...ENV, ...env }).map(([name, value]) => `${name}=${value}`), ...argv],
   ]
 }
 

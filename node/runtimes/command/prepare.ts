@@ -31,14 +31,14 @@ const PROBE_TIMEOUT_MS = 10_000
 /** @throws E_NATIVE_PLATFORM, E_ROOT */
 export async function prepareCommand(scratchDir: string, signal: AbortSignal): Promise<PreparedCommand> {
   if (process.platform !== 'linux') throw new TalkootError('E_NATIVE_PLATFORM', `this is ${process.platform}`)
-  const bwrap = await findTool('bwrap', ['--version'])
-  if (bwrap === undefined) throw new TalkootError('E_NATIVE_PLATFORM', 'bubblewrap is missing')
-  const prlimit = await findTool('prlimit', ['--version'])
-  if (prlimit === undefined) throw new TalkootError('E_NATIVE_PLATFORM', 'prlimit is missing')
+  const bwrap = await toolFor('bwrap', ['--version'], 'bubblewrap')
+  const prlimit = await toolFor('prlimit', ['--version'])
+  const choom = await toolFor('choom', ['--version'])
+  const env = await toolFor('env', [])
   const user = unitUser()
   const folder = await makeScratch(scratchDir, user)
   try {
-    const facts = { bwrap, prlimit, ...(await writeFiles(folder)) }
+    const facts = { bwrap, prlimit, choom, env, ...(await writeFiles(folder)) }
     const shut = inheritedDescriptors()
     const open = async (path: string): Promise<void> => {
       if (user !== undefined) await chown(path, user.uid, user.gid)
@@ -49,6 +49,12 @@ export async function prepareCommand(scratchDir: string, signal: AbortSignal): P
     await rm(folder, { recursive: true, force: true })
     throw error
   }
+}
+
+async function toolFor(name: string, args: string[], product = name): Promise<string> {
+  const path = await findTool(name, args)
+  if (path === undefined) throw new TalkootError('E_NATIVE_PLATFORM', `${product} is missing`)
+  return path
 }
 
 async function writeFiles(folder: string): Promise<Pick<CommandFacts, 'seccomp' | 'passwd'>> {

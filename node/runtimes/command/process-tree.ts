@@ -2,13 +2,15 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 
+/** Page tables too: reading a terabyte that was never written takes gigabytes of them, and nothing else. */
+const USED = /^(?:RssAnon|RssShmem|VmSwap|VmPTE):\s+(\d+)/gm
+
 /** Memory in use by a process and all below it, MiB: shared pages are counted once a process. 0 once they are gone. */
 export function memoryOfTree(root: number | undefined): number {
   let kibibytes = 0
   for (const pid of treeOf(root)) {
     const status = read(`/proc/${pid}/status`)
-    kibibytes +=
-      Number(/^RssAnon:\s+(\d+)/m.exec(status)?.[1] ?? 0) + Number(/^RssShmem:\s+(\d+)/m.exec(status)?.[1] ?? 0)
+    for (const [, used] of status.matchAll(USED)) kibibytes += Number(used)
   }
   return kibibytes / 1_024
 }

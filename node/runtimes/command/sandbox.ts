@@ -121,17 +121,22 @@ async function makeFolder(folder: string): Promise<void> {
 function unitOf(program: Program, unit: number, text: string): { command: UnitCommand; stdin: string | null } {
   const point: Json = JSON.parse(text)
   const params = typeof point === 'object' && point !== null && !Array.isArray(point) ? point : {}
+  let room: number = LIMITS.COMMAND_LINE_MAX_BYTES
   const filled = (template: string): string => {
     const result = fill(template, unit, params)
     if (result === undefined)
       throw new TalkootError('E_INPUT', `"${template}" names a parameter the unit does not have`)
     if (result.includes('\0')) throw new TalkootError('E_INPUT', 'a parameter has a null character')
+    room -= Buffer.byteLength(result)
+    if (room < 0) throw new TalkootError('E_INPUT', `its command line is over ${LIMITS.COMMAND_LINE_MAX_BYTES} bytes`)
     return result
   }
   const env = Object.fromEntries(Object.entries(program.env).map(([name, value]) => [name, filled(value)]))
+  const argv = program.argv.map(filled)
+  if (argv[0]?.includes('=')) throw new TalkootError('E_INPUT', `a program with = in its name: ${argv[0]}`)
   return {
     command: {
-      argv: program.argv.map(filled),
+      argv,
       env: { ...parametersAsVariables(params), TALKOOT_UNIT: String(unit), ...env },
     },
     stdin: program.stdin === null ? null : filled(program.stdin),
@@ -189,7 +194,8 @@ function textOf(bytes: Buffer): string {
 
 function failed(unit: number, { code, message }: TalkootError): Attempt {
   const blame = BLAME[code] ?? 'program'
-  return { unit, ok: false, code, message: message.slice(0, LIMITS.UNIT_ERROR_MAX_CHARS), blame }
+  // Half a surrogate pair, of the job or left by a cut, would have no canonical form.
+  return { unit, ok: false, code, message: message.slice(0, LIMITS.UNIT_ERROR_MAX_CHARS).toWellFormed(), blame }
 }
 
 /** Whatever is not listed is the program's own doing. */
