@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Recalled } from '../../node/jobs/scheduler/events.ts'
 import type { SchedulerInit } from '../../node/jobs/scheduler/scheduler.ts'
+import { LIMITS } from '../../protocol/limits.ts'
 import { adOf, Desk } from './fixture.ts'
 
 const confidence = (goal = 0.999, collusion = 0.01) => ({ verify: { kind: 'confidence', goal, collusion } })
@@ -130,6 +131,69 @@ describe('credit', () => {
     }
     expect(desk.seen('recall').length).toBeGreaterThan(0)
     expect(desk.seen('settled')).toEqual([])
+  })
+})
+
+describe('probation', () => {
+  const glitch = () => {
+    const desk = new Desk(known({ odd: -1, a: 500, b: 500, c: 500 }))
+    desk.strangers('odd', 'a', 'b', 'c')
+    desk.job(20_000, confidence())
+    return desk
+  }
+  /** Others work on, so that there are settled units; `odd` says what it is asked. */
+  const work = (desk: Desk, rounds: number, says = '1') => {
+    for (let i = 0; i < rounds; i++) {
+      for (const peer of ['a', 'b', 'c']) desk.ends(peer, desk.holds(peer).slice(0, 20), '1')
+      desk.ends('odd', desk.holds('odd').slice(0, 20), says)
+      desk.pass(200, ['odd', 'a', 'b', 'c'])
+    }
+  }
+  const canaries = (desk: Desk) => desk.seen('run').filter(({ canary }) => canary === true)
+
+  test('who was caught rests an hour, then is given settled units one at a time, and with ten right has work again', () => {
+    const desk = glitch()
+    work(desk, 30)
+    expect(canaries(desk)).toEqual([])
+    expect(desk.seat('odd').reason).toBe('untrusted')
+    desk.pass(3_600_000, ['odd', 'a', 'b', 'c'])
+    work(desk, 30)
+    const given = canaries(desk)
+    expect(given.length).toBeGreaterThanOrEqual(10)
+    expect(given.every(({ peer, units }) => peer === 'odd' && units.length === 1)).toBe(true)
+    expect(new Set(given.map(({ units: [unit] }) => unit)).size).toBe(given.length)
+    expect(desk.seat('odd').distrusted).toBe(false)
+    expect(desk.seen('run').some(({ peer, canary }) => peer === 'odd' && canary === undefined)).toBe(true)
+  })
+
+  test('who is wrong on one of them begins anew, and rests longer', () => {
+    const desk = glitch()
+    work(desk, 30)
+    desk.pass(3_600_000, ['odd', 'a', 'b', 'c'])
+    work(desk, 10, 'wrong')
+    expect(canaries(desk)).toHaveLength(1)
+    expect(desk.seen('credit').findLast(({ peer }) => peer === 'odd')?.caught).toBeCloseTo(2, 1)
+    expect(desk.seat('odd').distrusted).toBe(true)
+  })
+
+  test('only the newest settled units are kept for it', () => {
+    const desk = glitch()
+    work(desk, 80)
+    desk.pass(3_600_000, ['odd', 'a', 'b', 'c'])
+    const decided = desk.seen('accepted').filter(({ voices }) => voices.length > 1)
+    expect(decided.length).toBeGreaterThan(2 * LIMITS.CANARY_UNITS_KEPT_MAX)
+    work(desk, 5)
+    const newest = new Set(
+      desk
+        .seen('accepted')
+        .filter(({ voices }) => voices.length > 1)
+        .slice(-LIMITS.CANARY_UNITS_KEPT_MAX - 10)
+        .map(({ unit }) => unit),
+    )
+    for (const {
+      units: [unit = -1],
+    } of canaries(desk))
+      expect(newest.has(unit)).toBe(true)
   })
 })
 

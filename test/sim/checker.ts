@@ -129,8 +129,12 @@ export class Checker {
     throw new Violation(`at ${this.#world.now.toFixed(1)} ms: ${message}`)
   }
 
-  #run({ peer: id, units }: Extract<SchedulerEffect, { type: 'run' }>): void {
+  #run({ peer: id, units, canary }: Extract<SchedulerEffect, { type: 'run' }>): void {
     const peer = this.#peer(id)
+    if (canary === true) {
+      if (!this.#books.isCaught(id)) this.fail(`a canary for ${id}, which was never caught`)
+      return
+    }
     if (!peer.open) this.fail(`units for ${id}, which has no session`)
     if (this.heldSince !== null) this.fail(`units for ${id} of a job that is held`)
     if (units.length > LIMITS.FRAME_UNITS_MAX) this.fail(`a frame of ${units.length} units`)

@@ -117,8 +117,8 @@ describe('the book', () => {
   test('forgets the oldest at its limits', () => {
     const book = new CreditBook({ assumed: ASSUMED })
     for (let i = 0; i <= LIMITS.PEERS_CREDITED_MAX; i++) book.confirm([`p${i}`], 0)
-    expect(book.credit('p0', 0).checks).toBe(0)
     expect(book.credit('p1', 0).checks).toBe(1)
+    expect(book.credit('p0', 0).checks).toBe(0)
     for (let i = 0; i <= LIMITS.CATCHES_KEPT_MAX; i++) book.catch(`u${i}`, 'x', 0)
     expect(book.overturn('u0', 0)).toEqual([])
     expect(book.overturn('u1', 0)).toEqual(['x'])

@@ -6,6 +6,7 @@
 import { LIMITS } from '../../../protocol/limits.ts'
 import { admission, undecidedMax } from '../verification/credit.ts'
 import type { About, JudgedVoice, Voter } from '../verification/verification.ts'
+import { giveCanary } from './canaries.ts'
 import type { Core, Job, Peer, Seat, Unit } from './state.ts'
 import { updateUsable } from './trust.ts'
 import { giveBackAll } from './units.ts'
@@ -97,6 +98,11 @@ export function catchPeer(core: Core, unit: Unit, { peer, job }: Seat): void {
   }
 }
 
+/** It was wrong on a unit that was settled long ago. */
+export function catchAgain(core: Core, { peer, job }: Seat, unit: number): void {
+  core.book.catch(keyOf(job, unit), peer.id, core.now)
+}
+
 /** The unit is decided otherwise than before: who was caught on it is given back what that cost. */
 export function overturn(core: Core, job: Job, unit: number): void {
   job.catches.delete(unit)
@@ -117,9 +123,13 @@ const keyOf = (job: Job, unit: number): string => `${job.spec.id} ${unit}`
 
 /** Whether the peer is given units, by what it has shown. */
 export const isAdmitted = (core: Core, job: Job, peer: string): boolean =>
-  !job.crediting || admission(core.book.credit(peer, core.now), core.now) === 'work'
+  !job.crediting || admissionOf(core, peer) === 'work'
 
-function admit(core: Core, seat: Seat): void {
+/** It rests from when something was last seen of it. */
+export const admissionOf = (core: Core, peer: string): ReturnType<typeof admission> =>
+  admission({ ...core.book.credit(peer, core.now), at: core.book.evidence(peer, core.now).at }, core.now)
+
+export function admit(core: Core, seat: Seat): void {
   const admitted = isAdmitted(core, seat.job, seat.peer.id)
   if (admitted === seat.admitted) return
   seat.admitted = admitted
@@ -180,7 +190,9 @@ function survey(core: Core, job: Job): void {
   job.surveyAt = core.now + SURVEY_MS
   const classes = { stranger: { peers: 0, checks: 0 }, member: { peers: 0, checks: 0 }, self: { peers: 0, checks: 0 } }
   job.unproven = 0
-  for (const { usable, peer } of job.seats.values()) {
+  for (const seat of job.seats.values()) {
+    const { usable, peer } = seat
+    giveCanary(core, seat)
     if (!usable) continue
     const sums = classes[peer.trust]
     sums.peers += 1

@@ -78,7 +78,8 @@ export type Recalled = { unit: UnitIndex; ok: boolean; said: string; value: stri
 export type Voice = { peer: PeerId; digest: string | null; code: string | null }
 
 export type SchedulerEffect =
-  | { type: 'run'; peer: PeerId; job: JobId; units: UnitIndex[] }
+  /** `canary`: the unit is settled; it is given out to see what the peer says. */
+  | { type: 'run'; peer: PeerId; job: JobId; units: UnitIndex[]; canary?: true }
   | { type: 'revoke'; peer: PeerId; job: JobId; units: UnitIndex[] | null }
   /**
    * `error`: the probability that the value is wrong, where that is known. `confirmed`: it was decided so before and

@@ -1,5 +1,6 @@
 /** What a worker sends back: ends of attempts, units handed back, answers to comparisons. */
 
+import { hearCanary } from './canaries.ts'
 import { diagnose } from './diagnose.ts'
 import type { AttemptEnd, UnitIndex } from './events.ts'
 import { noteLatency, notePace } from './pace.ts'
@@ -18,6 +19,7 @@ export function hearResults(core: Core, seat: Seat, attempts: readonly AttemptEn
   const begunMs: number[] = []
   if (held !== null) noteLatency(core, seat, held)
   for (const end of attempts) {
+    if (hearCanary(core, seat, end)) continue
     const unit = job.open.get(end.unit)
     const holder = unit === undefined ? undefined : holderOf(unit, seat)
     if (unit === undefined || holder === undefined) {

@@ -32,6 +32,7 @@ export function addJob(core: Core, spec: JobSpec): void {
     later: new Pool(),
     repeatability: repeatabilityOf(policy),
     catches: new Set(),
+    canaries: [],
     doubted: new Set(),
     redone: new Set(),
     next: { trust: 'stranger' },

@@ -59,6 +59,7 @@ export function peerDown(core: Core, peer: Peer): void {
   peer.up = false
   for (const seat of peer.seats) {
     giveBackAll(core, seat)
+    seat.canary = null
     updateUsable(core, seat)
     leaveLine(seat)
   }
@@ -98,6 +99,7 @@ export function takeSeat(core: Core, job: Job, peer: Peer): Seat {
     spokenOn: 0,
     later: new Set(),
     unchecked: [],
+    canary: null,
     block: 'away',
     blockedAt: core.now,
     usable: false,

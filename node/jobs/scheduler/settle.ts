@@ -4,6 +4,7 @@ import { type ErrorCode, isErrorCode } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { Blame } from '../../../protocol/work.ts'
 import { pairKey, type Verdict } from '../verification/verification.ts'
+import { keepCanary } from './canaries.ts'
 import { aboutUnit, catchPeer, confirm, noteUnchecked, overturn, voicesFor } from './credit.ts'
 import { leaveLine } from './line.ts'
 import { noteUnended } from './pace.ts'
@@ -114,6 +115,7 @@ function accept(
 ): void {
   const value = heard?.digest === digest ? heard.value : keptValue(job, unit, digest)
   const { index } = unit
+  const voiced = [...agreed, ...against]
   tellAccepted(core, job, unit, { digest, value, error: error ?? null })
   if (unit.before !== null && unit.before !== digest) overturn(core, job, unit.index)
   if (agreed.length > 1) for (const peer of agreed) noteAgreed(core, job.seats.get(peer))
@@ -123,6 +125,7 @@ function accept(
     if (faulty || said?.ok === false) noteFaulty(core, seat, index)
   }
   close(core, job, unit, true)
+  if (job.crediting && agreed.length > 1) keepCanary(job, index, { ok: true, digest, value }, voiced)
   const [only] = agreed
   if (job.crediting && agreed.length === 1 && only !== undefined) noteUnchecked(job.seats.get(only), index)
   for (const peer of against) {

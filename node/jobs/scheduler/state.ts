@@ -10,6 +10,7 @@ import type { CreditBook } from '../verification/book.ts'
 import type { Repeatability } from '../verification/diagnosis.ts'
 import type { Credit, JudgedVoice, Verification, Voter } from '../verification/verification.ts'
 import type { Bag } from './bag.ts'
+import type { Canary } from './canaries.ts'
 import type { Gate, JobProgress, JobSpec, PeerId, SchedulerEffect, TrustClass, UnitIndex, Voice } from './events.ts'
 import type { LeasePolicy } from './lease.ts'
 import type { Lines } from './line.ts'
@@ -140,6 +141,8 @@ export type Seat = {
   /** Open units it has spoken on, and those of them that wait for its credit. */
   spokenOn: number
   readonly later: Set<Unit>
+  /** A settled unit it was given to see what it says; null: none. */
+  canary: Canary | null
   /** The newest units accepted on its word alone since it was last checked. */
   unchecked: UnitIndex[]
   /** Why it cannot be given units, however long it waits; `away`: its peer is not up; null: it can. */
@@ -174,6 +177,8 @@ export type Job = {
   repeatability: Repeatability | null
   /** Units on which somebody was caught, oldest first. */
   readonly catches: Set<UnitIndex>
+  /** The newest units that two or more peers decided. */
+  readonly canaries: Canary[]
   /** Open units to be judged again in this step. */
   readonly doubted: Set<Unit>
   /** Units opened again that were settled before a restart: the cursor passes them by. */

@@ -16,9 +16,13 @@ export class CreditBook {
     this.#load = load
   }
 
-  /** As written: for the ledger. */
+  /** As written: for the ledger. Read from there once. */
   evidence(peer: string, now: number): Evidence {
-    return this.#known.get(peer) ?? this.#load(peer) ?? { checks: 0, caught: 0, at: now }
+    const known = this.#known.get(peer)
+    if (known !== undefined) return known
+    const loaded = this.#load(peer) ?? { checks: 0, caught: 0, at: now }
+    this.#write(peer, loaded)
+    return loaded
   }
 
   /** What the peer's word is worth today. */

@@ -1,0 +1,76 @@
+/** A node altered so that its sandbox does not tell the truth, in one of several ways. `NAME TOKEN KIND` */
+
+import { once } from 'node:events'
+import { pino } from 'pino'
+import { settingsSchema } from '../../node/config.ts'
+import { startNode } from '../../node/daemon.ts'
+import { createJsRuntime, type JsRuntimeInit } from '../../node/runtimes/js/runtime.ts'
+import type { Runtime } from '../../node/runtimes/runtime.ts'
+import { statePaths } from '../../protocol/home.ts'
+import type { Attempt } from '../../protocol/work.ts'
+
+/** `turn`: how many results it gave before. Null: it never answers. */
+type Kind = (attempt: Attempt & { ok: true }, turn: number) => string | null
+
+const RIGHT_FIRST = 200
+let cached: string | null = null
+
+/** A number from 0 to 1 that depends on the unit alone: those who plot agree on it without a word. */
+const mixed = (unit: number): number => ((Math.imul(unit ^ 0x5bd1e995, 0x85ebca6b) ^ (unit << 7)) >>> 0) / 2 ** 32
+
+const KINDS: Record<string, Kind> = {
+  'random liar': ({ value }) => (Math.random() < 0.3 ? String(Math.random()) : value),
+  'always liar': () => '666',
+  'earn, then cheat': ({ value }, turn) => (turn < RIGHT_FIRST ? value : '666'),
+  lazy: ({ value }) => {
+    cached ??= value
+    return cached
+  },
+  'selective by unit': ({ unit, value }) => (unit % 10 === 3 ? '666' : value),
+  equivocator: (_, turn) => String(-turn),
+  colluder: ({ unit, value }) => (mixed(unit) < 0.3 ? '666' : value),
+  'slow poison': ({ value }, turn) => (turn < RIGHT_FIRST ? value : null),
+}
+
+function alteredRuntime(init: JsRuntimeInit, kind: Kind): Runtime {
+  const honest = createJsRuntime(init)
+  let turn = 0
+  return {
+    probe: (signal) => honest.probe(signal),
+    stop: () => honest.stop(),
+    open(job) {
+      const sandbox = honest.open(job)
+      return {
+        agree: (a, b, signal) => sandbox.agree(a, b, signal),
+        close: () => sandbox.close(),
+        warm: (signal) => sandbox.warm(signal),
+        async *run(units, signal) {
+          for await (const attempts of sandbox.run(units, signal)) {
+            const told: Attempt[] = []
+            for (const attempt of attempts) {
+              const value = attempt.ok ? kind(attempt, turn++) : null
+              if (attempt.ok && value === null) {
+                if (!signal.aborted) await once(signal, 'abort')
+                return
+              }
+              told.push(attempt.ok && value !== null ? { ...attempt, value } : attempt)
+            }
+            yield told
+          }
+        },
+      }
+    },
+  }
+}
+
+const [name = 'altered', join, kindName = ''] = process.argv.slice(2)
+const kind = KINDS[kindName]
+if (kind === undefined) throw new RangeError(`no kind ${kindName}`)
+const node = await startNode({
+  paths: statePaths(process.env),
+  settings: settingsSchema.parse({ name, cpus: 1, listen: ['/ip4/127.0.0.1/tcp/0'], mdns: false }),
+  join,
+  log: pino({ level: 'silent' }),
+  openRuntime: (init) => alteredRuntime(init, kind),
+})
+await node.stopped
