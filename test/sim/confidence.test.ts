@@ -1,9 +1,11 @@
 /** Jobs that ask for a confidence, with liars among the peers and everything else that strikes a mesh. */
 
 import { describe, expect, test } from 'vitest'
+import { createConfidence } from '../../node/jobs/verification/confidence.ts'
+import { ASSUMED } from '../../node/jobs/verification/credit.ts'
 import { policySchema } from '../../protocol/manifest.ts'
 import type { PeerTraits, Scenario } from './scenario.ts'
-import { type Report, simulate } from './simulation.ts'
+import { type Plant, type Report, simulate } from './simulation.ts'
 
 /** `SEED=n` runs that one seed only. */
 const only = process.env.SEED === undefined ? null : Number(process.env.SEED)
@@ -28,9 +30,9 @@ const cast =
     program: { failsOn: () => false },
   })
 
-function runs(count: number, peers: number, init: Cast): Report[] {
+function runs(count: number, peers: number, init: Cast, plant: Plant = {}): Report[] {
   const seeds = only === null ? Array.from({ length: count }, (_, i) => i + 1) : [only]
-  return seeds.map((seed) => simulate({ seed, peers, units: init.units, adapt: cast(init) }))
+  return seeds.map((seed) => simulate({ seed, peers, units: init.units, adapt: cast(init), plant }))
 }
 
 const sum = (reports: Report[], of: (report: Report) => number) =>
@@ -59,11 +61,37 @@ describe('one in five lies, without any history', () => {
   )
 })
 
-test('who earns its credit and then cheats is caught, and nothing wrong is left', () => {
+describe('who earns its credit and then cheats', () => {
   const [peers, liars, units] = [20, 1, 4_000]
   const liar = { lies: 1, liesAfter: 120, goneAt: Number.POSITIVE_INFINITY, refuses: 'never', speed: 10 } as const
-  const reports = runs(10, peers, { liars, goal: 0.999, collusion: 1, units, liar })
-  expect(sum(reports, (report) => report.withdrawn)).toBeGreaterThan(0)
-  expect(sum(reports, (report) => report.wrong)).toBe(0)
-  for (const { caught } of reports) expect(caught.filter((id) => !isLiar(id, liars))).toEqual([])
+  const turncoat = { liars, goal: 0.999, collusion: 1, units, liar }
+
+  test('is caught, and nothing wrong is left', () => {
+    const reports = runs(10, peers, turncoat)
+    expect(sum(reports, (report) => report.withdrawn)).toBeGreaterThan(0)
+    expect(sum(reports, (report) => report.wrong)).toBe(0)
+    for (const { caught } of reports) expect(caught.filter((id) => !isLiar(id, liars))).toEqual([])
+  })
+
+  test.each<[string, Plant]>([
+    [
+      'what hangs on who was caught is not looked at again',
+      { event: (event) => (event.type === 'recalled' && !event.last ? null : event) },
+    ],
+    [
+      'no unit is checked for which one word would do',
+      {
+        components: {
+          verification: ({ verify, agree }) => {
+            if (verify.kind !== 'confidence') throw new RangeError('no confidence')
+            return createConfidence({ goal: verify.goal, agree, assumed: ASSUMED, isChecked: () => false })
+          },
+        },
+      },
+    ],
+  ])('with a bug put in on purpose, %s, wrong values are left', (_, plant) => {
+    expect(
+      sum(runs(10, peers, { ...turncoat, liar: { ...liar, lies: 0.2 } }, plant), ({ wrong }) => wrong),
+    ).toBeGreaterThan(0)
+  })
 })

@@ -11,8 +11,9 @@ import type { Core, Job, Peer, Seat, Unit } from './state.ts'
 import { updateUsable } from './trust.ts'
 import { giveBackAll } from './units.ts'
 
-/** What peers are worth together is worked out again after this long, at the soonest. */
+/** What peers are worth together is worked out again after this long, at the soonest; later where there are many. */
 const SURVEY_MS = 100
+const SURVEY_MS_PER_PEER = 0.1
 /** Peers work in step while less than this share of them would otherwise be at work. */
 const AT_WORK_SHARE = 0.5
 
@@ -187,7 +188,7 @@ const voterOf = (core: Core, { id, trust }: Peer): Voter => ({ trust, credit: co
 /** The class most of the usable peers are of, with their mean credit; and how many are not believed alone. */
 function survey(core: Core, job: Job): void {
   if (core.now < job.surveyAt) return
-  job.surveyAt = core.now + SURVEY_MS
+  job.surveyAt = core.now + Math.max(SURVEY_MS, SURVEY_MS_PER_PEER * job.seats.size)
   const classes = { stranger: { peers: 0, checks: 0 }, member: { peers: 0, checks: 0 }, self: { peers: 0, checks: 0 } }
   job.unproven = 0
   for (const seat of job.seats.values()) {
