@@ -36,19 +36,26 @@ async function sweepBeside(kind: string, sweeps: number, names: string[] = [kind
     const args = { program: [program, name, invitation, kind] }
     adversaries.push(await lab.node(name.replaceAll(/\W+/g, '-'), [], args))
   }
-  await home.sees(4 + names.length)
+  try {
+    await home.sees(4 + names.length)
+    return await blamedAfter(sweeps, names.length, collusion)
+  } finally {
+    for (const adversary of adversaries) await adversary.kill('SIGKILL')
+    await home.sees(4)
+  }
+}
+
+async function blamedAfter(sweeps: number, expected: number, collusion: number): Promise<string[]> {
   await using mesh = await Mesh.connect({ home: home.home })
   const sweep = grid({ x: range(UNITS), ms: [0] })
   let blamed: string[] = []
-  for (let i = 0; i < sweeps && blamed.length < names.length; i++) {
+  for (let i = 0; i < sweeps && blamed.length < expected; i++) {
     await using job = await mesh.map(square, sweep, { verify: { confidence: 0.999, collusion } })
     const wrong: number[] = []
     for (const { unit, value, params } of await job.collect()) if (value !== params.x ** 2) wrong.push(unit)
     expect(wrong).toEqual([])
     blamed = await liars()
   }
-  for (const adversary of adversaries) await adversary.kill('SIGKILL')
-  await home.sees(4)
   return blamed.toSorted()
 }
 

@@ -57,7 +57,8 @@ export function confirm(core: Core, unit: Unit, peers: readonly string[]): void 
     core.credited.add(peer.id)
     for (const seat of peer.seats) {
       if (!seat.job.crediting) continue
-      seat.unchecked = []
+      // Many units are under way at once: a check of a word given before it turned says nothing of those after.
+      if (seat === holder.seat) seat.unchecked = seat.unchecked.filter(({ word }) => word > holder.word)
       core.refills.add(seat)
       for (const waiting of seat.later) if (waiting !== unit) doubt(core, seat.job, waiting)
     }
@@ -142,9 +143,10 @@ export function admit(core: Core, seat: Seat): void {
 }
 
 /** Its word alone was enough: it may be checked before the job ends. */
-export function noteUnchecked(seat: Seat | undefined, unit: number): void {
+export function noteUnchecked(seat: Seat | undefined, unit: Unit): void {
   if (seat === undefined) return
-  seat.unchecked.push(unit)
+  const word = unit.holders.find((holder) => holder.seat === seat)?.word ?? 0
+  seat.unchecked.push({ unit: unit.index, word })
   if (seat.unchecked.length > LIMITS.UNCHECKED_UNITS_KEPT_MAX) seat.unchecked.shift()
 }
 

@@ -100,6 +100,12 @@ export function hearCompared(core: Core, job: Job, index: UnitIndex, pair: strin
   if (!diagnose(core, job, unit)) judge(core, job, unit, null)
 }
 
+function speak(seat: Seat, holder: Holder): void {
+  seat.spokenOn += 1
+  seat.words += 1
+  holder.word = seat.words
+}
+
 /** One attempt of an open unit came to its end. The first word of a peer stays. */
 function hearEnd(core: Core, job: Job, unit: Unit, holder: Holder, end: AttemptEnd): void {
   const { seat } = holder
@@ -116,7 +122,7 @@ function hearEnd(core: Core, job: Job, unit: Unit, holder: Holder, end: AttemptE
     takeOut(unit, holder, 'voiced')
     const kept = job.verification.keepsValues ? end.value : ''
     holder.said = { ok: true, digest: end.digest, value: kept }
-    seat.spokenOn += 1
+    speak(seat, holder)
     job.valueBytes += kept.length
     noteGood(seat)
     if (!diagnose(core, job, unit)) judge(core, job, unit, end)
@@ -128,7 +134,7 @@ function hearEnd(core: Core, job: Job, unit: Unit, holder: Holder, end: AttemptE
   if (repeatable) {
     takeOut(unit, holder, 'voiced')
     holder.said = { ok: false, code, message, blame }
-    seat.spokenOn += 1
+    speak(seat, holder)
   } else {
     takeOut(unit, holder, 'failed')
     holder.fault = { code, message, blame }

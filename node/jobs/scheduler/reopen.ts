@@ -31,7 +31,8 @@ export function closeByChecks(core: Core, job: Job): boolean {
   job.closed = true
   const { checkShare } = assumptionsOf(job.policy)
   for (const { admitted, unchecked } of job.seats.values()) {
-    const unit = admitted ? closingCheck(unchecked, checkShare, () => uniformFloat64(core.components.random)) : null
+    const units = unchecked.map(({ unit }) => unit)
+    const unit = admitted ? closingCheck(units, checkShare, () => uniformFloat64(core.components.random)) : null
     if (unit !== null) job.checks.add(unit)
   }
   if (job.checks.size === 0) return false
@@ -74,7 +75,15 @@ function reopen(core: Core, job: Job, { unit: index, ok, said, value, voices }: 
     const saidThen = wordOf(voice, said, value)
     if (seat === undefined || saidThen === null) continue
     const confirmed = isConfirmed(voice, voices)
-    const word = { said: saidThen, confirmed, holding: 'voiced', begunAt: null, faulty: false, fault: null } as const
+    const word = {
+      said: saidThen,
+      word: 0,
+      confirmed,
+      holding: 'voiced',
+      begunAt: null,
+      faulty: false,
+      fault: null,
+    } as const
     unit.holders.push({ ...word, seat, since: core.now })
     seat.named += 1
     seat.spokenOn += 1

@@ -99,6 +99,7 @@ export function takeSeat(core: Core, job: Job, peer: Peer): Seat {
     spokenOn: 0,
     later: new Set(),
     unchecked: [],
+    words: 0,
     canary: null,
     block: 'away',
     blockedAt: core.now,

@@ -127,7 +127,7 @@ function accept(
   close(core, job, unit, true)
   if (job.crediting && agreed.length > 1) keepCanary(job, index, { ok: true, digest, value }, voiced)
   const [only] = agreed
-  if (job.crediting && agreed.length === 1 && only !== undefined) noteUnchecked(job.seats.get(only), index)
+  if (job.crediting && agreed.length === 1 && only !== undefined) noteUnchecked(job.seats.get(only), unit)
   for (const peer of against) {
     const seat = job.seats.get(peer)
     if (seat === undefined || !unit.holders.some((holder) => holder.seat === seat && holder.said?.ok)) continue

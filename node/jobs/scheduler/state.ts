@@ -144,7 +144,9 @@ export type Seat = {
   /** A settled unit it was given to see what it says; null: none. */
   canary: Canary | null
   /** The newest units accepted on its word alone since it was last checked. */
-  unchecked: UnitIndex[]
+  unchecked: { unit: UnitIndex; word: number }[]
+  /** Words it gave, of any kind. */
+  words: number
   /** Why it cannot be given units, however long it waits; `away`: its peer is not up; null: it can. */
   block: Reason | 'away' | null
   blockedAt: number
@@ -248,6 +250,8 @@ export type Holder = {
   /** When it came to the head of the peer's queue; null: not yet, or not running. */
   begunAt: number | null
   said: JudgedVoice['said'] | null
+  /** Which of its words that was: later ones are not vouched for by it. 0: it was given before a restart or long ago. */
+  word: number
   /** Its word on this unit was a check it survived. */
   confirmed: boolean
   /** It failed the unit by a fault of the machine. */

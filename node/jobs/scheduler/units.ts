@@ -49,6 +49,7 @@ export function hand(core: Core, job: Job, unit: Unit, seat: Seat): void {
       since: core.now,
       begunAt: null,
       said: null,
+      word: 0,
       confirmed: false,
       faulty: false,
       fault: null,
