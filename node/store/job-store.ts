@@ -225,12 +225,13 @@ export class JobStore {
     const numbers = peers.map((peer) => this.#peers.find(peer)).filter((n) => n !== null)
     if (numbers.length === 0) return []
     // As voices are packed: [[7,"digest",null],[12,...]].
-    const spoken = numbers.map(() => `voices LIKE '%[' || ? || ',%'`).join(' OR ')
+    const patterns = numbers.map((n) => `%[${n},%`)
+    const spoken = patterns.map(() => 'voices LIKE ?').join(' OR ')
     return this.#ledger.db
       .prepare(
         `SELECT * FROM results WHERE job = ? AND unit > ? AND withdrawn = 0 AND (${spoken}) ORDER BY unit LIMIT ?`,
       )
-      .all(job, after, ...numbers, limit)
+      .all(job, after, ...patterns, limit)
       .map((row) => this.#toResult(row))
   }
 

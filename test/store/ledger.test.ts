@@ -151,6 +151,35 @@ describe('receipts', () => {
   })
 })
 
+describe('decisions', () => {
+  const decided = (unit: number, peer: string) => ({
+    ...result(unit, unit + 1),
+    voices: [{ peer, digest: 'd', code: null }],
+  })
+
+  it('are found by whose word they hang on, withdrawn, and made again with a new place', () => {
+    const { ledger, jobs } = openJobs()
+    const { n } = jobs.add(job)
+    ledger.transaction(() => {
+      for (let unit = 0; unit < 4; unit++) jobs.keepResult(n, decided(unit, unit % 2 === 0 ? 'alice' : 'bob'))
+      jobs.confirmResult(n, { ...decided(2, 'alice'), attempts: 3, error: 0.125 })
+    })
+    const unitsOf = (...peers: string[]) => jobs.spokenOnBy(n, peers, -1, 9).map(({ unit }) => unit)
+    expect([unitsOf('alice'), unitsOf('bob', 'alice'), unitsOf('nobody')]).toEqual([[0, 2], [0, 1, 2, 3], []])
+    expect(jobs.spokenOnBy(n, ['alice'], 0, 9)).toMatchObject([{ unit: 2, attempts: 3, error: 0.125 }])
+    ledger.transaction(() => {
+      expect(jobs.withdrawResult(n, 2)).toMatchObject({ unit: 2, revision: 0 })
+      expect(jobs.withdrawResult(n, 2)).toBe(null)
+    })
+    expect(unitsOf('alice')).toEqual([0])
+    expect(jobs.results(n, 'unit', -1, 9).map(({ unit }) => unit)).toEqual([0, 1, 3])
+    ledger.transaction(() => expect(jobs.keepResult(n, { ...decided(2, 'bob'), seq: 5 })).toBe(true))
+    ledger.transaction(() => expect(jobs.keepResult(n, { ...decided(2, 'eve'), seq: 6 })).toBe(false))
+    expect(jobs.results(n, 'seq', 4, 9)).toMatchObject([{ unit: 2, seq: 5, revision: 1, voices: [{ peer: 'bob' }] }])
+    ledger.close()
+  })
+})
+
 describe('mesh store', () => {
   const token = {
     id: 't',
