@@ -258,6 +258,16 @@ runs('aborting ends it and gives no attempt', async () => {
   await sandbox.close()
 })
 
+runs('aborting while it is set up leaves nothing', async () => {
+  const mark = `talkoot-${process.pid}-setup`
+  for (let ms = 0; ms < 30; ms++) {
+    const sandbox = open(['sh', '-c', 'sleep 1000; true', mark])
+    await collect(sandbox, [{}], AbortSignal.timeout(ms))
+    await sandbox.close()
+  }
+  await until(async () => !(await commandLines()).some((line) => line.includes(mark)))
+})
+
 runs('closing ends what runs and removes what it brought', async () => {
   const sandbox = open(['sh', '-c', 'sleep 1000', `talkoot-${process.pid}-close`], { files: [file('a', 'a')] })
   const running = collect(sandbox, [{}])

@@ -15,7 +15,8 @@ export function memoryOfTree(root: number | undefined): number {
   return kibibytes / 1_024
 }
 
-function treeOf(root: number | undefined): number[] {
+/** Itself first. */
+export function treeOf(root: number | undefined): number[] {
   if (root === undefined) return []
   const found = [root]
   for (let next = 0; next < found.length; next++) found.push(...childrenOf(found[next] ?? 0))

@@ -5,7 +5,7 @@ import { closeSync, openSync } from 'node:fs'
 import { devNull } from 'node:os'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { User } from '../scratch.ts'
-import { memoryOfTree } from './process-tree.ts'
+import { memoryOfTree, treeOf } from './process-tree.ts'
 
 export type UnitProcessInit = {
   line: readonly string[]
@@ -45,7 +45,7 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
   }
   const kill = (why: UnitEnd['killed']): void => {
     end.killed ??= why
-    killGroup(child.pid)
+    killAll(child.pid)
   }
   const out: Buffer[] = []
   let outBytes = 0
@@ -107,10 +107,20 @@ function start({ line: [file = '', ...args], handed, shut, user, stdin }: UnitPr
   }
 }
 
-/** While bubblewrap sets up, its second process does not yet die with its first. */
-function killGroup(pid: number | undefined): void {
+/**
+ * While bubblewrap sets up, its second process does not yet die with its first, and may have left its group: it is found
+ * while the first is held still, and killed before it.
+ */
+function killAll(pid: number | undefined): void {
+  if (pid === undefined) return
+  signal(-pid, 'SIGSTOP')
+  for (const below of treeOf(pid).slice(1)) signal(below, 'SIGKILL')
+  signal(-pid, 'SIGKILL')
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
   try {
-    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+    process.kill(pid, name)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
