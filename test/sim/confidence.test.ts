@@ -1,8 +1,6 @@
 /** Jobs that ask for a confidence, with liars among the peers and everything else that strikes a mesh. */
 
 import { describe, expect, test } from 'vitest'
-import { createConfidence } from '../../node/jobs/verification/confidence.ts'
-import { ASSUMED } from '../../node/jobs/verification/credit.ts'
 import { policySchema } from '../../protocol/manifest.ts'
 import type { PeerTraits, Scenario } from './scenario.ts'
 import { type Plant, type Report, simulate } from './simulation.ts'
@@ -77,17 +75,6 @@ describe('who earns its credit and then cheats', () => {
     [
       'what hangs on who was caught is not looked at again',
       { event: (event) => (event.type === 'recalled' && !event.last ? null : event) },
-    ],
-    [
-      'no unit is checked for which one word would do',
-      {
-        components: {
-          verification: ({ verify, agree }) => {
-            if (verify.kind !== 'confidence') throw new RangeError('no confidence')
-            return createConfidence({ goal: verify.goal, agree, assumed: ASSUMED, isChecked: () => false })
-          },
-        },
-      },
     ],
   ])('with a bug put in on purpose, %s, wrong values are left', (_, plant) => {
     expect(
