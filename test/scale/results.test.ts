@@ -135,7 +135,8 @@ test('a sweep of 3,000,000 points is a bit a point in memory', () => {
   const held = () => heap() + process.memoryUsage().arrayBuffers
   const before = held()
   const sweep = rangeTo(units)
-  const manifest = manifestSchema.partial().parse({ policy: policySchema.parse({}) })
+  const task = { runtime: 'js', digest: JOB_ID, bytes: 1 }
+  const manifest = manifestSchema.partial().parse({ policy: policySchema.parse({}), task })
   const stored = { id: JOB_ID, totals: { failed: 0 } }
   const live = new LiveJob(stored as LiveJob['stored'], manifest as LiveJob['manifest'], sweep)
   for (let unit = 0; unit < units; unit += 2) live.settle(unit)
