@@ -26,6 +26,8 @@ async function mesh(lab: Lab, weights: readonly number[]): Promise<{ worker: Nod
     submitters.push(submitter)
     peers[(await statusOf(submitter)).peer] = weight
   }
+  // Whom it has not met it could not find again at its new address.
+  await worker.sees(1 + weights.length)
   await worker.kill('SIGTERM')
   writeFileSync(join(worker.home, 'config.json'), JSON.stringify({ shares: { peers } }))
   await worker.start()

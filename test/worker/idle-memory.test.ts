@@ -8,7 +8,12 @@ const LOOK_MS = 15_000
 /** More than what is not worth a collection. */
 const GROWTH_BYTES = 24 * 2 ** 20
 
+/** Of the node since the last look, microseconds: looks follow one another at once here. */
+let usedMicros = 0
+
 beforeEach(() => {
+  usedMicros = 0
+  vi.spyOn(process, 'cpuUsage').mockImplementation(() => ({ user: usedMicros, system: 0 }))
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
   vi.spyOn(Math, 'random').mockReturnValue(0.5)
 })
@@ -48,6 +53,22 @@ it('collects at the second look in a row without work', async () => {
   await turn()
   look()
   expect(await isThere()).toBe(false)
+  memory.stop()
+})
+
+it('collects nothing while peers keep the node busy', async () => {
+  const memory = new IdleMemory({ isIdle: () => true })
+  memory.start()
+  const ref = await garbage()
+  usedMicros = 1e9
+  for (let i = 0; i < 4; i++) look()
+  await turn()
+  expect(ref.deref()).toBeDefined()
+  usedMicros = 0
+  look()
+  look()
+  await turn()
+  expect(ref.deref()).toBeUndefined()
   memory.stop()
 })
 
