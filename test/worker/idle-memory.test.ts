@@ -65,6 +65,7 @@ it('collects nothing while peers keep the node busy', async () => {
   await turn()
   expect(ref.deref()).toBeDefined()
   usedMicros = 0
+  await turn()
   look()
   look()
   await turn()
