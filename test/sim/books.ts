@@ -7,18 +7,22 @@ type Recall = Extract<SchedulerEffect, { type: 'recall' }>
 
 export class Books {
   readonly #world: World
+  readonly #kept: boolean
   readonly decisions = new Map<number, Recalled>()
   readonly #credits = new Map<string, { checks: number; caught: number; at: number }>()
 
-  constructor(world: World) {
+  /** `kept`: decisions are; without a confidence nothing asks for them, and a million take memory. */
+  constructor(world: World, { kept }: { kept: boolean }) {
     this.#world = world
+    this.#kept = kept
   }
 
   note(effect: SchedulerEffect): void {
     if (effect.type === 'credit') {
       const { peer, checks, caught } = effect
       this.#credits.set(peer, { checks, caught, at: this.#world.now })
-    } else if (effect.type === 'reopened') {
+    } else if (!this.#kept) return
+    else if (effect.type === 'reopened') {
       if (effect.withdrawn) this.decisions.delete(effect.unit)
     } else if (effect.type === 'accepted') {
       const { unit, value, voices } = effect

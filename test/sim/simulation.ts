@@ -79,7 +79,7 @@ class Simulation implements Listener {
     this.#world = new World(init.seed)
     const drawn = drawScenario(this.#world, init)
     this.#scenario = init.adapt === undefined ? drawn : init.adapt(drawn)
-    this.#books = new Books(this.#world)
+    this.#books = new Books(this.#world, { kept: this.#scenario.policy.verify.kind === 'confidence' })
     this.#checker = new Checker(this.#world, this.#scenario, this.#books)
     this.#workers = new Map(
       this.#scenario.peers.map((traits) => [traits.id, new Worker(this.#world, this.#scenario, traits, this)]),

@@ -171,6 +171,15 @@ describe('copies to give out at first', () => {
   })
 })
 
+test('voices that will be enough once they have survived more checks are waited for, also where no further voices would do', () => {
+  const judge = confidence({ goal: 0.9999, f: 0.001, c: 0.8617 })
+  const caught = stranger(0, 1)
+  const about = { unit: 0, next: caught }
+  const heard = [says('first', 'x', member()), ...Array.from({ length: 5 }, (_, i) => says(`more ${i}`, 'x', caught))]
+  expect(judged(judge, heard.slice(0, 1), about)).toMatchObject({ kind: 'needs', later: false })
+  expect(judged(judge, heard, about)).toMatchObject({ kind: 'needs', copies: 1, later: true })
+})
+
 test('the code that decides can be held beside the paper: under 600 lines', () => {
   const files = ['verification', 'agreement', 'credit', 'credibility', 'confidence', 'book']
   const lines = files.flatMap((file) => {

@@ -125,11 +125,11 @@ function leadOf(voices: JudgedVoice[], assumed: Assumptions): string | null {
 
 const isSame = ({ said }: JudgedVoice, digest: string): boolean => said.ok && said.digest === digest
 
-/** Who is named is a set. */
+/** Who is named is a set, and what is summed up in another order may differ in the last bits. */
 function normal(verdict: Verdict): object {
   const named = Object.entries(verdict).map(([key, value]) => [
     key,
-    Array.isArray(value) ? value.map(String).sort() : value,
+    Array.isArray(value) ? value.map(String).sort() : typeof value === 'number' ? value.toPrecision(9) : value,
   ])
   return Object.fromEntries(named)
 }

@@ -57,14 +57,16 @@ export function createConfidence({ goal, agree, assumed, isChecked }: Confidence
         : { kind: 'failed', failure: group.said, agreed, against, checked }
     }
     const later = rivals.length === 0 && isPatient(tally, tallyOf(group.voices, assumed, PATIENCE_CHECKS))
-    const copies = copiesFrom(group.voices, rivals, least, next, later)
-    if (copies === null || voices.length + copies > LIMITS.UNIT_VOICES_MAX) return { kind: 'impossible' }
+    const room = LIMITS.UNIT_VOICES_MAX - voices.length
+    // Where voices like the next would never do, those heard may, once they have survived more checks.
+    const copies = copiesFrom(group.voices, rivals, least, next, later, room) ?? (later && room > 0 ? 1 : null)
+    if (copies === null) return { kind: 'impossible' }
     return { kind: 'needs', copies, later, checked }
   }
 
   /**
    * The least number of further voices like `next` that would be enough if they agree, or would be after a little
-   * patience if none is had yet; null: more than are allowed.
+   * patience if none is had yet; null: more than there is room for.
    */
   function copiesFrom(
     heard: readonly JudgedVoice[],
@@ -72,10 +74,11 @@ export function createConfidence({ goal, agree, assumed, isChecked }: Confidence
     least: number,
     next: Voter,
     patient = false,
+    room: number = LIMITS.UNIT_VOICES_MAX,
   ): number | null {
     const value = heard[0]?.said.ok ?? true
     const [now, soon] = [tallyOf(heard, assumed), tallyOf(heard, assumed, PATIENCE_CHECKS)]
-    for (let copies = 1; copies <= LIMITS.UNIT_VOICES_MAX; copies++) {
+    for (let copies = 1; copies <= room; copies++) {
       add(now, next, assumed, value)
       add(soon, next, assumed, value, PATIENCE_CHECKS)
       const enough = doubt(now, rivals) <= doubtMax || (!patient && rivals.length === 0 && isPatient(now, soon))
