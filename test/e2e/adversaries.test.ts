@@ -10,7 +10,7 @@ const UNITS = 10_000
 const square = taskAt<typeof import('./tasks/slow-square.task.ts')>(
   fileURLToPath(new URL('./tasks/slow-square.task.ts', import.meta.url)),
 )
-const program = fileURLToPath(new URL('./adversary-node.ts', import.meta.url))
+const program = fileURLToPath(new URL('./altered-node.ts', import.meta.url))
 
 let lab: Lab
 let home: NodeProcess

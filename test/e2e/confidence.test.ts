@@ -11,21 +11,21 @@ const square = taskAt<typeof import('./tasks/slow-square.task.ts')>(
 )
 
 /** Strangers: whoever has the invitation may come. */
-async function openMesh(lab: Lab, altered: string, honest: string[]): Promise<NodeProcess> {
+const ALTERED = fileURLToPath(new URL('./altered-node.ts', import.meta.url))
+
+async function openMesh(lab: Lab, kind: string, honest: string[]): Promise<NodeProcess> {
   const home = await lab.node('home', ['--open', '--cores', '0'])
   const { mesh } = statusSchema.parse(await home.json(['status']))
   const invitation = mesh.invitation ?? ''
-  await lab.node('altered', [], { program: [nodeOf(altered), 'altered', invitation] })
+  await lab.node('altered', [], { program: [ALTERED, 'altered', invitation, kind] })
   for (const name of honest) await lab.node(name, ['--cores', '1', '--join', invitation])
   await home.sees(2 + honest.length)
   return home
 }
 
-const nodeOf = (name: string): string => fileURLToPath(new URL(`./${name}.ts`, import.meta.url))
-
 it('no wrong value is accepted at 0.999, the liar is named, and who is known costs less the next time', async () => {
   await using lab = new Lab()
-  const home = await openMesh(lab, 'liar-node', ['one', 'two', 'three'])
+  const home = await openMesh(lab, 'now and then', ['one', 'two', 'three'])
   await using mesh = await Mesh.connect({ home: home.home })
   const sweep = grid({ x: range(500), ms: [1] })
   const verify = { confidence: 0.999, collusion: 0.01 }
@@ -54,7 +54,7 @@ it('a job whose task does not repeat is stopped within 20 disagreements, and say
   await using lab = new Lab()
   const home = await lab.node('home', ['--cores', '0'])
   for (const name of ['one', 'two', 'three', 'four']) {
-    const program = [fileURLToPath(new URL('./noisy-node.ts', import.meta.url)), name, await home.token()]
+    const program = [ALTERED, name, await home.token(), 'does not repeat']
     await lab.node(name, [], { program })
   }
   await home.sees(5)

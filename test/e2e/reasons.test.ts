@@ -135,7 +135,12 @@ it('a machine its owner pauses: nothing runs there within a second, its return i
 it('a peer that lied is trusted no more, and waits to be joined by others', async () => {
   await using lab = new Lab()
   const home = await lab.node('home', ['--cores', '0'])
-  const program = [fileURLToPath(new URL('./liar-node.ts', import.meta.url)), 'liar', await home.token()]
+  const program = [
+    fileURLToPath(new URL('./altered-node.ts', import.meta.url)),
+    'liar',
+    await home.token(),
+    'now and then',
+  ]
   await lab.node('liar', [], { program })
   const honest = [
     await lab.node('oak', ['--cores', '1', '--join', await home.token()]),

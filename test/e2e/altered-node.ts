@@ -1,4 +1,4 @@
-/** A node altered so that its sandbox does not tell the truth, in one of several ways. `NAME TOKEN KIND` */
+/** A node altered so that its sandbox does not tell the truth, or not twice the same, in one of several ways. `NAME TOKEN KIND` */
 
 import { once } from 'node:events'
 import { pino } from 'pino'
@@ -20,6 +20,7 @@ const mixed = (unit: number): number => ((Math.imul(unit ^ 0x5bd1e995, 0x85ebca6
 
 const KINDS: Record<string, Kind> = {
   'random liar': ({ value }) => (Math.random() < 0.3 ? String(Math.random()) : value),
+  'now and then': ({ value }) => (Math.random() < 0.3 ? '666' : value),
   'always liar': () => '666',
   'earn, then cheat': ({ value }, turn) => (turn < RIGHT_FIRST ? value : '666'),
   lazy: ({ value }) => {
@@ -29,6 +30,9 @@ const KINDS: Record<string, Kind> = {
   'selective by unit': ({ unit, value }) => (unit % 10 === 3 ? '666' : value),
   equivocator: (_, turn) => String(-turn),
   colluder: ({ unit, value }) => (mixed(unit) < 0.3 ? '666' : value),
+  // No liar: as a sum whose order hangs on threads, it differs in the last digits of one field.
+  'does not repeat': ({ value }) =>
+    JSON.stringify({ energy: [1, 2, 3, Number(value) + Math.random() * 1e-6], steps: 7 }),
   'slow poison': ({ value }, turn) => (turn < RIGHT_FIRST ? value : null),
 }
 
