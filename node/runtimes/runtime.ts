@@ -23,6 +23,19 @@ export type SandboxInit = {
   seed: number
   memoryMiB: number
   timeoutMs: number
+  /** Told once for each unit that ended and left something to tell. */
+  onReport?: (report: UnitReport) => void
+}
+
+/** What a unit left beside its value or failure. */
+export type UnitReport = {
+  unit: number
+  /** How its process ended; null where units have no process of their own, or it never began. */
+  exit: { code: number | null; signal: string | null } | null
+  /** All of a program's standard output, as text; empty where units have none. */
+  stdout: string
+  /** The last of what it wrote to standard error or logged: `LIMITS.UNIT_LOG_MAX_CHARS` at most. */
+  stderr: string
 }
 
 /** A unit to run: its index and its parameters as JSON text. */

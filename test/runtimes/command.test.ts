@@ -26,7 +26,7 @@ const logs: [unit: number, text: string][] = []
 
 beforeAll(async () => {
   scratchDir = await mkdtemp(join(tmpdir(), 'talkoot-command-'))
-  runtime = new CommandRuntime({ scratchDir, onLog: (unit, text) => logs.push([unit, text]) })
+  runtime = new CommandRuntime({ scratchDir })
   obstacle = await runtime.probe(AbortSignal.timeout(DEADLINE_MS)).then(
     () => null,
     (error) => TalkootError.from(error).message,
@@ -36,9 +36,7 @@ afterAll(async () => {
   await runtime.stop()
   await rm(scratchDir, { recursive: true, force: true })
 })
-beforeEach(() => {
-  logs.length = 0
-})
+beforeEach(() => void logs.splice(0))
 
 /** A test that needs programs to run. */
 const runs = (name: string, body: () => Promise<void>): void =>
@@ -53,6 +51,7 @@ const open = (argv: string[], program: Partial<Program> = {}, init: Partial<Sand
     seed: 1,
     memoryMiB: 64,
     timeoutMs: 10_000,
+    onReport: ({ unit, stderr }) => logs.push([unit, stderr]),
     ...init,
   })
 

@@ -5,7 +5,7 @@ import type { Runtime, Sandbox, SandboxInit } from '../../node/runtimes/runtime.
 import { LIMITS } from '../../protocol/limits.ts'
 import type { Attempt } from '../../protocol/work.ts'
 
-export type RuntimeFactory = (onLog: (unit: number, text: string) => void) => Runtime
+export type RuntimeFactory = () => Runtime
 
 const DEADLINE_MS = 30_000
 
@@ -14,12 +14,19 @@ export function describeRuntime(name: string, make: RuntimeFactory): void {
     const logs: [number, string][] = []
     let runtime: Runtime
     beforeAll(() => {
-      runtime = make((unit, text) => logs.push([unit, text]))
+      runtime = make()
     })
     afterAll(() => runtime.stop())
 
     const open = (run: string, init: Partial<SandboxInit> = {}): Sandbox =>
-      runtime.open({ source: `module.exports.default = ${run}`, seed: 7, memoryMiB: 64, timeoutMs: 5_000, ...init })
+      runtime.open({
+        source: `module.exports.default = ${run}`,
+        seed: 7,
+        memoryMiB: 64,
+        timeoutMs: 5_000,
+        onReport: ({ unit, stderr }) => logs.push([unit, stderr]),
+        ...init,
+      })
     const runAll = async (run: string, params: unknown[], init: Partial<SandboxInit> = {}): Promise<Attempt[]> => {
       const sandbox = open(run, init)
       try {

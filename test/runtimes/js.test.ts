@@ -43,8 +43,8 @@ beforeAll(async () => {
 })
 afterAll(() => rm(scratchDir, { recursive: true }))
 
-describeRuntime('js in bubblewrap', (onLog) => createJsRuntime({ scratchDir, onLog }))
-describeRuntime('js in deno alone', (onLog) => createJsRuntime({ scratchDir, onLog, confinement: 'runtime' }))
+describeRuntime('js in bubblewrap', () => createJsRuntime({ scratchDir }))
+describeRuntime('js in deno alone', () => createJsRuntime({ scratchDir, confinement: 'runtime' }))
 
 describe.each(confinements)('js, confinement %s', (confinement) => {
   test('works for an ordinary user, with no HOME', async () => {

@@ -16,8 +16,6 @@ import { CommandSandbox } from './sandbox.ts'
 export type CommandRuntimeInit = {
   /** A private folder, made if need be. What is written there is removed by `stop()`. */
   scratchDir: string
-  /** The last of what a unit wrote to stderr, at most `LIMITS.UNIT_LOG_MAX_CHARS` bytes. */
-  onLog?: (unit: number, text: string) => void
 }
 
 export class CommandRuntime implements Runtime {
@@ -37,7 +35,7 @@ export class CommandRuntime implements Runtime {
 
   open(init: SandboxInit): Sandbox {
     const onClosed = (closed: CommandSandbox): void => void this.#sandboxes.delete(closed)
-    const sandbox = new CommandSandbox({ prepared: () => this.#prepare(), onLog: this.#init.onLog, onClosed }, init)
+    const sandbox = new CommandSandbox({ prepared: () => this.#prepare(), onClosed }, init)
     this.#sandboxes.add(sandbox)
     return sandbox
   }

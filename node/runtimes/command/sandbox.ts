@@ -17,7 +17,6 @@ import { runUnitProcess, type UnitEnd } from './unit-process.ts'
 
 type Components = {
   prepared(): Promise<PreparedCommand>
-  onLog: ((unit: number, text: string) => void) | undefined
   onClosed(sandbox: CommandSandbox): void
 }
 
@@ -79,11 +78,16 @@ export class CommandSandbox implements Sandbox {
       const handed = [options, ...(facts.seccomp === undefined ? [] : [facts.seccomp])]
       const end = await runUnitProcess({ line, handed, shut, user, stdin, timeoutMs, memoryMiB }, signal)
       if (end.killed === 'aborted') return null
-      if (end.stderr !== '') this.#components.onLog?.(unit, end.stderr)
+      this.#report(unit, end)
       return { unit, ok: true, value: resultOf(end, this.#init) }
     } catch (thrown) {
       return failed(unit, TalkootError.from(thrown))
     }
+  }
+
+  #report(unit: number, { refused, code, signal, stdout, stderr }: UnitEnd): void {
+    const exit = refused === undefined ? { code, signal } : null
+    this.#init.onReport?.({ unit, exit, stdout: stdout.toString('utf8'), stderr })
   }
 
   #lay(): Promise<Laid> {

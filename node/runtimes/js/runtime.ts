@@ -22,8 +22,6 @@ export type JsRuntimeInit = {
   scratchDir: string
   /** `runtime` does without bubblewrap even where it works. @default 'os' */
   confinement?: Confinement
-  /** What a unit logged, at most `LIMITS.UNIT_LOG_MAX_CHARS` characters. */
-  onLog?: (unit: number, text: string) => void
   /** @default the binary of the deno package */
   denoPath?: string
 }
@@ -52,7 +50,7 @@ class JsRuntime implements Runtime {
       return new Session({ ...init, plan: planLaunch(facts, init.memoryMiB), folder })
     }
     const onClosed = (closed: JsSandbox): void => void this.#sandboxes.delete(closed)
-    const sandbox = new JsSandbox({ openSession, onLog: this.#init.onLog, onClosed }, init)
+    const sandbox = new JsSandbox({ openSession, onClosed }, init)
     this.#sandboxes.add(sandbox)
     return sandbox
   }

@@ -10,7 +10,6 @@ import type { Session } from './session.ts'
 export type SandboxComponents = {
   /** Starts a process for this job. */
   openSession: (init: SandboxInit) => Promise<Session>
-  onLog: ((unit: number, text: string) => void) | undefined
   onClosed: (sandbox: JsSandbox) => void
 }
 
@@ -114,7 +113,7 @@ export class JsSandbox implements Sandbox {
 
   #attempt(input: UnitInput | undefined, [code, text, log]: End): Attempt {
     const unit = input?.unit ?? 0
-    if (log !== '') this.#components.onLog?.(unit, log)
+    if (log !== '') this.#init.onReport?.({ unit, exit: null, stdout: '', stderr: log })
     if (code === null) return { unit, ok: true, value: text }
     return failed({ unit }, isErrorCode(code) ? code : 'E_PROTOCOL', text)
   }
