@@ -154,7 +154,7 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
   const stopped = Promise.withResolvers<void>()
   const stop = () => cleanup.run().then(stopped.resolve)
   const services = nodeServices(
-    { ...stores, mesh, jobs, worker, pause, offer, ownAd },
+    { ...stores, mesh, jobs, runtimes, worker, pause, offer, ownAd },
     { apiUrl: () => api.url, requestStop: () => setImmediate(stop) },
   )
   const server = new ApiServer({ services, log }, { port: settings.apiPort, addressFile: paths.api })

@@ -8,9 +8,11 @@ import { VERSION } from '../protocol/version.ts'
 import type { NodeServices } from './api/services.ts'
 import type { JobService } from './jobs/job-service.ts'
 import { ReceiptExport } from './jobs/receipt-export.ts'
+import { reproductionOf } from './jobs/reproduce.ts'
 import type { MeshNode } from './mesh/create.ts'
 import type { Offer } from './offer.ts'
 import { PeerDirectory } from './peer-directory.ts'
+import type { Runtimes } from './runtimes/runtimes.ts'
 import type { BlobStore } from './store/blobs.ts'
 import type { EvidenceStore } from './store/evidence.ts'
 import type { JobStore } from './store/job-store.ts'
@@ -24,6 +26,7 @@ type Components = {
   mesh: MeshNode
   meshStore: SqliteMeshStore
   jobs: JobService
+  runtimes: Runtimes
   worker: Worker
   pause: OwnerPause
   blobs: BlobStore
@@ -46,6 +49,7 @@ export function nodeServices(components: Components, init: Init): NodeServices {
     signer: mesh.signer,
     chainOf: (peer) => mesh.chainOf(peer),
   })
+  const reproducing = { jobs: jobStore, blobs, runtimes: components.runtimes, now: () => performance.now() }
   const peers = new PeerDirectory(components)
   const startedAt = performance.now()
   const statusNow = () => status(components, init.apiUrl(), performance.now() - startedAt)
@@ -112,6 +116,7 @@ export function nodeServices(components: Components, init: Init): NodeServices {
     watchJob: (id, signal) => jobs.watch(id, signal),
     results: (id, query, signal) => jobs.results(id, query, signal),
     receipts: (id, signal) => receipts.lines(id, signal),
+    reproduce: (id, unit) => reproductionOf(reproducing, id, unit),
     requestStop: init.requestStop,
   }
 }

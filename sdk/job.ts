@@ -19,6 +19,7 @@ import {
 } from '../protocol/explanation.ts'
 import type { Finding } from '../protocol/finding.ts'
 import { LIMITS } from '../protocol/limits.ts'
+import { type Reproduction, reproductionSchema } from '../protocol/reproduction.ts'
 import { type Client, isLost, readAs } from './client.ts'
 import { type Accepted, type Failed, type Result, resultOf } from './result.ts'
 import type { Sweep } from './sweep.ts'
@@ -125,6 +126,19 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
       yield `${line}\n`
     }
     if (!last.startsWith('{"seal":')) throw new TalkootError('E_NOT_RUNNING', 'the node ended before the receipts did')
+  }
+
+  /**
+   * Runs a unit once more, on the machine of the node, with the inputs and limits it had: what it wrote, how it ended,
+   * and whether that is what was decided. Takes as long as the unit.
+   * @throws E_NOT_FOUND, and E_NOT_RUNNING when the node ends before it
+   */
+  async reproduce(unit: number, { signal }: { signal?: AbortSignal } = {}): Promise<Reproduction> {
+    const path = API.unitReproduction(this.id, unit)
+    for await (const line of this.#client.lines(path, { method: 'POST', signal: this.#with(signal) })) {
+      if (line !== '') return readAs(reproductionSchema, line, path)
+    }
+    throw new TalkootError('E_NOT_RUNNING', 'the node ended before the unit did')
   }
 
   /**

@@ -142,6 +142,13 @@ function streamRoutes(app: Hono<Env>, services: NodeServices, init: { log: Logge
       { headers: { ...STREAM_HEADERS, 'content-type': 'application/x-ndjson' } },
     )
   })
+  app.post(`${API.jobs}/:id/units/:unit/reproduction`, (c) => {
+    const unit = parse(unitSchema, c.req.param('unit'), 'E_REQUEST')
+    const { id } = services.job(c.req.param('id'))
+    return new Response(lineStream(services.reproduce(id, unit), options(c)), {
+      headers: { ...STREAM_HEADERS, 'content-type': 'application/x-ndjson' },
+    })
+  })
   app.get(`${API.jobs}/:id/receipts`, (c) => {
     const { id } = services.job(c.req.param('id'))
     return new Response(

@@ -21,6 +21,7 @@ import type { JobExplanation, PeerExplanation, UnitExplanation } from '../../pro
 import type { PeerEvidence } from '../../protocol/peer-credit.ts'
 import type { PeerRules, PeerVerdict, RuleRequest, RuleTarget } from '../../protocol/peer-rules.ts'
 import type { Plan, planRequestSchema } from '../../protocol/plan.ts'
+import type { Reproduction } from '../../protocol/reproduction.ts'
 
 /** Methods throw TalkootErrors; anything else that is thrown is answered as E_INTERNAL. */
 export interface NodeServices {
@@ -64,5 +65,7 @@ export interface NodeServices {
   results(idOrPrefix: string, query: ResultsQuery, signal: AbortSignal): AsyncIterable<ResultRow>
   /** What proves the results there are: lines with their ends, the last a seal. @throws E_NOT_FOUND, E_BLOB */
   receipts(id: string, signal: AbortSignal): AsyncIterable<string>
+  /** Runs a unit of a job here, when it is read from. @throws E_NOT_FOUND, E_BLOB at once */
+  reproduce(id: string, unit: number): (signal: AbortSignal) => AsyncIterable<Reproduction>
   requestStop(): void
 }

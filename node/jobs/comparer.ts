@@ -8,6 +8,7 @@ import { LIMITS } from '../../protocol/limits.ts'
 import type { JobId, Manifest } from '../../protocol/manifest.ts'
 import type { Runtime, Sandbox } from '../runtimes/runtime.ts'
 import type { BlobStore } from '../store/blobs.ts'
+import { sandboxInit } from './sandbox-init.ts'
 import type { SchedulerEffect, SchedulerEvent } from './scheduler/events.ts'
 
 type Question = Extract<SchedulerEffect, { type: 'compare' }>
@@ -107,12 +108,10 @@ export class Comparer {
   }
 
   /** Null when the task is gone from this machine. */
-  #open({ task, policy }: Manifest): Sandbox | null {
+  #open(manifest: Manifest): Sandbox | null {
     const { runtime, blobs, onError } = this.#components
     try {
-      const source = new TextDecoder().decode(blobs.get(task.digest))
-      const { seed, memoryMiB, timeoutMs } = policy
-      return runtime.open({ source, seed, memoryMiB, timeoutMs })
+      return runtime.open(sandboxInit(manifest, blobs))
     } catch (error) {
       onError(error)
       return null

@@ -169,6 +169,21 @@ export class FakeServices implements NodeServices {
   receiptLines: string[] = ['{"schema":"talkoot.receipts/1"}\n', '{"seal":""}\n']
   receipts: NodeServices['receipts'] = () => from(this.receiptLines)
 
+  reproduce: NodeServices['reproduce'] = (job, unit) => {
+    if (unit > 9) throw new TalkootError('E_NOT_FOUND', `no unit ${unit}`)
+    const attempt = { unit, ok: true, value: '1' } as const
+    const facts = {
+      exit: { code: 0, signal: null },
+      stdout: '1\n',
+      stderr: '',
+      durationMs: 5,
+      decided: null,
+      same: null,
+    }
+    return () =>
+      from([{ schema: 'talkoot.reproduction/1', job, unit, params: { n: unit }, attempt, ...facts } as const])
+  }
+
   requestStop = () => this.stops.resolve()
 }
 

@@ -1,4 +1,4 @@
-/** `talkoot job show|watch|results|receipts|hold|release|cancel`: one job, by its id or the beginning of it. */
+/** `talkoot job show|watch|results|receipts|reproduce|hold|release|cancel`: one job, by its id or the beginning of it. */
 
 import { type Command, Option } from 'commander'
 import { API, type JobSummary, jobInfoSchema, resultRowSchema } from '../../../protocol/api.ts'
@@ -9,6 +9,7 @@ import { EXIT } from '../exit-codes.ts'
 import { count, plural } from '../render/figures.ts'
 import { jobView } from './job-view.ts'
 import { receipts } from './receipts.ts'
+import { reproduce } from './reproduce.ts'
 import { csvToStdout, fileSink, rowsToStdout } from './results-out.ts'
 import { showProgress } from './run.ts'
 
@@ -46,6 +47,10 @@ export function job(program: Command, act: Act): void {
     .description('what proves its results: the receipts that workers signed, for `talkoot verify`')
     .option('--out <file>', 'write them to a file')
     .action(act(receipts))
+  group
+    .command('reproduce <job> <unit>')
+    .description('run a unit again on this machine, with the inputs and limits it had; ends as it ends')
+    .action(act(reproduce))
   group
     .command('hold <job>')
     .description('give nothing more of it out, and take back what runs, until it is released')

@@ -1,0 +1,85 @@
+/** Runs one unit of a job submitted here once more, in this machine's own sandbox, with the inputs and limits it had. */
+
+import type { ResultRow } from '../../protocol/api.ts'
+import { canonicalJson } from '../../protocol/canonical.ts'
+import { TalkootError } from '../../protocol/errors.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import { decodeManifest } from '../../protocol/manifest.ts'
+import type { Reproduction } from '../../protocol/reproduction.ts'
+import { compileSweep } from '../../protocol/sweep/generator.ts'
+import type { Attempt } from '../../protocol/work.ts'
+import type { Sandbox, UnitInput, UnitReport } from '../runtimes/runtime.ts'
+import type { Runtimes } from '../runtimes/runtimes.ts'
+import type { BlobStore } from '../store/blobs.ts'
+import type { JobStore } from '../store/job-store.ts'
+import { toRow } from './result-reader.ts'
+import { sandboxInit } from './sandbox-init.ts'
+
+type Components = {
+  jobs: JobStore
+  blobs: BlobStore
+  runtimes: Pick<Runtimes, 'open'>
+  /** Milliseconds, monotonic. */
+  now(): number
+}
+
+type Run = (signal: AbortSignal) => AsyncIterable<Reproduction>
+
+/**
+ * What runs it and yields the one answer; nothing when it is aborted.
+ * @param id of a job, whole
+ * @throws E_NOT_FOUND, E_BLOB, before anything is run
+ */
+export function reproductionOf({ jobs, blobs, runtimes, now }: Components, id: string, unit: number): Run {
+  const job = jobs.get(id)
+  if (job === null) throw new TalkootError('E_NOT_FOUND', `no job ${id}`)
+  if (unit >= job.units) {
+    throw new TalkootError('E_NOT_FOUND', `the job has no unit ${unit}: its last is ${job.units - 1}`)
+  }
+  const { manifest } = decodeManifest(job.manifest)
+  const sweep = compileSweep(manifest.sweep, (digest) => blobs.get(digest))
+  const params = sweep.point(unit)
+  const init = sandboxInit(manifest, blobs)
+  return async function* (signal) {
+    const began = now()
+    const reports: UnitReport[] = []
+    const open = (): Sandbox =>
+      runtimes.open(manifest.task.runtime, { ...init, onReport: (report) => reports.push(report) })
+    const attempt = await attemptAt(open, { unit, params: canonicalJson(params) }, signal)
+    if (attempt === null) return
+    const [stored] = jobs.results(job.n, 'unit', unit - 1, 1)
+    const decided = stored?.unit === unit ? toRow(stored, sweep) : null
+    const { exit = null, stdout = '', stderr = '' } = reports.at(-1) ?? {}
+    yield {
+      schema: 'talkoot.reproduction/1',
+      ...{ job: id, unit, params, attempt, exit, stdout, stderr, durationMs: now() - began, decided },
+      same: decided && isSame(attempt, decided),
+    }
+  }
+}
+
+/** Null when it was aborted. What this machine cannot do is a failure like any other. */
+async function attemptAt(open: () => Sandbox, input: UnitInput, signal: AbortSignal): Promise<Attempt | null> {
+  let sandbox: Sandbox | undefined
+  try {
+    sandbox = open()
+    for await (const [attempt] of sandbox.run([input], signal)) if (attempt !== undefined) return attempt
+    return null
+  } catch (thrown) {
+    const { code, message } = TalkootError.from(thrown)
+    return {
+      unit: input.unit,
+      ok: false,
+      code,
+      message: message.slice(0, LIMITS.UNIT_ERROR_MAX_CHARS),
+      blame: 'machine',
+    }
+  } finally {
+    await sandbox?.close()
+  }
+}
+
+const isSame = (attempt: Attempt, decided: ResultRow): boolean =>
+  attempt.ok
+    ? decided.status === 'accepted' && canonicalJson(decided.value) === attempt.value
+    : decided.status === 'failed' && decided.error.code === attempt.code
