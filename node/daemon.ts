@@ -20,7 +20,7 @@ import { createScheduler } from './jobs/scheduler/scheduler.ts'
 import { fetchBlob, serveBlobs } from './mesh/blob-exchange.ts'
 import { createMesh, type MeshNode } from './mesh/create.ts'
 import { type Offer, probeOffer } from './offer.ts'
-import { CommandRuntime } from './runtimes/command/runtime.ts'
+import { createCommandRuntime } from './runtimes/command/runtime.ts'
 import { createJsRuntime, type JsRuntimeInit } from './runtimes/js/runtime.ts'
 import type { Runtime } from './runtimes/runtime.ts'
 import { Runtimes } from './runtimes/runtimes.ts'
@@ -210,7 +210,7 @@ function openStores(paths: StatePaths, cleanup: Cleanup) {
 function startRuntimes({ paths, openRuntime = createJsRuntime }: NodeInit, cleanup: Cleanup): Runtimes {
   const scratchDir = joinPath(paths.state, 'sandbox')
   mkdirSync(scratchDir, { recursive: true, mode: 0o700 })
-  const runtimes = new Runtimes({ js: openRuntime({ scratchDir }), command: new CommandRuntime({ scratchDir }) })
+  const runtimes = new Runtimes({ js: openRuntime({ scratchDir }), command: createCommandRuntime({ scratchDir }) })
   cleanup.add(() => runtimes.stop())
   return runtimes
 }

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CommandRuntime } from '../../node/runtimes/command/runtime.ts'
+import { createCommandRuntime } from '../../node/runtimes/command/runtime.ts'
 import { encodeProgram } from '../../protocol/command/program.ts'
 import { command, grid, range } from '../../sdk/index.ts'
 import { drain } from '../bare-slots.ts'
@@ -59,7 +59,7 @@ export const programs: Benchmark = {
 
 function openBarePrograms() {
   const scratchDir = mkdtempSync(join(tmpdir(), 'talkoot-bench-'))
-  const runtime = new CommandRuntime({ scratchDir })
+  const runtime = createCommandRuntime({ scratchDir })
   const source = encodeProgram({ v: 1, argv: PROGRAM, env: {}, stdin: null, files: [] })
   const init = { source, seed: 0, memoryMiB: MEMORY_MIB, timeoutMs: TIMEOUT_MS }
   const sandboxes = Array.from({ length: SLOTS }, () => runtime.open(init))

@@ -11,6 +11,8 @@ export type RuntimeProbe = {
   kind: RuntimeKind
   version: string
   confinement: Confinement
+  /** Whether a unit's value depends on its task, parameters, seed and index alone, to the bit, on every machine. */
+  deterministic: boolean
   uid: number
   warning?: string
 }
@@ -42,7 +44,7 @@ export type UnitReport = {
 export type UnitInput = { unit: number; params: string }
 
 export interface Runtime {
-  /** Runs a unit to prove it works. @throws E_RUNTIME_MISSING, E_RUNTIME_VERSION, E_ROOT */
+  /** Runs a unit to prove it works. @throws E_RUNTIME_MISSING, E_RUNTIME_VERSION, E_NATIVE_PLATFORM, E_ROOT */
   probe(signal: AbortSignal): Promise<RuntimeProbe>
   /** A fresh process for one job. It starts lazily and is restarted after any unit that killed it. */
   open(init: SandboxInit): Sandbox

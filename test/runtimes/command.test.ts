@@ -6,9 +6,9 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { CommandRuntime } from '../../node/runtimes/command/runtime.ts'
+import { createCommandRuntime } from '../../node/runtimes/command/runtime.ts'
 import { createJsRuntime } from '../../node/runtimes/js/runtime.ts'
-import type { Sandbox, SandboxInit } from '../../node/runtimes/runtime.ts'
+import type { Runtime, Sandbox, SandboxInit } from '../../node/runtimes/runtime.ts'
 import { encodeProgram, type Program } from '../../protocol/command/program.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
@@ -19,14 +19,14 @@ const DEADLINE_MS = 20_000
 const NOBODY = 65_534
 
 let scratchDir: string
-let runtime: CommandRuntime
+let runtime: Runtime
 /** Why programs cannot be run here. */
 let obstacle: string | null = null
 const logs: [unit: number, text: string][] = []
 
 beforeAll(async () => {
   scratchDir = await mkdtemp(join(tmpdir(), 'talkoot-command-'))
-  runtime = new CommandRuntime({ scratchDir })
+  runtime = createCommandRuntime({ scratchDir })
   obstacle = await runtime.probe(AbortSignal.timeout(DEADLINE_MS)).then(
     () => null,
     (error) => TalkootError.from(error).message,

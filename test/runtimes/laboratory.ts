@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { type LaunchPlan, planLaunch } from '../../node/runtimes/js/launch.ts'
-import { type Prepared, prepare } from '../../node/runtimes/js/prepare.ts'
+import { type PreparedJs, prepare } from '../../node/runtimes/js/prepare.ts'
 import { spawnPlan } from '../../node/runtimes/js/process.ts'
 import { JsSandbox } from '../../node/runtimes/js/sandbox.ts'
 import { Session } from '../../node/runtimes/js/session.ts'
@@ -25,11 +25,11 @@ export type AttackInit = Partial<SandboxInit> & {
 }
 
 export class Laboratory {
-  readonly prepared: Prepared
+  readonly prepared: PreparedJs
   readonly #scratchDir: string
   #files = 0
 
-  private constructor(prepared: Prepared, scratchDir: string) {
+  private constructor(prepared: PreparedJs, scratchDir: string) {
     this.prepared = prepared
     this.#scratchDir = scratchDir
   }

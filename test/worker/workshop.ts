@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CommandRuntime } from '../../node/runtimes/command/runtime.ts'
+import { createCommandRuntime } from '../../node/runtimes/command/runtime.ts'
 import { createJsRuntime } from '../../node/runtimes/js/runtime.ts'
 import type { Runtime } from '../../node/runtimes/runtime.ts'
 import { Runtimes } from '../../node/runtimes/runtimes.ts'
@@ -33,7 +33,7 @@ export class Workshop {
   private constructor(folder: string) {
     this.#folder = folder
     this.runtime = createJsRuntime({ scratchDir: folder })
-    this.commands = new CommandRuntime({ scratchDir: folder })
+    this.commands = createCommandRuntime({ scratchDir: folder })
   }
 
   static async open(): Promise<Workshop> {

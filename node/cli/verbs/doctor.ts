@@ -107,8 +107,8 @@ async function sandbox(): Promise<Check> {
 /** Runs a program, as the node would. */
 async function programs(): Promise<Check> {
   const scratchDir = mkdtempSync(join(tmpdir(), 'talkoot-doctor-'))
-  const { CommandRuntime } = await import('../../runtimes/command/runtime.ts')
-  const runtime = new CommandRuntime({ scratchDir })
+  const { createCommandRuntime } = await import('../../runtimes/command/runtime.ts')
+  const runtime = createCommandRuntime({ scratchDir })
   try {
     const { uid } = await runtime.probe(AbortSignal.timeout(LIMITS.PROBE_TIMEOUT_MS))
     return good('Programs', `run as user ${uid}, in bubblewrap`)

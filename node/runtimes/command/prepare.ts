@@ -4,21 +4,19 @@ import { chmod, chown, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TalkootError } from '../../../protocol/errors.ts'
 import { inheritedDescriptors } from '../inherited.ts'
-import type { RuntimeProbe } from '../runtime.ts'
+import type { Prepared } from '../prepared-runtime.ts'
 import { makeScratch, type User, unitUser } from '../scratch.ts'
 import { seccompFilter } from '../seccomp.ts'
 import { findTool } from '../tools.ts'
 import { bubblewrapOptions, type CommandFacts, commandLine } from './launch.ts'
 import { runUnitProcess } from './unit-process.ts'
 
-export type PreparedCommand = {
+/** Its folder holds what the jobs bring. */
+export type PreparedCommand = Prepared & {
   facts: CommandFacts
-  /** Holds what the jobs bring; removed on stop. */
-  folder: string
   user: User | undefined
   /** Descriptors of this node that a unit must not have. */
   shut: readonly number[]
-  probe: RuntimeProbe
   /** Lets the user units run as look into a folder. */
   open(folder: string): Promise<void>
 }
@@ -44,7 +42,8 @@ export async function prepareCommand(scratchDir: string, signal: AbortSignal): P
       if (user !== undefined) await chown(path, user.uid, user.gid)
     }
     const uid = await probe(facts, { folder, user, shut }, signal)
-    return { facts, folder, user, shut, probe: { kind: 'command', version: VERSION, confinement: 'os', uid }, open }
+    const proved = { kind: 'command', version: VERSION, confinement: 'os', deterministic: false, uid } as const
+    return { facts, folder, user, shut, probe: proved, open }
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
     throw error

@@ -7,10 +7,9 @@
  * its log, and its last part the message of a failure.
  */
 
-import { rm } from 'node:fs/promises'
-import { TalkootError } from '../../../protocol/errors.ts'
-import type { Runtime, RuntimeProbe, Sandbox, SandboxInit } from '../runtime.ts'
-import { type PreparedCommand, prepareCommand } from './prepare.ts'
+import { PreparedRuntime } from '../prepared-runtime.ts'
+import type { Runtime } from '../runtime.ts'
+import { prepareCommand } from './prepare.ts'
 import { CommandSandbox } from './sandbox.ts'
 
 export type CommandRuntimeInit = {
@@ -18,38 +17,9 @@ export type CommandRuntimeInit = {
   scratchDir: string
 }
 
-export class CommandRuntime implements Runtime {
-  readonly #init: CommandRuntimeInit
-  readonly #sandboxes = new Set<CommandSandbox>()
-  readonly #stopping = new AbortController()
-  #prepared: Promise<PreparedCommand> | undefined
-
-  constructor(init: CommandRuntimeInit) {
-    this.#init = init
-  }
-
-  async probe(signal: AbortSignal): Promise<RuntimeProbe> {
-    signal.throwIfAborted()
-    return (await this.#prepare()).probe
-  }
-
-  open(init: SandboxInit): Sandbox {
-    const onClosed = (closed: CommandSandbox): void => void this.#sandboxes.delete(closed)
-    const sandbox = new CommandSandbox({ prepared: () => this.#prepare(), onClosed }, init)
-    this.#sandboxes.add(sandbox)
-    return sandbox
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping.abort(new TalkootError('E_RUNTIME_MISSING', 'the runtime is stopped'))
-    await Promise.all([...this.#sandboxes].map((sandbox) => sandbox.close()))
-    const prepared = await this.#prepared?.catch(() => undefined)
-    if (prepared !== undefined) await rm(prepared.folder, { recursive: true, force: true })
-  }
-
-  async #prepare(): Promise<PreparedCommand> {
-    this.#stopping.signal.throwIfAborted()
-    this.#prepared ??= prepareCommand(this.#init.scratchDir, this.#stopping.signal)
-    return await this.#prepared
-  }
+export function createCommandRuntime({ scratchDir }: CommandRuntimeInit): Runtime {
+  return new PreparedRuntime({
+    prepare: (signal) => prepareCommand(scratchDir, signal),
+    openSandbox: (components, job) => new CommandSandbox(components, job),
+  })
 }

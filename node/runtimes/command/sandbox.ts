@@ -6,37 +6,34 @@ import { dirname, join } from 'node:path'
 import { canonicalJson, type Json } from '../../../protocol/canonical.ts'
 import { decodeProgram, type Program } from '../../../protocol/command/program.ts'
 import { fill, written } from '../../../protocol/command/template.ts'
-import { type ErrorCode, TalkootError } from '../../../protocol/errors.ts'
+import { TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
-import type { Attempt, Blame } from '../../../protocol/work.ts'
+import type { Attempt } from '../../../protocol/work.ts'
+import { failed } from '../failed.ts'
+import { type SandboxComponents, untilAborted } from '../prepared-runtime.ts'
 import type { Sandbox, SandboxInit, UnitInput } from '../runtime.ts'
 import { existsHere } from './installed.ts'
 import { bubblewrapOptions, commandLine, type UnitCommand } from './launch.ts'
 import type { PreparedCommand } from './prepare.ts'
 import { runUnitProcess, type UnitEnd } from './unit-process.ts'
 
-type Components = {
-  prepared(): Promise<PreparedCommand>
-  onClosed(sandbox: CommandSandbox): void
-}
-
 /** What is on disk for the units of the job. */
 type Laid = { prepared: PreparedCommand; folder: string; options: string; program: Program }
 
 export class CommandSandbox implements Sandbox {
-  readonly #components: Components
+  readonly #components: SandboxComponents<PreparedCommand>
   readonly #init: SandboxInit
   readonly #closing = new AbortController()
   #laid: Promise<Laid> | undefined
   #running: Promise<unknown> = Promise.resolve()
 
-  constructor(components: Components, init: SandboxInit) {
+  constructor(components: SandboxComponents<PreparedCommand>, init: SandboxInit) {
     this.#components = components
     this.#init = init
   }
 
-  async warm(): Promise<void> {
-    await this.#lay()
+  async warm(signal: AbortSignal): Promise<void> {
+    await untilAborted(() => this.#lay(), AbortSignal.any([signal, this.#closing.signal]))
   }
 
   async *run(units: readonly UnitInput[], signal: AbortSignal): AsyncGenerator<Attempt[]> {
@@ -81,7 +78,8 @@ export class CommandSandbox implements Sandbox {
       this.#report(unit, end)
       return { unit, ok: true, value: resultOf(end, this.#init) }
     } catch (thrown) {
-      return failed(unit, TalkootError.from(thrown))
+      const { code, message } = TalkootError.from(thrown)
+      return failed(unit, code, message)
     }
   }
 
@@ -194,19 +192,4 @@ function textOf(bytes: Buffer): string {
   } catch (cause) {
     throw new TalkootError('E_RESULT_TYPE', 'what it wrote is not UTF-8 text', { cause })
   }
-}
-
-function failed(unit: number, { code, message }: TalkootError): Attempt {
-  const blame = BLAME[code] ?? 'program'
-  // Half a surrogate pair, of the job or left by a cut, would have no canonical form.
-  return { unit, ok: false, code, message: message.slice(0, LIMITS.UNIT_ERROR_MAX_CHARS).toWellFormed(), blame }
-}
-
-/** Whatever is not listed is the program's own doing. */
-const BLAME: Partial<Record<ErrorCode, Blame>> = {
-  E_TIMEOUT: 'time',
-  E_MEMORY: 'memory',
-  E_PROGRAM_MISSING: 'machine',
-  E_RUNTIME_MISSING: 'machine',
-  E_INTERNAL: 'machine',
 }

@@ -2,17 +2,14 @@
 
 import { rm } from 'node:fs/promises'
 import { TalkootError } from '../../../protocol/errors.ts'
+import type { Prepared } from '../prepared-runtime.ts'
 import type { Confinement, RuntimeProbe, SandboxInit } from '../runtime.ts'
 import { discover } from './discover.ts'
 import { type LaunchFacts, planLaunch } from './launch.ts'
 import { Session } from './session.ts'
 
-export type Prepared = {
-  facts: LaunchFacts
-  /** Holds the harness; removed on stop. */
-  folder: string
-  probe: RuntimeProbe
-}
+/** Its folder holds the harness. */
+export type PreparedJs = Prepared & { facts: LaunchFacts }
 
 /** The version this release was tested with: another could compute other bits. */
 const DENO_VERSION = '2.9.6'
@@ -29,7 +26,7 @@ const VALUE = '[0.30000000000000004,2.5937424601000023,"undefined"]'
 export async function prepare(
   init: { scratchDir: string; confinement?: Confinement; denoPath?: string },
   signal: AbortSignal,
-): Promise<Prepared> {
+): Promise<PreparedJs> {
   const { facts, warnings, folder } = await discover(init.scratchDir, init.confinement ?? 'os', init.denoPath)
   try {
     return await strongest(facts, warnings, folder, signal)
@@ -44,7 +41,7 @@ async function strongest(
   warnings: string[],
   folder: string,
   signal: AbortSignal,
-): Promise<Prepared> {
+): Promise<PreparedJs> {
   if (facts.bwrap === undefined)
     return { facts, folder, probe: await probe(facts, 'runtime', warnings, folder, signal) }
   try {
@@ -75,7 +72,8 @@ async function probe(
     const [code, text] = Array.isArray(value) ? (value[0] ?? []) : [value?.code, value?.message]
     if (code !== null || text !== VALUE) throw new TalkootError('E_RUNTIME_VERSION', `the probe gave ${code} ${text}`)
     const warning = warnings.join('; ')
-    return { kind: 'js', version: DENO_VERSION, confinement, uid, ...(warning === '' ? {} : { warning }) }
+    const proved = { kind: 'js', version: DENO_VERSION, confinement, deterministic: true, uid } as const
+    return { ...proved, ...(warning === '' ? {} : { warning }) }
   } finally {
     await session.close()
   }

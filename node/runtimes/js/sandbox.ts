@@ -1,8 +1,9 @@
 /** One job on one slot: keeps a warm process, and replaces it after a unit that killed it. */
 
-import { type ErrorCode, isErrorCode, TalkootError } from '../../../protocol/errors.ts'
+import { isErrorCode, TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
-import type { Attempt, Blame } from '../../../protocol/work.ts'
+import type { Attempt } from '../../../protocol/work.ts'
+import { failed } from '../failed.ts'
 import type { Sandbox, SandboxInit, UnitInput } from '../runtime.ts'
 import type { End } from './frames.ts'
 import type { Session } from './session.ts'
@@ -10,7 +11,7 @@ import type { Session } from './session.ts'
 export type SandboxComponents = {
   /** Starts a process for this job. */
   openSession: (init: SandboxInit) => Promise<Session>
-  onClosed: (sandbox: JsSandbox) => void
+  onClosed: (sandbox: Sandbox) => void
 }
 
 /** What a frame left to do. `alone`: the first of these units needs a process that nothing ran in before it. */
@@ -92,7 +93,7 @@ export class JsSandbox implements Sandbox {
           const culprit = frame.slice(value.index, value.index + 1)
           const others = frame.slice(ended).filter((unit) => !culprit.includes(unit))
           if (doubted(value.code, value.index)) return { again: [...culprit, ...others], alone: true }
-          yield culprit.map((unit) => failed(unit, value.code, value.message))
+          yield culprit.map(({ unit }) => failed(unit, value.code, value.message))
           return { again: others }
         }
         const first = ended
@@ -115,7 +116,7 @@ export class JsSandbox implements Sandbox {
     const unit = input?.unit ?? 0
     if (log !== '') this.#init.onReport?.({ unit, exit: null, stdout: '', stderr: log })
     if (code === null) return { unit, ok: true, value: text }
-    return failed({ unit }, isErrorCode(code) ? code : 'E_PROTOCOL', text)
+    return failed(unit, isErrorCode(code) ? code : 'E_PROTOCOL', text)
   }
 
   async #open(): Promise<Session> {
@@ -135,16 +136,3 @@ export class JsSandbox implements Sandbox {
     return session
   }
 }
-
-function failed({ unit }: { unit: number }, code: ErrorCode, message: string): Attempt {
-  return {
-    unit,
-    ok: false,
-    code,
-    message: message.slice(0, LIMITS.UNIT_ERROR_MAX_CHARS),
-    blame: BLAME[code] ?? 'program',
-  }
-}
-
-/** Whatever is not listed is the program's own doing. */
-const BLAME: Partial<Record<ErrorCode, Blame>> = { E_TIMEOUT: 'time', E_MEMORY: 'memory', E_UNIT_CRASHED: 'machine' }
