@@ -1,277 +1,225 @@
-/** What every implementation of `Runtime` must do. Tasks are JavaScript bundles; a runtime of another kind brings its own. */
+/**
+ * What every runtime does, whatever it runs. A runtime brings a task for each case; where it cannot run, the reason is
+ * printed and the others are tested.
+ */
 
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Runtime, Sandbox, SandboxInit } from '../../node/runtimes/runtime.ts'
-import { LIMITS } from '../../protocol/limits.ts'
+import type { Runtime, RuntimeProbe, Sandbox, SandboxInit, UnitReport } from '../../node/runtimes/runtime.ts'
+import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import type { Attempt } from '../../protocol/work.ts'
+import { until } from '../mesh/nodes.ts'
+import { attemptsOf, codeOf, collect, DEADLINE_MS, inputs, numbered, ok } from './attempts.ts'
+import { descendantsOf, isAlive, sandboxFolders } from './remains.ts'
 
-export type RuntimeFactory = () => Runtime
+/** Sources for parameters `{ x }`. Where x is not 1, each but the last two gives what `value` gives. */
+export type ComplianceTasks = {
+  value: string
+  /** Fails of itself. */
+  fails: string
+  /** Never ends. */
+  loops: string
+  /** Takes memory without end. */
+  eats: string
+  /** Gives far more than a result may be. */
+  prints: string
+  /** Logs `step x` and a line end. */
+  logs: string
+  /** Gives random numbers, from wherever a task of this kind gets them. */
+  chance: string
+  /** Is no task of this kind. */
+  refused: string
+}
 
-const DEADLINE_MS = 30_000
+export type ComplianceSubject = {
+  make(scratchDir: string): Runtime
+  /** What the probe must tell. */
+  tells: Pick<RuntimeProbe, 'kind' | 'confinement' | 'deterministic'>
+  tasks: ComplianceTasks
+  /** What `value` gives, as canonical JSON. */
+  gives(x: number): string
+  /** How a task fails of itself, and what it is told with. */
+  failure: { code: ErrorCode; says: string }
+}
 
-export function describeRuntime(name: string, make: RuntimeFactory): void {
+export function describeRuntime(name: string, { make, tells, tasks, gives, failure }: ComplianceSubject): void {
   describe(name, () => {
-    const logs: [number, string][] = []
+    const reports: UnitReport[] = []
+    let scratchDir: string
     let runtime: Runtime
-    beforeAll(() => {
-      runtime = make()
+    let obstacle: string | null = null
+    beforeAll(async () => {
+      scratchDir = await mkdtemp(join(tmpdir(), 'talkoot-compliance-'))
+      runtime = make(scratchDir)
+      obstacle = await obstacleOf(runtime, tells)
+      if (obstacle !== null) console.warn(`not run: ${name}: ${obstacle}`)
     })
-    afterAll(() => runtime.stop())
+    afterAll(async () => {
+      await runtime.stop()
+      await rm(scratchDir, { recursive: true, force: true })
+    })
 
-    const open = (run: string, init: Partial<SandboxInit> = {}): Sandbox =>
-      runtime.open({
-        source: `module.exports.default = ${run}`,
-        seed: 7,
-        memoryMiB: 64,
-        timeoutMs: 5_000,
-        onReport: ({ unit, stderr }) => logs.push([unit, stderr]),
-        ...init,
+    const runs = (of: string, body: () => Promise<void>): void =>
+      test(of, async () => {
+        if (obstacle === null) await body()
       })
-    const runAll = async (run: string, params: unknown[], init: Partial<SandboxInit> = {}): Promise<Attempt[]> => {
-      const sandbox = open(run, init)
-      try {
-        return await collect(sandbox, params)
-      } finally {
-        await sandbox.close()
-      }
+    const open = (source: string, init: Partial<SandboxInit> = {}): Sandbox => {
+      const onReport = (report: UnitReport): void => void reports.push(report)
+      return runtime.open({ source, seed: 7, memoryMiB: 64, timeoutMs: 10_000, onReport, ...init })
     }
+    const runAll = async (source: string, count = 3, init: Partial<SandboxInit> = {}): Promise<Attempt[]> => {
+      const sandbox = open(source, init)
+      const attempts = await collect(sandbox, numbered(count))
+      await sandbox.close()
+      return attempts.toSorted((a, b) => a.unit - b.unit)
+    }
+    const value = (x: number): Attempt => ok(x, gives(x))
 
-    test('probe - tells what it proved', async () => {
+    runs('probe - tells what it proved', async () => {
       const probe = await runtime.probe(AbortSignal.timeout(DEADLINE_MS))
-      expect(probe.version).toMatch(/^\d+\.\d+\.\d+$/)
+      expect(probe).toMatchObject(tells)
+      expect(probe.version).toMatch(/^\d+(\.\d+)*$/)
       expect(probe.uid).toBeGreaterThan(0)
     })
 
-    test('warm - a process started before its units runs them as any other', async () => {
-      const sandbox = open('({ x }) => x + 1')
-      try {
-        await sandbox.warm(AbortSignal.timeout(DEADLINE_MS))
-        await sandbox.warm(AbortSignal.timeout(DEADLINE_MS))
-        expect(await collect(sandbox, [{ x: 1 }, { x: 2 }])).toEqual([ok(0, '2'), ok(1, '3')])
-      } finally {
-        await sandbox.close()
-      }
+    runs('probe - an aborted one does not wait for what was begun, nor spoil it', async () => {
+      const own = make(scratchDir)
+      const abort = new AbortController()
+      const probing = own.probe(abort.signal)
+      abort.abort(new Error('enough'))
+      await expect(probing).rejects.toThrow('enough')
+      await expect(own.probe(abort.signal)).rejects.toThrow('enough')
+      expect(await own.probe(AbortSignal.timeout(DEADLINE_MS))).toMatchObject(tells)
+      await own.stop()
     })
 
-    test('warm - ends when it is closed meanwhile', async () => {
-      const sandbox = open('({ x }) => x + 1')
+    runs('warm - what is started before its units runs them as any other', async () => {
+      const sandbox = open(tasks.value)
+      await sandbox.warm(AbortSignal.timeout(DEADLINE_MS))
+      await sandbox.warm(AbortSignal.timeout(DEADLINE_MS))
+      expect(await collect(sandbox, numbered(2))).toEqual([value(0), value(1)])
+      await sandbox.close()
+    })
+
+    runs('warm - ends when it is aborted or closed meanwhile', async () => {
+      const sandbox = open(tasks.value)
+      await expect(sandbox.warm(AbortSignal.abort(new Error('enough')))).rejects.toThrow('enough')
       const warming = sandbox.warm(AbortSignal.timeout(DEADLINE_MS)).catch(() => 'closed')
       await sandbox.close()
       expect(await warming).toBe('closed')
     })
 
-    test('run - one attempt for each unit, in order, over frames', async () => {
-      const count = LIMITS.FRAME_UNITS_MAX * 2 + 3
-      const attempts = await runAll('({ x }) => x + 1', numbered(count))
-      expect(attempts).toEqual(numbered(count).map(({ x }) => ({ unit: x, ok: true, value: String(x + 1) })))
-    })
-
-    test('run - values come back as canonical JSON', async () => {
-      const run = `() => ({ b: [1e21, -0, 1/3, 'é\\n'], a: null, 10: true, 9: new Float32Array([1.5, -2]), Z: {} })`
-      expect(await runAll(run, [0])).toEqual([
-        ok(0, '{"10":true,"9":[1.5,-2],"Z":{},"a":null,"b":[1e+21,0,0.3333333333333333,"é\\n"]}'),
-      ])
-    })
-
-    test.each([
-      ['undefined', '$ is undefined'],
-      ['{ a: [1, 2, 3, NaN] }', '$.a[3] is NaN'],
-      ['[-Infinity]', '$[0] is -Infinity'],
-      ['{ f: () => 1 }', '$.f is a function'],
-      ['{ "a b": Symbol("x") }', '$["a b"] is a symbol'],
-      ['[10n]', '$[0] is a bigint'],
-      ['new BigInt64Array(1)', '$ is a BigInt64Array'],
-      ['new DataView(new ArrayBuffer(8))', '$ is a DataView'],
-      ['new Float64Array([1, NaN])', '$[1] is NaN'],
-      ['[, 1]', '$[0] is undefined'],
-      ['{ when: new Date() }', '$.when is an instance of Date'],
-      ['new (class Point { x = 1 })()', '$ is an instance of Point'],
-      ['new Map([[1, 2]])', '$ is an instance of Map'],
-      ['"\\ud800"', '$ is a string with half a surrogate pair'],
-      ['(() => { const loop = {}; loop.me = loop; return loop })()', 'holds itself'],
-    ])('run - refuses the value %s', async (value, message) => {
-      const [attempt] = await runAll(`() => (${value})`, [0])
-      expect(attempt).toMatchObject({ ok: false, code: 'E_RESULT_TYPE', blame: 'program' })
-      expect(attempt?.ok === false && attempt.message).toContain(message)
-    })
-
-    test('run - depth and size have bounds', async () => {
-      const nest = '({ depth }) => { let v = 1; for (let i = 0; i < depth; i++) v = [v]; return v }'
-      const deep = await runAll(nest, [
-        { depth: LIMITS.UNIT_VALUE_DEPTH_MAX },
-        { depth: LIMITS.UNIT_VALUE_DEPTH_MAX + 1 },
-      ])
-      expect(deep.map(codeOf)).toEqual(['ok', 'E_RESULT_TYPE'])
-      const quotes = LIMITS.UNIT_RESULT_MAX_BYTES - 2
-      const long = await runAll('({ n, c }) => c.repeat(n)', [
-        { n: quotes, c: 'a' },
-        { n: quotes + 1, c: 'a' },
-        { n: quotes / 2, c: 'é' },
-        { n: quotes / 2 + 1, c: 'é' },
-        { n: quotes / 2, c: '"' },
-        { n: 1e8, c: 'a' },
-      ])
-      expect(long.map(codeOf)).toEqual(['ok', 'E_RESULT_TOO_BIG', 'ok', 'E_RESULT_TOO_BIG', 'ok', 'E_RESULT_TOO_BIG'])
-    })
-
-    test('run - each failure has its code and blame, and spares its neighbours', async () => {
-      const run = `(how) => {
-        if (how === 'threw') throw new Error('boo')
-        if (how === 'input') throw Object.assign(new Error('n is missing'), { code: 'E_INPUT' })
-        if (how === 'loops') for (;;);
-        if (how === 'loops later') return Promise.resolve().then(() => { for (;;); })
-        if (how === 'never') return new Promise(() => {})
-        if (how === 'heap') { const kept = []; for (;;) kept.push(new Array(100000).fill(1.5)) }
-        if (how === 'buffers') { const kept = []; for (;;) kept.push(new Uint8Array(1e7).fill(1)) }
-        if (how === 'imports') return import('data:text/javascript,')
-        if (how === 'requires') require('fs')
-        return how
-      }`
-      const expected = {
-        threw: ['E_TASK_THREW', 'program'],
-        input: ['E_INPUT', 'program'],
-        loops: ['E_TIMEOUT', 'time'],
-        'loops later': ['E_TIMEOUT', 'time'],
-        never: ['E_NEVER_SETTLED', 'program'],
-        heap: ['E_MEMORY', 'memory'],
-        buffers: ['E_MEMORY', 'memory'],
-        imports: ['E_IMPORT', 'program'],
-        requires: ['E_IMPORT', 'program'],
-      }
-      const hows = Object.keys(expected).flatMap((how) => ['fine', how])
-      const attempts = await runAll(run, [...hows, 'fine'], { timeoutMs: 400 })
-      const seen = attempts.toSorted((a, b) => a.unit - b.unit).map((a) => (a.ok ? 'fine' : [a.code, a.blame]))
-      expect(seen).toEqual([...Object.values(expected).flatMap((end) => ['fine', end]), 'fine'])
-      expect(attempts.find((a) => codeOf(a) === 'E_TASK_THREW')).toMatchObject({ message: 'boo' })
-    })
-
-    test('run - a source that cannot be loaded fails every unit', async () => {
-      const sources = ['module.exports = (', '}); (function () {', 'throw new Error("at load")', 'module.exports = 7']
-      for (const source of sources) {
-        const attempts = await runAll('', numbered(2), { source })
-        expect(attempts.map(codeOf), source).toEqual(['E_SOURCE', 'E_SOURCE'])
-      }
-    })
-
-    test('run - a message is bounded', async () => {
-      const [attempt] = await runAll('() => { throw new Error("x".repeat(1e6)) }', [0])
-      expect(attempt?.ok === false && attempt.message.length).toBe(LIMITS.UNIT_ERROR_MAX_CHARS)
-    })
-
-    test('run - random numbers depend on seed and unit alone', async () => {
-      const run = '(_, { random }) => [Math.random(), random()]'
-      const first = await runAll(run, numbered(300))
-      const again = await runAll(run, numbered(300))
-      const other = await runAll(run, numbered(300), { seed: 8 })
-      expect(again).toEqual(first)
-      expect(new Set([...first, ...other].map((a) => a.ok && a.value)).size).toBe(600)
-      const sandbox = open(run)
-      const alone = await attemptsOf(sandbox.run([{ unit: 299, params: '0' }], AbortSignal.timeout(DEADLINE_MS)))
+    runs('run - one attempt for each unit, in order', async () => {
+      const sandbox = open(tasks.value)
+      expect(await collect(sandbox, numbered(5))).toEqual([0, 1, 2, 3, 4].map(value))
+      expect(await collect(sandbox, [{ x: 7 }])).toEqual([ok(0, gives(7))])
       await sandbox.close()
-      expect(alone).toEqual([first[299]])
     })
 
-    test('run - no unit sees what another left in the module', async () => {
-      const source =
-        'let calls = 0; const seen = []; module.exports = (p) => { seen.push(p); return [++calls, seen.length] }'
-      const attempts = await runAll('', numbered(3), { source })
-      expect(attempts.map((a) => a.ok && a.value)).toEqual(['[1,1]', '[1,1]', '[1,1]'])
+    runs('run - a failure is told, and spares its neighbours', async () => {
+      const attempts = await runAll(tasks.fails)
+      expect(attempts).toEqual([value(0), expect.objectContaining({ blame: 'program', code: failure.code }), value(2)])
+      expect(attempts[1]).toMatchObject({ ok: false, message: expect.stringContaining(failure.says) })
     })
 
-    test('run - promises and objects with run work', async () => {
-      const source = `exports.default = { async run({ x }, { unit, seed }) { await null; return [this.by * x, unit, seed] }, by: 3 }`
-      expect(await runAll('', numbered(2), { source })).toEqual([ok(0, '[0,0,7]'), ok(1, '[3,1,7]')])
+    runs('run - what never ends is ended, and spares its neighbours', async () => {
+      const late = { unit: 1, ok: false, code: 'E_TIMEOUT', blame: 'time', message: expect.any(String) }
+      expect(await runAll(tasks.loops, 3, { timeoutMs: 1_000 })).toEqual([value(0), late, value(2)])
     })
 
-    test('run - promises that wait for the engine settle', async () => {
-      const run = `async ({ x }) => {
-        Promise.reject(new Error('nobody looks'))
-        const { exports } = (await WebAssembly.instantiate(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]))).instance
-        return [x, typeof exports]
-      }`
-      expect(await runAll(run, numbered(3))).toEqual([0, 1, 2].map((x) => ok(x, `[${x},"object"]`)))
+    runs('run - memory is bounded, and neighbours are spared', async () => {
+      const full = { unit: 1, ok: false, code: 'E_MEMORY', blame: 'memory', message: expect.any(String) }
+      expect(await runAll(tasks.eats)).toEqual([value(0), full, value(2)])
     })
 
-    test('run - logs arrive, bounded', async () => {
-      logs.length = 0
-      await runAll(`({ x }, { log }) => { if (x) log('step', x, {}); else log('y'.repeat(1e6)) }`, numbered(2))
-      expect(logs.map(([unit, text]) => [unit, text.length])).toEqual([
-        [0, LIMITS.UNIT_LOG_MAX_CHARS],
-        [1, 'step 1 [object Object]\n'.length],
-      ])
+    runs('run - a result is bounded, and neighbours are spared', async () => {
+      const long = { unit: 1, ok: false, code: 'E_RESULT_TOO_BIG', blame: 'program', message: expect.any(String) }
+      expect(await runAll(tasks.prints)).toEqual([value(0), long, value(2)])
     })
 
-    test('run - aborting ends it without attempts for the rest', async () => {
-      const sandbox = open('({ x }) => { if (x === 1) for (;;); return x }', { timeoutMs: 60_000 })
+    runs('run - a source that is no task fails every unit', async () => {
+      expect((await runAll(tasks.refused, 2)).map(codeOf)).toEqual(['E_SOURCE', 'E_SOURCE'])
+    })
+
+    runs('run - what a unit logs is reported once, as its own', async () => {
+      reports.length = 0
+      expect(await runAll(tasks.logs, 2)).toEqual([value(0), value(1)])
+      expect(reports.filter(({ stderr }) => stderr !== '')).toMatchObject([{ unit: 1, stderr: 'step 1\n' }])
+    })
+
+    runs('run - what a unit draws at random repeats if the runtime says so', async () => {
+      const [first, again] = [await runAll(tasks.chance, 2), await runAll(tasks.chance, 2)]
+      expect(first.map(codeOf)).toEqual(['ok', 'ok'])
+      expect(JSON.stringify(again) === JSON.stringify(first)).toBe(tells.deterministic)
+    })
+
+    runs('run - aborting kills it, gives no attempt for the rest, and spoils nothing', async () => {
+      const sandbox = open(tasks.loops, { timeoutMs: 60_000 })
+      expect(await collect(sandbox, [{ x: 0 }])).toEqual([value(0)])
+      const before = await descendantsOf(process.pid)
       const abort = new AbortController()
-      const attempts: Attempt[] = []
-      // A unit of its own frame, so that its end arrives before the loop begins.
-      attempts.push(...(await collect(sandbox, [{ x: 0 }])))
-      const rest = (async () => {
-        for await (const group of sandbox.run(inputs(numbered(3)), abort.signal)) attempts.push(...group)
-      })()
+      const rest = attemptsOf(sandbox.run(inputs([{ x: 1 }, { x: 2 }]), abort.signal))
+      await until(async () => (await descendantsOf(process.pid)).length > 0)
+      const during = await descendantsOf(process.pid)
       abort.abort()
-      await rest
-      expect(attempts).toEqual([ok(0, '0')])
-      expect(await collect(sandbox, [{ x: 5 }])).toEqual([ok(0, '5')])
+      expect(await rest).toEqual([])
+      for (const pid of [...before, ...during]) await until(async () => !(await isAlive(pid)))
+      expect(await collect(sandbox, [{ x: 5 }])).toEqual([ok(0, gives(5))])
       await sandbox.close()
     })
 
-    test('run - leaving the iteration midway spoils nothing', async () => {
-      const sandbox = open('({ x }) => x')
-      for await (const group of sandbox.run(inputs(numbered(1_000)), AbortSignal.timeout(DEADLINE_MS))) {
-        expect(group[0]).toEqual(ok(0, '0'))
+    runs('run - leaving the iteration midway spoils nothing', async () => {
+      const sandbox = open(tasks.value)
+      for await (const [first] of sandbox.run(inputs(numbered(20)), AbortSignal.timeout(DEADLINE_MS))) {
+        expect(first).toEqual(value(0))
         break
       }
-      expect(await collect(sandbox, [{ x: 9 }])).toEqual([ok(0, '9')])
+      expect(await collect(sandbox, [{ x: 9 }])).toEqual([ok(0, gives(9))])
       await sandbox.close()
     })
 
-    test('agree - asks the task', async () => {
-      const source =
-        'exports.default = { run: () => 1, agree: (a, b) => { if (a === "boo") throw new Error("boo"); return a === "bad" ? 1 : Math.abs(a - b) < 0.1 } }'
-      const sandbox = runtime.open({ source, seed: 1, memoryMiB: 64, timeoutMs: 5_000 })
-      const signal = AbortSignal.timeout(DEADLINE_MS)
-      expect(await sandbox.agree('1', '1.05', signal)).toBe(true)
-      expect(await sandbox.agree('1', '1.5', signal)).toBe(false)
-      await expect(sandbox.agree('"boo"', '1', signal)).rejects.toMatchObject({ code: 'E_TASK_THREW' })
-      await expect(sandbox.agree('"bad"', '1', signal)).rejects.toMatchObject({ code: 'E_RESULT_TYPE' })
+    runs('agree - a task that has no opinion is refused', async () => {
+      const sandbox = open(tasks.value)
+      const asking = sandbox.agree('1', '1', AbortSignal.timeout(DEADLINE_MS))
+      await expect(asking).rejects.toMatchObject({ code: 'E_TASK_INVALID' })
       await sandbox.close()
     })
 
-    test('agree - a task without it, or one that loops, fails with a code', async () => {
-      const signal = AbortSignal.timeout(DEADLINE_MS)
-      const without = open('() => 1')
-      await expect(without.agree('1', '1', signal)).rejects.toMatchObject({ code: 'E_TASK_INVALID' })
-      const source = 'exports.default = { run: () => 1, agree: () => { for (;;); } }'
-      const loops = runtime.open({ source, seed: 1, memoryMiB: 64, timeoutMs: 200 })
-      await expect(loops.agree('1', '1', signal)).rejects.toMatchObject({ code: 'E_TIMEOUT' })
-      await Promise.all([without.close(), loops.close()])
-    })
-
-    test('close - during a run ends it', async () => {
-      const sandbox = open('() => { for (;;); }', { timeoutMs: 60_000 })
-      const attempts = collect(sandbox, [0, 0])
+    runs('close - during a run ends it', async () => {
+      const sandbox = open(tasks.loops, { timeoutMs: 60_000 })
+      const attempts = collect(sandbox, [{ x: 1 }, { x: 1 }])
       await sandbox.close()
       await sandbox.close()
       expect(await attempts).toEqual([])
     })
+
+    runs('stop - during a run leaves no process and no file, and nothing begins after it', async () => {
+      const before = { folders: await sandboxFolders(scratchDir, process.pid), pids: await descendantsOf(process.pid) }
+      const own = make(scratchDir)
+      await own.probe(AbortSignal.timeout(DEADLINE_MS))
+      const sandbox = own.open({ source: tasks.loops, seed: 1, memoryMiB: 64, timeoutMs: 60_000 })
+      const attempts = collect(sandbox, [{ x: 1 }])
+      const started = async () => (await descendantsOf(process.pid)).filter((pid) => !before.pids.includes(pid))
+      await until(async () => (await started()).length > 0)
+      const children = await started()
+      await own.stop()
+      await own.stop()
+      expect(await attempts).toEqual([])
+      for (const pid of children) await until(async () => !(await isAlive(pid)))
+      expect(await sandboxFolders(scratchDir, process.pid)).toEqual(before.folders)
+      await expect(own.probe(AbortSignal.timeout(1_000))).rejects.toMatchObject({ code: 'E_RUNTIME_MISSING' })
+    })
   })
 }
 
-const collect = (sandbox: Sandbox, params: unknown[]): Promise<Attempt[]> =>
-  attemptsOf(sandbox.run(inputs(params), AbortSignal.timeout(DEADLINE_MS)))
-
-async function attemptsOf(groups: AsyncIterable<Attempt[]>): Promise<Attempt[]> {
-  const attempts: Attempt[] = []
-  for await (const group of groups) attempts.push(...group)
-  return attempts
+/** Why it cannot run here as it is to be tested. */
+async function obstacleOf(runtime: Runtime, { confinement }: ComplianceSubject['tells']): Promise<string | null> {
+  try {
+    const probe = await runtime.probe(AbortSignal.timeout(DEADLINE_MS))
+    return probe.confinement === confinement ? null : (probe.warning ?? `its confinement is ${probe.confinement}`)
+  } catch (thrown) {
+    return TalkootError.from(thrown).message
+  }
 }
-
-const inputs = (params: unknown[]) => params.map((of, unit) => ({ unit, params: JSON.stringify(of) }))
-
-const numbered = (count: number) => Array.from({ length: count }, (_, x) => ({ x }))
-
-const ok = (unit: number, value: string): Attempt => ({ unit, ok: true, value })
-
-const codeOf = (attempt: Attempt): string => (attempt.ok ? 'ok' : attempt.code)

@@ -2,20 +2,7 @@
 
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  chmod,
-  chown,
-  copyFile,
-  link,
-  mkdir,
-  mkdtemp,
-  open,
-  readdir,
-  readFile,
-  readlink,
-  rm,
-  writeFile,
-} from 'node:fs/promises'
+import { chmod, chown, copyFile, link, mkdir, mkdtemp, open, readdir, readlink, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -24,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createJsRuntime } from '../../node/runtimes/js/runtime.ts'
 import type { Confinement } from '../../node/runtimes/runtime.ts'
-import { describeRuntime } from './compliance.ts'
+import { descendantsOf, isAlive, sandboxFolders } from './remains.ts'
 
 const FIXTURE = fileURLToPath(new URL('./fixture-node.ts', import.meta.url))
 const NOBODY = { uid: 65534, gid: 65534 }
@@ -42,9 +29,6 @@ beforeAll(async () => {
   if (confinement !== 'os') unconfined = warning ?? 'no bubblewrap'
 })
 afterAll(() => rm(scratchDir, { recursive: true }))
-
-describeRuntime('js in bubblewrap', () => createJsRuntime({ scratchDir }))
-describeRuntime('js in deno alone', () => createJsRuntime({ scratchDir, confinement: 'runtime' }))
 
 describe.each(confinements)('js, confinement %s', (confinement) => {
   test('works for an ordinary user, with no HOME', async () => {
@@ -97,21 +81,6 @@ describe.each(confinements)('js, confinement %s', (confinement) => {
     expect((await descendantsOf(process.pid)).filter((pid) => !before.includes(pid))).toEqual([])
   }, 20_000)
 
-  test('leaves no file and no process when it stops', async () => {
-    const before = { folders: await sandboxFolders(process.pid), pids: await descendantsOf(process.pid) }
-    const runtime = createJsRuntime({ scratchDir, confinement })
-    await runtime.probe(AbortSignal.timeout(30_000))
-    const sandbox = runtime.open({ source: 'module.exports = () => 1', seed: 1, memoryMiB: 64, timeoutMs: 5_000 })
-    for await (const _ of sandbox.run([{ unit: 0, params: '0' }], AbortSignal.timeout(30_000)));
-    const children = (await descendantsOf(process.pid)).filter((pid) => !before.pids.includes(pid))
-    expect(children.length).toBeGreaterThan(0)
-    await runtime.stop()
-    await runtime.stop()
-    for (const pid of children) expect(await isAlive(pid)).toBe(false)
-    expect(await sandboxFolders(process.pid)).toEqual(before.folders)
-    await expect(runtime.probe(AbortSignal.timeout(1_000))).rejects.toMatchObject({ code: 'E_RUNTIME_MISSING' })
-  })
-
   test('its processes die with a node that is killed, and the next node removes its files', async () => {
     if (confinement === 'os' && unconfined) return console.warn(`not run: bubblewrap: ${unconfined}`)
     const node = startNode([scratchDir, confinement, 'loop'])
@@ -123,11 +92,11 @@ describe.each(confinements)('js, confinement %s', (confinement) => {
     await once(node, 'exit')
     const deadline = AbortSignal.timeout(5_000)
     for (const pid of children) while (await isAlive(pid)) deadline.throwIfAborted()
-    expect(await sandboxFolders(node.pid)).toHaveLength(1)
+    expect(await sandboxFolders(scratchDir, node.pid)).toHaveLength(1)
     const next = createJsRuntime({ scratchDir, confinement })
     await next.probe(AbortSignal.timeout(30_000))
     await next.stop()
-    expect(await sandboxFolders(node.pid)).toEqual([])
+    expect(await sandboxFolders(scratchDir, node.pid)).toEqual([])
   })
 })
 
@@ -159,7 +128,7 @@ test('root removes no folder of another user', async () => {
   const runtime = createJsRuntime({ scratchDir })
   await runtime.probe(AbortSignal.timeout(30_000))
   await runtime.stop()
-  const left = await sandboxFolders(9_999_999)
+  const left = await sandboxFolders(scratchDir, 9_999_999)
   await rm(theirs, { recursive: true })
   expect(left).toContain(basename(theirs))
   expect(left).not.toContain(basename(ours))
@@ -227,27 +196,8 @@ async function linesOf(node: ChildProcess, last?: unknown): Promise<unknown[]> {
   return lines
 }
 
-/** Those of one node: others may run on this machine. */
-async function sandboxFolders(pid: number | undefined): Promise<string[]> {
-  const names = await Promise.all([scratchDir, tmpdir()].map((folder) => readdir(folder)))
-  return names.flat().filter((name) => name.startsWith(`talkoot-sandbox-${pid}-`))
-}
-
 /** What the descriptors of a process lead to. */
 async function filesOf(pid: number | undefined): Promise<string[]> {
   const names = await readdir(`/proc/${pid}/fd`)
   return await Promise.all(names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => '')))
-}
-
-/** Whatever is a zombie is dead. */
-async function isAlive(pid: number): Promise<boolean> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => 'State:\tX')
-  return !/^State:\t[ZX]/m.test(status)
-}
-
-async function descendantsOf(pid: number | undefined): Promise<number[]> {
-  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
-  const pids = children.trim().split(' ').filter(Boolean).map(Number)
-  const deeper = await Promise.all(pids.map((child) => descendantsOf(child)))
-  return [...pids, ...deeper.flat()]
 }

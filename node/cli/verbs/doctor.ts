@@ -110,8 +110,9 @@ async function programs(): Promise<Check> {
   const { createCommandRuntime } = await import('../../runtimes/command/runtime.ts')
   const runtime = createCommandRuntime({ scratchDir })
   try {
-    const { uid } = await runtime.probe(AbortSignal.timeout(LIMITS.PROBE_TIMEOUT_MS))
-    return good('Programs', `run as user ${uid}, in bubblewrap`)
+    const { uid, deterministic } = await runtime.probe(AbortSignal.timeout(LIMITS.PROBE_TIMEOUT_MS))
+    const bits = deterministic ? '' : '; not made deterministic'
+    return good('Programs', `run as user ${uid}, in bubblewrap${bits}`)
   } catch (thrown) {
     const { code, message, hint } = TalkootError.from(thrown, 'E_NATIVE_PLATFORM')
     return warning('Programs', `${code}: ${message}`, hint)
