@@ -228,9 +228,11 @@ function buildWorker(
   { runtimes, mesh, blobs, evidence, rules, offer }: WorkerParts,
   { settings, log }: NodeInit,
 ): Worker {
+  const versions = new Map(offer.describe(0, null).runtimes.map(({ kind, version }) => [kind, version]))
   return new Worker(
     {
       runtimes,
+      runtimeVersion: (kind) => versions.get(kind) ?? '',
       signer: mesh.signer,
       fetchTask: async (from, digest, length, signal) => {
         if (blobs.has(digest)) return blobs.get(digest)

@@ -107,6 +107,7 @@ export function nodeServices(components: Components, init: Init): NodeServices {
     cancel: (id) => jobs.cancel(id),
     explainJob: (id) => jobs.explain.job(id),
     explainUnit: (id, unit) => jobs.explain.unit(id, unit),
+    logs: (id, unit) => jobs.logs(id, unit),
     explainPeer: (idOrName) => {
       const { id, notes } = peers.find(idOrName)
       return jobs.explain.peer(id, notes)

@@ -54,6 +54,8 @@ export const API = {
   unitExplanation: (id: string, unit: number) => `/v1/jobs/${encodeURIComponent(id)}/units/${unit}/explanation`,
   /** POST: the unit is run once more, here; NDJSON of one Reproduction. */
   unitReproduction: (id: string, unit: number) => `/v1/jobs/${encodeURIComponent(id)}/units/${unit}/reproduction`,
+  /** GET: UnitLogs. */
+  unitLogs: (id: string, unit: number) => `/v1/jobs/${encodeURIComponent(id)}/units/${unit}/logs`,
   /** GET: server-sent events, the data of each a JobSummary; the last has another state than `running`. */
   jobEvents: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/events`,
   /** GET with a ResultsQuery: NDJSON of ResultRow. */

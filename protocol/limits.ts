@@ -104,6 +104,11 @@ export const LIMITS = {
   UNIT_RESULT_MAX_BYTES: 256 * KiB,
   UNIT_ERROR_MAX_CHARS: 2_000,
   UNIT_LOG_MAX_CHARS: 16 * KiB,
+  /** Of what a unit wrote to stdout and to stderr, each, that goes to the submitter beside its end. */
+  REPORT_TEXT_MAX_BYTES: 16 * KiB,
+  /** What a submitter keeps of attempts beside their ends. */
+  UNIT_REPORTS_MAX: 16,
+  JOB_REPORTS_MAX_BYTES: 64 * MiB,
   UNIT_VALUE_DEPTH_MAX: 64,
   UNIT_PROCESSES_MAX: 64,
 

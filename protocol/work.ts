@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { bytesSchema, textSchema } from './bytes.ts'
 import { LIMITS } from './limits.ts'
 import { digestSchema } from './manifest.ts'
+import { unitReportSchema } from './report.ts'
 
 export const WORK_PROTOCOL = '/talkoot/work/1'
 
@@ -51,6 +52,8 @@ export const toSubmitterSchema = z.discriminatedUnion('t', [
     attempts: z.array(attemptSchema).min(1).max(LIMITS.FRAME_UNITS_MAX),
     /** One of these units and for how long it was here, milliseconds: the rest of its turnaround is the way. */
     held: z.tuple([index, z.number().min(0)]).optional(),
+    /** What some of these units left beside their ends; not signed. */
+    reports: z.array(unitReportSchema).max(LIMITS.FRAME_UNITS_MAX).optional(),
     receipt: bytes,
     signature: bytes,
   }),

@@ -17,6 +17,7 @@ export type { JobExplanation, PeerExplanation, UnitExplanation } from '../protoc
 export type { PeerCredit, PeerEvidence } from '../protocol/peer-credit.ts'
 export type { Plan } from '../protocol/plan.ts'
 export { REASONS, type Reason } from '../protocol/reasons.ts'
+export type { UnitLogs } from '../protocol/report.ts'
 export type { ConnectOptions } from './client.ts'
 export { type Command, type CommandOptions, type CommandValue, command } from './command.ts'
 export type { Job, ResultsOptions } from './job.ts'

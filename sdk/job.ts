@@ -19,6 +19,7 @@ import {
 } from '../protocol/explanation.ts'
 import type { Finding } from '../protocol/finding.ts'
 import { LIMITS } from '../protocol/limits.ts'
+import { type UnitLogs, unitLogsSchema } from '../protocol/report.ts'
 import { type Reproduction, reproductionSchema } from '../protocol/reproduction.ts'
 import { type Client, isLost, readAs } from './client.ts'
 import { type Accepted, type Failed, type Result, resultOf } from './result.ts'
@@ -176,6 +177,11 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
     return unit === undefined
       ? this.#client.request(API.jobExplanation(this.id), jobExplanationSchema, { signal })
       : this.#client.request(API.unitExplanation(this.id, unit), unitExplanationSchema, { signal })
+  }
+
+  /** What attempts at a unit wrote, how they ended and what they took, oldest first. @throws E_NOT_FOUND */
+  logs(unit: number): Promise<UnitLogs> {
+    return this.#client.request(API.unitLogs(this.id, unit), unitLogsSchema, { signal: this.#signal })
   }
 
   /** The state now and after each change, at most a few times a second; the last is settled. */

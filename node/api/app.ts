@@ -113,6 +113,10 @@ function jobRoutes(app: Hono<Env>, services: NodeServices): void {
     const unit = parse(unitSchema, c.req.param('unit'), 'E_REQUEST')
     return c.json(services.explainUnit(c.req.param('id'), unit))
   })
+  app.get(`${API.jobs}/:id/units/:unit/logs`, (c) => {
+    const unit = parse(unitSchema, c.req.param('unit'), 'E_REQUEST')
+    return c.json(services.logs(c.req.param('id'), unit))
+  })
   app.post(`${API.jobs}/:id/hold`, (c) => c.json(services.hold(c.req.param('id'))))
   app.post(`${API.jobs}/:id/release`, (c) => c.json(services.release(c.req.param('id'))))
 }

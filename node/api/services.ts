@@ -21,6 +21,7 @@ import type { JobExplanation, PeerExplanation, UnitExplanation } from '../../pro
 import type { PeerEvidence } from '../../protocol/peer-credit.ts'
 import type { PeerRules, PeerVerdict, RuleRequest, RuleTarget } from '../../protocol/peer-rules.ts'
 import type { Plan, planRequestSchema } from '../../protocol/plan.ts'
+import type { UnitLogs } from '../../protocol/report.ts'
 import type { Reproduction } from '../../protocol/reproduction.ts'
 
 /** Methods throw TalkootErrors; anything else that is thrown is answered as E_INTERNAL. */
@@ -58,6 +59,8 @@ export interface NodeServices {
   /** @throws E_NOT_FOUND */
   explainJob(idOrPrefix: string): JobExplanation
   explainUnit(idOrPrefix: string, unit: number): UnitExplanation
+  /** @throws E_NOT_FOUND */
+  logs(idOrPrefix: string, unit: number): UnitLogs
   /** By id, unique part of an id, or name. @throws E_NOT_FOUND */
   explainPeer(idOrName: string): PeerExplanation
   /** The job now and after each change; ends with its first state that is not `running`, or with the signal. */

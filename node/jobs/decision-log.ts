@@ -3,6 +3,7 @@
 import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { SignedReceipt } from '../../protocol/receipt.ts'
+import type { KeptReport } from '../../protocol/report.ts'
 import type { EvidenceKind, EvidenceStore } from '../store/evidence.ts'
 import type { JobState, JobStore, JobTotals, StoredResult, StoredVoice } from '../store/job-store.ts'
 import type { Ledger } from '../store/ledger.ts'
@@ -11,6 +12,7 @@ import type { UnitTime } from '../store/unit-times.ts'
 type Entry =
   | { kind: 'result'; job: number; result: StoredResult }
   | { kind: 'receipt'; job: number; peer: string; signed: SignedReceipt }
+  | { kind: 'report'; job: number; peer: string; report: KeptReport }
   | { kind: 'executions'; job: number; executions: number; wasted: number }
   | { kind: 'evidence'; job: number; peer: string; about: EvidenceKind; count: number }
   | { kind: 'confirmed'; job: number; unit: number; voices: StoredVoice[]; attempts: number; error: number | null }
@@ -109,6 +111,9 @@ export class DecisionLog {
     switch (entry.kind) {
       case 'result':
         if (jobs.keepResult(entry.job, entry.result)) sums.add(entry.job, entry.result)
+        break
+      case 'report':
+        jobs.reports.keep(entry.job, entry.peer, entry.report)
         break
       case 'confirmed':
         jobs.confirmResult(entry.job, entry)

@@ -4,7 +4,6 @@ import type { Ad } from '../../protocol/ad.ts'
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { JobId } from '../../protocol/manifest.ts'
-import type { SignedReceipt } from '../../protocol/receipt.ts'
 import { WORK_PROTOCOL } from '../../protocol/work.ts'
 import { memoryChannels } from '../mesh/memory-channel.ts'
 import type { AdmittedPeer, Channel, Mesh, Role } from '../mesh/mesh.ts'
@@ -12,7 +11,7 @@ import type { PeerRuleStore } from '../store/peer-rules.ts'
 import type { Worker } from '../worker/worker.ts'
 import { trustIn } from './known-peers.ts'
 import type { PeerId, SchedulerEvent, TrustClass } from './scheduler/events.ts'
-import { WorkerSession } from './worker-session.ts'
+import { type Beside, WorkerSession } from './worker-session.ts'
 
 type Components = {
   mesh: Mesh
@@ -23,8 +22,8 @@ type Components = {
   signedManifest(job: JobId): { manifest: Uint8Array; signature: Uint8Array } | null
   /** How many units a job that runs has; null for any other. */
   unitsOf(job: JobId): number | null
-  /** `receipt` comes with results. */
-  onEvent(event: SchedulerEvent, receipt?: SignedReceipt): void
+  /** `beside` comes with results. */
+  onEvent(event: SchedulerEvent, beside?: Beside): void
   random(): number
   onError(error: unknown): void
 }
@@ -164,9 +163,9 @@ export class Dispatch {
         channel,
         signedManifest,
         unitsOf,
-        onEvent: (event, receipt) => {
+        onEvent: (event, beside) => {
           if (event.type === 'results') this.#retries.delete(peer)
-          onEvent(event, receipt)
+          onEvent(event, beside)
         },
         onError,
       },

@@ -6,7 +6,7 @@ import type { JobInfo, JobSummary, ResultRow, ResultsQuery } from '../../protoco
 import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { decodeManifest, type JobId } from '../../protocol/manifest.ts'
-import type { SignedReceipt } from '../../protocol/receipt.ts'
+import type { UnitLogs } from '../../protocol/report.ts'
 import type { Signer } from '../../protocol/signatures.ts'
 import type { Mesh } from '../mesh/mesh.ts'
 import type { Runtime } from '../runtimes/runtime.ts'
@@ -34,6 +34,7 @@ import { ResultReader } from './result-reader.ts'
 import type { SchedulerEffect, SchedulerEvent } from './scheduler/events.ts'
 import type { Scheduler } from './scheduler/scheduler.ts'
 import { keepSpent } from './spending.ts'
+import type { Beside } from './worker-session.ts'
 
 type Components = {
   scheduler: Scheduler
@@ -76,7 +77,7 @@ export class JobService {
   readonly #live = new Map<JobId, LiveJob>()
   readonly #idsByNumber = new Map<number, JobId>()
   /** Events that came while another was worked through. */
-  readonly #events: { event: SchedulerEvent; receipt: SignedReceipt | undefined }[] = []
+  readonly #events: { event: SchedulerEvent; beside: Beside | undefined }[] = []
   #stepping = false
   #wake: NodeJS.Timeout | null = null
   #halted: TalkootError | null = null
@@ -145,7 +146,7 @@ export class JobService {
       onError,
       signedManifest: (job) => this.#signedManifest(job),
       unitsOf: (job) => this.#live.get(job)?.sweep.size ?? null,
-      onEvent: (event, receipt) => this.#step(event, receipt),
+      onEvent: (event, beside) => this.#step(event, beside),
     })
     this.#recall = new Recall({ jobs, evidence, log: this.#log, onEvent: (event) => this.#step(event), onError })
     this.#effects = new Effects({
@@ -249,6 +250,11 @@ export class JobService {
     return this.#reader.read(this.#views.find(idOrPrefix), query, signal)
   }
 
+  /** What attempts at a unit left beside their ends. @throws E_NOT_FOUND */
+  logs(idOrPrefix: string, unit: number): UnitLogs {
+    return this.#views.logs(idOrPrefix, unit)
+  }
+
   /** What this machine offers has changed. */
   ownAdChanged(): void {
     this.#dispatch.ownAdChanged()
@@ -282,19 +288,19 @@ export class JobService {
   }
 
   /** One event at a time: what an effect sets off waits until the others of its step are done. */
-  #step(event: SchedulerEvent, receipt?: SignedReceipt): void {
+  #step(event: SchedulerEvent, beside?: Beside): void {
     if (!this.#running) return
-    this.#events.push({ event, receipt })
+    this.#events.push({ event, beside })
     if (this.#stepping) return
     this.#stepping = true
     for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
-      this.#take(next.event, next.receipt)
+      this.#take(next.event, next.beside)
     }
     this.#stepping = false
     this.#wakeLater()
   }
 
-  #take(event: SchedulerEvent, receipt: SignedReceipt | undefined): void {
+  #take(event: SchedulerEvent, beside: Beside | undefined): void {
     const { scheduler, now, onError } = this.#components
     let effects: SchedulerEffect[] = []
     try {
@@ -302,7 +308,7 @@ export class JobService {
     } catch (error) {
       onError(error)
     }
-    keepSpent({ live: this.#live, log: this.#log, scheduler }, { event, effects, receipt })
+    keepSpent({ live: this.#live, log: this.#log, scheduler }, { event, effects, beside })
     for (const effect of effects) {
       try {
         this.#effects.apply(effect)

@@ -3,6 +3,7 @@
 import type { JobInfo, JobSummary } from '../../protocol/api.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { decodeManifest, type JobId, type Manifest } from '../../protocol/manifest.ts'
+import type { UnitLogs } from '../../protocol/report.ts'
 import type { JobRow, JobStore } from '../store/job-store.ts'
 import { findingOf } from './finding.ts'
 import type { JobProgress } from './scheduler/events.ts'
@@ -48,6 +49,17 @@ export class JobViews {
   list(): JobSummary[] {
     const names = this.#components.peerNames()
     return this.#components.jobs.list().map((job) => this.#summary(job, names))
+  }
+
+  /** @throws E_NOT_FOUND */
+  logs(idOrPrefix: string, unit: number): UnitLogs {
+    const { id, n, units } = this.find(idOrPrefix)
+    if (unit >= units) throw new TalkootError('E_NOT_FOUND', `the job has units 0 to ${units - 1}`)
+    const names = this.#components.peerNames()
+    const attempts = this.#components.jobs.reports
+      .of(n, unit)
+      .map(({ peer, report: { unit: _, ...told } }) => ({ ...told, peer, name: names.get(peer) ?? '' }))
+    return { schema: 'talkoot.logs/1', job: id, unit, attempts }
   }
 
   manifestOf(id: JobId): Manifest {

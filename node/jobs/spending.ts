@@ -1,19 +1,19 @@
-/** What jobs spend on attempts, kept as it is spent, with the receipts for it. */
+/** What jobs spend on attempts, kept as it is spent, with the receipts for it and what was told of it. */
 
 import type { JobId } from '../../protocol/manifest.ts'
-import type { SignedReceipt } from '../../protocol/receipt.ts'
 import type { DecisionLog } from './decision-log.ts'
 import type { LiveJob } from './live-job.ts'
 import type { SchedulerEffect, SchedulerEvent } from './scheduler/events.ts'
 import type { Scheduler } from './scheduler/scheduler.ts'
+import type { Beside } from './worker-session.ts'
 
 type Components = { live: ReadonlyMap<JobId, LiveJob>; log: DecisionLog; scheduler: Scheduler }
 
 /** One step of the scheduler. */
-type Step = { event: SchedulerEvent; effects: readonly SchedulerEffect[]; receipt: SignedReceipt | undefined }
+type Step = { event: SchedulerEvent; effects: readonly SchedulerEffect[]; beside: Beside | undefined }
 
 /** Call it after each step: units are accepted, and copies of them cut off, by more than results. */
-export function keepSpent({ live, log, scheduler }: Components, { event, effects, receipt }: Step): void {
+export function keepSpent({ live, log, scheduler }: Components, { event, effects, beside }: Step): void {
   const ids = new Set<JobId>('job' in event && typeof event.job === 'string' ? [event.job] : [])
   for (const effect of effects) if (effect.type === 'accepted') ids.add(effect.job)
   for (const id of ids) {
@@ -24,7 +24,9 @@ export function keepSpent({ live, log, scheduler }: Components, { event, effects
     if (executions === 0) continue
     const { n } = job.stored
     log.add({ kind: 'executions', job: n, executions, wasted })
-    if (receipt !== undefined && 'peer' in event)
-      log.add({ kind: 'receipt', job: n, peer: event.peer, signed: receipt })
+    if (beside === undefined || !('peer' in event)) continue
+    const { peer } = event
+    log.add({ kind: 'receipt', job: n, peer, signed: beside.receipt })
+    for (const report of beside.reports) log.add({ kind: 'report', job: n, peer, report })
   }
 }

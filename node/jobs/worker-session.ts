@@ -5,6 +5,7 @@ import { decodeFrame, encodeFrame } from '../../protocol/frames.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { JobId } from '../../protocol/manifest.ts'
 import { checkReceipt, type SignedReceipt } from '../../protocol/receipt.ts'
+import type { KeptReport, UnitReport } from '../../protocol/report.ts'
 import { isPlainValue } from '../../protocol/value.ts'
 import { type Attempt, type ToSubmitter, type ToWorker, toSubmitterSchema } from '../../protocol/work.ts'
 import type { Channel } from '../mesh/mesh.ts'
@@ -16,10 +17,13 @@ type Components = {
   signedManifest(job: JobId): { manifest: Uint8Array; signature: Uint8Array } | null
   /** How many units a job that runs has; null for any other. */
   unitsOf(job: JobId): number | null
-  /** `receipt` comes with results. */
-  onEvent(event: SchedulerEvent, receipt?: SignedReceipt): void
+  /** `beside` comes with results. */
+  onEvent(event: SchedulerEvent, beside?: Beside): void
   onError(error: unknown): void
 }
+
+/** What comes with results and decides nothing: the worker's signature, and what it tells of some of the attempts. */
+export type Beside = { receipt: SignedReceipt; reports: readonly KeptReport[] }
 
 /**
  * Ends a worker may tell of beyond the units it was given here: what it ran for an earlier session. Its outbox holds so
@@ -130,7 +134,7 @@ export class WorkerSession {
   }
 
   async #takeResults(message: Extract<ToSubmitter, { t: 'results' }>): Promise<void> {
-    const { job, attempts, held, receipt, signature } = message
+    const { job, attempts, held, reports = [], receipt, signature } = message
     this.#endsLeft -= attempts.length
     if (this.#endsLeft < 0) throw new TalkootError('E_FLOOD', 'the worker tells of more ends than it was given units')
     const signed = { receipt, signature }
@@ -139,7 +143,8 @@ export class WorkerSession {
     if (attempts.some(({ unit }) => unit >= units)) throw new TalkootError('E_FRAME', 'a unit the job does not have')
     const ends = await checkReceipt(this.peer, job, attempts, signed)
     const told = attempts.map((attempt, i) => toEnd(attempt, ends[i] ?? ''))
-    this.#components.onEvent({ type: 'results', peer: this.peer, job, attempts: told, held: held ?? null }, signed)
+    const beside = { receipt: signed, reports: toKept(reports, told) }
+    this.#components.onEvent({ type: 'results', peer: this.peer, job, attempts: told, held: held ?? null }, beside)
   }
 
   /** What one step gave in several grants goes as one message: each message costs both ends a turn. */
@@ -198,6 +203,26 @@ function toEnd(attempt: Attempt, digest: string): AttemptEnd {
     message: withoutControls(attempt.message),
     blame: known ? attempt.blame : 'machine',
   }
+}
+
+/** One at most of each attempt the frame tells of. */
+function toKept(reports: readonly UnitReport[], ends: readonly AttemptEnd[]): KeptReport[] {
+  if (reports.length === 0) return []
+  const byUnit = new Map(reports.map((report) => [report.unit, report]))
+  return ends.flatMap((end) => {
+    const report = byUnit.get(end.unit)
+    if (report === undefined) return []
+    const { exit, ...told } = report
+    return {
+      ...told,
+      exit: exit && { code: exit.code, signal: exit.signal && withoutControls(exit.signal) },
+      stdout: withoutControls(told.stdout),
+      stderr: withoutControls(told.stderr),
+      runtime: withoutControls(told.runtime),
+      system: withoutControls(told.system),
+      code: end.ok ? null : end.code,
+    }
+  })
 }
 
 /** A peer's text may reach a terminal. */

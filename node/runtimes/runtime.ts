@@ -38,6 +38,11 @@ export type UnitReport = {
   stdout: string
   /** The last of what it wrote to standard error or logged: `LIMITS.UNIT_LOG_MAX_CHARS` at most. */
   stderr: string
+  /** From start to end, milliseconds; null: not measured. */
+  wallMs: number | null
+  /** What all its processes were seen to use, milliseconds and MiB at most; null: it was too short to be seen. */
+  cpuMs: number | null
+  peakMiB: number | null
 }
 
 /** A unit to run: its index and its parameters as JSON text. */

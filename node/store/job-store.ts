@@ -8,6 +8,7 @@ import type { StatementSync } from 'node:sqlite'
 import type { JobId } from '../../protocol/manifest.ts'
 import type { Ledger } from './ledger.ts'
 import type { PeerNumbers } from './peer-numbers.ts'
+import { ReportStore } from './report-store.ts'
 import { UnitTimes } from './unit-times.ts'
 
 export type JobState = 'running' | 'done' | 'cancelled'
@@ -77,6 +78,7 @@ const ROW_COLUMNS =
 
 export class JobStore {
   readonly unitTimes: UnitTimes
+  readonly reports: ReportStore
   readonly #ledger: Ledger
   readonly #peers: PeerNumbers
   readonly #insertResult: StatementSync
@@ -87,6 +89,7 @@ export class JobStore {
     this.#ledger = components.ledger
     this.#peers = components.peers
     this.unitTimes = new UnitTimes(components.ledger)
+    this.reports = new ReportStore(components)
     this.#insertResult = this.#ledger.db.prepare(
       `INSERT INTO results (job, unit, seq, ok, value, code, blame, voices, attempts, disagreed, error)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

@@ -73,6 +73,13 @@ const MIGRATIONS = [
    ) STRICT, WITHOUT ROWID;`,
   // 8: why a job was stopped.
   `ALTER TABLE jobs ADD COLUMN finding TEXT;`,
+  // 9: what workers told of attempts beside their ends.
+  `CREATE TABLE reports (
+     n INTEGER PRIMARY KEY, job INTEGER NOT NULL, unit INTEGER NOT NULL, peer INTEGER NOT NULL, failed INTEGER NOT NULL,
+     bytes INTEGER NOT NULL, report TEXT NOT NULL
+   ) STRICT;
+   CREATE INDEX reports_by_unit ON reports (job, unit);
+   CREATE INDEX reports_by_failed ON reports (job, failed);`,
 ]
 
 const LEDGER_VERSION = MIGRATIONS.length + 1

@@ -4,6 +4,7 @@ import { TalkootError } from '../../protocol/errors.ts'
 import { decodeFrame, encodeFrame } from '../../protocol/frames.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { JobId, Policy } from '../../protocol/manifest.ts'
+import type { UnitReport } from '../../protocol/report.ts'
 import type { Attempt, ToSubmitter, ToWorker } from '../../protocol/work.ts'
 import { toWorkerSchema } from '../../protocol/work.ts'
 import type { Channel } from '../mesh/mesh.ts'
@@ -140,12 +141,12 @@ export class Desk {
   }
 
   /** Hands in the ends of attempts that `take` gave out. */
-  finish(job: JobId, attempts: readonly Attempt[]): void {
+  finish(job: JobId, attempts: readonly Attempt[], reports?: ReadonlyMap<number, UnitReport>): void {
     const entry = this.#jobs.get(job)
     if (entry === undefined) return
     // With little more to run here, the submitter should know at once.
     const urgent = entry.queue.length <= this.#slots
-    this.#components.outbox.add(job, attempts, { arrivals: entry.arrivals, urgent })
+    this.#components.outbox.add(job, attempts, { arrivals: entry.arrivals, urgent, reports })
     this.drop(
       job,
       attempts.map(({ unit }) => unit),

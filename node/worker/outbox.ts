@@ -4,6 +4,7 @@ import { encodeFrame } from '../../protocol/frames.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { JobId } from '../../protocol/manifest.ts'
 import { signReceipt } from '../../protocol/receipt.ts'
+import type { UnitReport } from '../../protocol/report.ts'
 import type { Signer } from '../../protocol/signatures.ts'
 import type { Attempt, ToSubmitter } from '../../protocol/work.ts'
 import type { Channel } from '../mesh/mesh.ts'
@@ -12,7 +13,14 @@ import type { Channel } from '../mesh/mesh.ts'
 const FRAME_VALUES_BYTES = LIMITS.FRAME_MAX_BYTES / 2
 
 /** `arrivedAt`: when the unit came here, if that was noted. */
-type Entry = { job: JobId; attempt: Attempt; bytes: number; arrivedAt: number | null }
+type Entry = { job: JobId; attempt: Attempt; bytes: number; arrivedAt: number | null; report: UnitReport | null }
+
+type Options = {
+  arrivals?: Map<number, number> | undefined
+  urgent?: boolean | undefined
+  /** What units left beside their ends. */
+  reports?: ReadonlyMap<number, UnitReport> | undefined
+}
 
 type Components = {
   signer: Signer
@@ -47,16 +55,12 @@ export class Outbox {
   }
 
   /**
-   * Results of a silent submitter are kept up to a bound; past it the oldest go, and their units run again. What is
+   * Results of a silent submitter are kept up to a bound; past it reports go, then the oldest results, and their units run again. What is
    * added gathers for RESULTS_INTERVAL_MS after the last frame, unless it fills one, or is `urgent`.
    */
-  add(
-    job: JobId,
-    attempts: readonly Attempt[],
-    options: { arrivals?: Map<number, number>; urgent?: boolean } = {},
-  ): void {
+  add(job: JobId, attempts: readonly Attempt[], options: Options = {}): void {
     for (const attempt of attempts) {
-      const entry = entryOf(job, attempt, options.arrivals)
+      const entry = entryOf(job, attempt, options)
       this.#waiting.push(entry)
       this.#waitingBytes += entry.bytes
     }
@@ -117,7 +121,14 @@ export class Outbox {
       try {
         this.#gather()
         const signed = await signReceipt(this.#components.signer, job, attempts)
-        const message: ToSubmitter = { t: 'results', job, attempts, ...this.#heldOf(batch), ...signed }
+        const message: ToSubmitter = {
+          t: 'results',
+          job,
+          attempts,
+          ...this.#heldOf(batch),
+          ...reportsOf(batch),
+          ...signed,
+        }
         await channel.send(encodeFrame(message))
       } catch (error) {
         this.#putBack(batch)
@@ -156,14 +167,32 @@ export class Outbox {
   }
 
   #trim(): void {
+    for (const entry of this.#waiting) {
+      if (this.#waitingBytes <= LIMITS.OUTBOX_MAX_BYTES) break
+      const freed = bytesOfReport(entry.report)
+      entry.report = null
+      entry.bytes -= freed
+      this.#waitingBytes -= freed
+    }
     while (this.#waitingBytes > LIMITS.OUTBOX_MAX_BYTES || this.#waiting.length > LIMITS.WORKER_QUEUE_UNITS_MAX) {
       this.#waitingBytes -= this.#waiting.shift()?.bytes ?? 0
     }
   }
 }
 
-function entryOf(job: JobId, attempt: Attempt, arrivals: Map<number, number> | undefined): Entry {
+function entryOf(job: JobId, attempt: Attempt, { arrivals, reports }: Options): Entry {
   const arrivedAt = arrivals?.get(attempt.unit) ?? null
   if (arrivedAt !== null) arrivals?.delete(attempt.unit)
-  return { job, attempt, bytes: Buffer.byteLength(attempt.ok ? attempt.value : attempt.message), arrivedAt }
+  const report = reports?.get(attempt.unit) ?? null
+  const bytes = Buffer.byteLength(attempt.ok ? attempt.value : attempt.message) + bytesOfReport(report)
+  return { job, attempt, bytes, arrivedAt, report }
+}
+
+/** What is written there; the room a frame has for its envelope is room for the figures. */
+const bytesOfReport = (report: UnitReport | null): number =>
+  report === null ? 0 : Buffer.byteLength(report.stdout) + Buffer.byteLength(report.stderr)
+
+function reportsOf(batch: readonly Entry[]): { reports?: UnitReport[] } {
+  const reports = batch.flatMap(({ report }) => report ?? [])
+  return reports.length === 0 ? {} : { reports }
 }

@@ -2,14 +2,16 @@
 
 import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
-import type { Sandbox, UnitInput } from '../runtimes/runtime.ts'
+import type { RuntimeKind } from '../../protocol/manifest.ts'
+import type { UnitInput } from '../runtimes/runtime.ts'
 import type { Runtimes } from '../runtimes/runtimes.ts'
 import type { AdmittedJob, Desk } from './desk.ts'
 import { Turns } from './turns.ts'
-import { WarmShelf } from './warm-shelf.ts'
+import { type Opened, WarmShelf } from './warm-shelf.ts'
 
 type Components = {
   runtimes: Pick<Runtimes, 'open'>
+  runtimeVersion(kind: RuntimeKind): string
   /** Desks that may have work. */
   desks(): Iterable<Desk>
   /** Milliseconds, monotonic. */
@@ -33,7 +35,7 @@ type Work = {
 type Taken = { units: UnitInput[]; signal: AbortSignal }
 
 /** A job on a slot, with its process. */
-type Held = { work: Work; sandbox: Sandbox; since: number }
+type Held = { work: Work; opened: Opened; since: number }
 
 export class Slots {
   readonly #components: Components
@@ -105,7 +107,7 @@ export class Slots {
         held && { claim: held.work, since: held.since },
       )
       if (held !== null && work !== held.work) {
-        this.#shelf.put(held.work.job.needs, held.sandbox)
+        this.#shelf.put(held.work.job.needs, held.opened)
         held = null
         // The memory it had may be what another slot waits for.
         this.wake()
@@ -120,7 +122,7 @@ export class Slots {
       // Before anything is waited for: another slot must not come for the same units.
       const taken = work.desk.take(work.job.id, this.#batchOf(work))
       try {
-        held ??= { work, sandbox: await this.#shelf.take(work.job.needs), since: began }
+        held ??= { work, opened: await this.#shelf.take(work.job.needs), since: began }
         await this.#runBatch(held, taken)
       } catch (error) {
         onError(error)
@@ -130,7 +132,7 @@ export class Slots {
         work.desk.slotMs += ended - began
       }
     }
-    if (held !== null) this.#shelf.put(held.work.job.needs, held.sandbox)
+    if (held !== null) this.#shelf.put(held.work.job.needs, held.opened)
   }
 
   /** While all slots are busy, the process of a new job is started, so that its first slot is not spent on that. */
@@ -195,17 +197,20 @@ export class Slots {
     if (this.#turns.isOverdue({ claim: work, since }, this.#waiting(), now())) cut.abort()
   }
 
-  async #run({ work, sandbox }: Held, { units, signal: wanted }: Taken, cut: AbortSignal): Promise<void> {
+  async #run({ work, opened }: Held, { units, signal: wanted }: Taken, cut: AbortSignal): Promise<void> {
     const { desk, job } = work
-    const { onError } = this.#components
+    const { sandbox, reports } = opened
+    const { runtimeVersion, onError } = this.#components
+    const { runtime } = job.needs
     const open = new Map(units.map((input) => [input.unit, input]))
     const paused = this.#pausing.signal
     this.#busy += 1
+    reports.clear()
     try {
       for await (const attempts of sandbox.run(units, AbortSignal.any([wanted, cut, paused, this.#stopping.signal]))) {
         for (const { unit } of attempts) open.delete(unit)
         this.#total += attempts.length
-        desk.finish(job.id, attempts)
+        desk.finish(job.id, attempts, reports.take(`${runtime} ${runtimeVersion(runtime)}`))
       }
     } catch (thrown) {
       const error = TalkootError.from(thrown)

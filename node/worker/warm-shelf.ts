@@ -2,13 +2,17 @@
 
 import { LIMITS } from '../../protocol/limits.ts'
 import type { RuntimeKind } from '../../protocol/manifest.ts'
-import type { Sandbox, SandboxInit } from '../runtimes/runtime.ts'
+import type { Sandbox, SandboxInit, UnitReport } from '../runtimes/runtime.ts'
 import type { Runtimes } from '../runtimes/runtimes.ts'
+import { Reports } from './reports.ts'
 
 /** What a job needs to run, and the key under which another job of the same needs and submitter finds its sandbox. */
 export type Needs = { key: string; runtime: RuntimeKind; init: SandboxInit }
 
-type Idle = { key: string; memoryMiB: number; sandbox: Sandbox; timer: NodeJS.Timeout; ready: Promise<void> }
+/** `reports`: of the units it runs. */
+export type Opened = { sandbox: Sandbox; reports: Reports }
+
+type Idle = { key: string; memoryMiB: number; opened: Opened; timer: NodeJS.Timeout; ready: Promise<void> }
 
 type Components = { runtimes: Pick<Runtimes, 'open'>; onError(error: unknown): void }
 
@@ -31,13 +35,14 @@ export class WarmShelf {
   }
 
   /** The last one used with these needs, or a new one, when idle ones have made room for it. */
-  async take({ key, runtime, init }: Needs): Promise<Sandbox> {
+  async take(needs: Needs): Promise<Opened> {
+    const { key, init } = needs
     const warm = this.#find(key)
     if (warm !== undefined) {
       clearTimeout(warm.timer)
       this.#idle.delete(warm)
       await warm.ready
-      return warm.sandbox
+      return warm.opened
     }
     this.#memoryTakenMiB += init.memoryMiB
     for (const idle of this.#idle) {
@@ -45,23 +50,23 @@ export class WarmShelf {
       this.#drop(idle)
     }
     await Promise.all(this.#closing)
-    return this.#components.runtimes.open(runtime, init)
+    return this.#open(needs)
   }
 
   /** Starts a process for a job whose turn is near, if there is memory that nobody uses. */
   prepare(needs: Needs): void {
-    const { runtimes, onError } = this.#components
+    const { onError } = this.#components
     const { memoryMiB } = needs.init
     if (this.has(needs.key) || this.#memoryTakenMiB + memoryMiB > this.#memoryMiB) return
     this.#memoryTakenMiB += memoryMiB
-    const sandbox = runtimes.open(needs.runtime, needs.init)
+    const opened = this.#open(needs)
     const late = AbortSignal.timeout(LIMITS.SANDBOX_START_TIMEOUT_MS)
-    this.put(needs, sandbox, sandbox.warm(late).catch(onError))
+    this.put(needs, opened, opened.sandbox.warm(late).catch(onError))
   }
 
-  put({ key, init: { memoryMiB } }: Needs, sandbox: Sandbox, ready: Promise<void> = Promise.resolve()): void {
+  put({ key, init: { memoryMiB } }: Needs, opened: Opened, ready: Promise<void> = Promise.resolve()): void {
     const timer = setTimeout(() => this.#drop(idle), LIMITS.SANDBOX_LINGER_MS)
-    const idle: Idle = { key, memoryMiB, sandbox, timer, ready }
+    const idle: Idle = { key, memoryMiB, opened, timer, ready }
     this.#idle.add(idle)
     const [oldest] = this.#idle
     if (oldest !== undefined && this.#idle.size > LIMITS.SANDBOXES_WARM_MAX) this.#drop(oldest)
@@ -71,6 +76,12 @@ export class WarmShelf {
   async clear(): Promise<void> {
     for (const idle of this.#idle) this.#drop(idle)
     await Promise.all(this.#closing)
+  }
+
+  #open({ runtime, init }: Needs): Opened {
+    const reports = new Reports()
+    const onReport = (report: UnitReport): void => reports.add(report)
+    return { sandbox: this.#components.runtimes.open(runtime, { ...init, onReport }), reports }
   }
 
   #find(key: string): Idle | undefined {
@@ -83,7 +94,7 @@ export class WarmShelf {
     clearTimeout(idle.timer)
     this.#idle.delete(idle)
     this.#memoryTakenMiB -= idle.memoryMiB
-    const closed = idle.sandbox
+    const closed = idle.opened.sandbox
       .close()
       .catch(this.#components.onError)
       .finally(() => this.#closing.delete(closed))

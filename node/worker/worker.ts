@@ -2,7 +2,7 @@
 
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
-import { decodeManifest, type Manifest } from '../../protocol/manifest.ts'
+import { decodeManifest, type Manifest, type RuntimeKind } from '../../protocol/manifest.ts'
 import { isSignedBy, type Signer } from '../../protocol/signatures.ts'
 import type { ToWorker } from '../../protocol/work.ts'
 import type { Channel } from '../mesh/mesh.ts'
@@ -37,6 +37,8 @@ export type { Submitter }
 
 type Components = {
   runtimes: Pick<Runtimes, 'open'>
+  /** As it was proved at start. */
+  runtimeVersion(kind: RuntimeKind): string
   signer: Signer
   /** The bytes of a task, from here or from the submitter. */
   fetchTask: FetchTask
@@ -66,10 +68,13 @@ export class Worker {
   constructor(components: Components, policy: OwnerPolicy) {
     this.#components = components
     this.#policy = policy
-    const { runtimes, now, onError } = components
+    const { runtimes, runtimeVersion, now, onError } = components
     const desks = () => this.#desks()
     this.#tasks = new TaskShelf({ fetch: components.fetchTask })
-    this.#slots = new Slots({ runtimes, desks, now, onError }, { slots: policy.slots, memoryMiB: policy.memoryMiB })
+    this.#slots = new Slots(
+      { runtimes, runtimeVersion, desks, now, onError },
+      { slots: policy.slots, memoryMiB: policy.memoryMiB },
+    )
   }
 
   start(): void {

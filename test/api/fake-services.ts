@@ -7,6 +7,7 @@ import { digestOf } from '../../protocol/canonical.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { policySchema } from '../../protocol/manifest.ts'
 import type { PeerRule } from '../../protocol/peer-rules.ts'
+import type { UnitLogs } from '../../protocol/report.ts'
 import { UnplaceableError } from '../../protocol/unplaceable.ts'
 import { explainedJob, explainedPeer, explainedUnit } from './fake-explanations.ts'
 import { fakePlan } from './fake-plan.ts'
@@ -143,6 +144,12 @@ export class FakeServices implements NodeServices {
 
   explainJob: NodeServices['explainJob'] = (id) => explainedJob(this.job(id))
   explainUnit: NodeServices['explainUnit'] = (id, unit) => explainedUnit(this.job(id), unit)
+  logs: NodeServices['logs'] = (id, unit) => ({
+    schema: 'talkoot.logs/1',
+    job: this.job(id).id,
+    unit,
+    attempts: this.attempts,
+  })
   explainPeer: NodeServices['explainPeer'] = (id) => explainedPeer(this.peer(id))
 
   hold: NodeServices['hold'] = () => {
@@ -166,6 +173,7 @@ export class FakeServices implements NodeServices {
     return from(this.rows.filter(({ status }) => !query.failed || status === 'failed'))
   }
 
+  attempts: UnitLogs['attempts'] = []
   receiptLines: string[] = ['{"schema":"talkoot.receipts/1"}\n', '{"seal":""}\n']
   receipts: NodeServices['receipts'] = () => from(this.receiptLines)
 

@@ -159,6 +159,7 @@ describe('what it refuses', () => {
 
   test('a query or digest that is none', async () => {
     await expectError(await ask(`${API.jobResults(JOB_ID)}?order=random`), 400, 'E_REQUEST')
+    await expectError(await ask(API.unitLogs(JOB_ID, -1)), 400, 'E_REQUEST')
     await expectError(await ask(API.blob('short'), { method: 'PUT', body: 'x' }), 400, 'E_REQUEST')
   })
 

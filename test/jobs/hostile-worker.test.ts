@@ -5,6 +5,7 @@ import { expect, it } from 'vitest'
 import { canonicalBytes } from '../../protocol/canonical.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { signReceipt } from '../../protocol/receipt.ts'
+import type { UnitReport } from '../../protocol/report.ts'
 import type { Attempt } from '../../protocol/work.ts'
 import { codeOf, until } from '../mesh/nodes.ts'
 import { newSigner } from '../worker/submitter.ts'
@@ -20,6 +21,18 @@ const valued = (value: string) => (act: Act, run: Run) =>
     run.job,
     run.units.map(([unit]) => ({ unit, ok: true, value })),
   )
+
+const reportOf = (unit: number, stdout: string): UnitReport => ({
+  unit,
+  exit: { code: 0, signal: stdout.slice(0, 5) },
+  stdout,
+  stderr: stdout,
+  wallMs: 1,
+  cpuMs: null,
+  peakMiB: null,
+  runtime: 'command 1',
+  system: 'Linux',
+})
 
 const BREACHES: [string, (act: Act, run: Run) => Promise<void> | void][] = [
   ['a frame that is no msgpack', ({ channel }) => channel.send(Uint8Array.of(0xc1))],
@@ -105,6 +118,20 @@ const BREACHES: [string, (act: Act, run: Run) => Promise<void> | void][] = [
       })
     },
   ],
+  [
+    'a report longer than its bound',
+    async (act, run) => {
+      const attempts = act.square(run)
+      const reports = [reportOf(attempts[0]?.unit ?? 0, 'x'.repeat(LIMITS.REPORT_TEXT_MAX_BYTES + 1))]
+      await act.say({
+        t: 'results',
+        job: run.job,
+        attempts,
+        reports,
+        ...(await signReceipt(act.signer, run.job, attempts)),
+      })
+    },
+  ],
   ['a value that is not JSON', valued('{"a":')],
   ['a value of nothing', valued('')],
   ['a value that is not canonical', valued('{"b":1, "a":2}')],
@@ -173,6 +200,39 @@ it('a failure of no known code, with an escape sequence in its text, is told as 
   const [row] = await lab.rows(id)
   expect(row).toMatchObject({ status: 'failed', error: { code: 'E_UNIT_CRASHED' }, blame: 'machine' })
   expect(JSON.stringify(row)).not.toMatch(/\\u001b|\\u0007|\u202e/)
+})
+
+it('what it tells of attempts is kept in plain text, one of each it ended, and of no other', async () => {
+  await using lab = await Laboratory.open({ slots: 0 })
+  const peer = await newSigner()
+  const onRun = async (act: Act, run: Run) => {
+    const attempts = act.square(run)
+    // Later versions may tell more.
+    const reports = [reportOf(0, 'twice'), { ...reportOf(0, '\u001b[2J\tred\n'), watts: 9 }, reportOf(1, 'of none')]
+    await act.say({
+      t: 'results',
+      job: run.job,
+      attempts,
+      reports,
+      ...(await signReceipt(act.signer, run.job, attempts)),
+    })
+    // Nobody asked for these.
+    for (let again = 0; again < 3; again++) {
+      const signed = await signReceipt(act.signer, run.job, attempts)
+      await act.say({ t: 'results', job: run.job, attempts, reports, ...signed })
+    }
+  }
+  lab.mesh.enter(peer.peer, scripted(peer, { onRun }))
+  const { id } = await lab.submit(1)
+  const { id: wider } = await lab.submit(2, { require: 'peer.cpus > 1000' })
+  await lab.ended(id)
+  const { attempts } = lab.jobs.logs(id, 0)
+  expect(attempts).toEqual([
+    expect.objectContaining({ peer: peer.peer, code: null, stdout: '\ufffd[2J\tred\n', stderr: '\ufffd[2J\tred\n' }),
+  ])
+  expect(attempts[0]?.exit?.signal).not.toContain('\u001b')
+  expect(lab.jobs.logs(wider, 1).attempts).toEqual([])
+  expect(() => lab.jobs.logs(id, 1)).toThrow(expect.objectContaining({ code: 'E_NOT_FOUND' }))
 })
 
 it('results sent again, and of units never given, count for nothing and are not kept', async () => {

@@ -170,6 +170,7 @@ export class Laboratory {
         runtimes: new Runtimes({ js: runtime }),
         signer,
         fetchTask: async (_, digest) => blobs.get(digest),
+        runtimeVersion: () => '1',
         isBlocked: () => false,
         doneFor: (peer) => evidence.servedMs(peer),
         now,

@@ -6,6 +6,7 @@ import type { Channel } from '../../node/mesh/mesh.ts'
 import { Outbox } from '../../node/worker/outbox.ts'
 import { decodeFrame } from '../../protocol/frames.ts'
 import { LIMITS } from '../../protocol/limits.ts'
+import type { UnitReport } from '../../protocol/report.ts'
 import { type Attempt, toSubmitterSchema } from '../../protocol/work.ts'
 import { until } from '../mesh/nodes.ts'
 import { newSigner } from './submitter.ts'
@@ -109,4 +110,51 @@ it('long values share frames as far as they fit', async () => {
   outbox.connect(near)
   await until(() => frames.flat().length === 5)
   expect(frames).toEqual([[0, 1], [2, 3], [4]])
+})
+
+const reportOf = (unit: number, text: string): UnitReport => ({
+  unit,
+  exit: { code: 0, signal: null },
+  stdout: text,
+  stderr: text,
+  wallMs: 1,
+  cpuMs: 1,
+  peakMiB: 1,
+  runtime: 'command 1',
+  system: 'Linux',
+})
+
+it('what units left goes with their ends, in as many frames as it needs', async () => {
+  const { outbox, errors } = open()
+  const [near, far] = memoryChannels('peer')
+  const seen: { unit: number; stdout: string }[] = []
+  const text = '€'.repeat(LIMITS.REPORT_TEXT_MAX_BYTES / 3)
+  outbox.add(JOB, ends(0, 100), { reports: new Map(ends(0, 99).map(({ unit }) => [unit, reportOf(unit, text)])) })
+  outbox.connect(near)
+  const read = async () => {
+    for await (const bytes of far) {
+      const message = decodeFrame(toSubmitterSchema, bytes)
+      if (message.t !== 'results') continue
+      const units = new Set(message.attempts.map(({ unit }) => unit))
+      for (const report of message.reports ?? []) if (units.has(report.unit)) seen.push(report)
+    }
+  }
+  read().catch(() => undefined)
+  await until(() => outbox.empty && seen.length === 99)
+  expect(seen.map(({ unit, stdout }) => [unit, stdout === text])).toEqual(ends(0, 99).map(({ unit }) => [unit, true]))
+  expect(errors).toEqual([])
+})
+
+it('for a submitter that is away no result is dropped as long as there are reports', async () => {
+  const { outbox } = open()
+  const text = 'x'.repeat(LIMITS.REPORT_TEXT_MAX_BYTES)
+  const many = (2 * LIMITS.OUTBOX_MAX_BYTES) / (2 * text.length)
+  for (let unit = 0; unit < many; unit++) {
+    outbox.add(JOB, ends(unit, 1), { reports: new Map([[unit, reportOf(unit, text)]]) })
+  }
+  const [near, far] = memoryChannels('peer')
+  const frames = listen(far)
+  outbox.connect(near)
+  await outbox.flush()
+  expect(frames.flat()).toHaveLength(many)
 })

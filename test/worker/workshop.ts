@@ -54,6 +54,7 @@ export class Workshop {
         signer: await newSigner(),
         fetchTask,
         now: () => performance.now() + this.ahead,
+        runtimeVersion: () => '1',
         isBlocked: () => false,
         doneFor: (peer) => this.done.get(peer) ?? 0,
         random: () => 0.5,

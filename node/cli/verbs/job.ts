@@ -1,4 +1,4 @@
-/** `talkoot job show|watch|results|receipts|reproduce|hold|release|cancel`: one job, by its id or the beginning of it. */
+/** `talkoot job show|watch|results|logs|receipts|reproduce|hold|release|cancel`: one job, by its id or the beginning of it. */
 
 import { type Command, Option } from 'commander'
 import { API, type JobSummary, jobInfoSchema, resultRowSchema } from '../../../protocol/api.ts'
@@ -8,6 +8,7 @@ import type { Act, Context } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import { count, plural } from '../render/figures.ts'
 import { jobView } from './job-view.ts'
+import { logs } from './logs.ts'
 import { receipts } from './receipts.ts'
 import { reproduce } from './reproduce.ts'
 import { csvToStdout, fileSink, rowsToStdout } from './results-out.ts'
@@ -42,6 +43,10 @@ export function job(program: Command, act: Act): void {
     .addOption(new Option('--format <format>', 'csv; other formats by --output').choices(['csv']))
     .option('--out <file>', 'write them to a .csv or .jsonl file')
     .action(act(results))
+  group
+    .command('logs <job> <unit>')
+    .description('what attempts at a unit wrote, how they ended, what they took')
+    .action(act(logs))
   group
     .command('receipts <job>')
     .description('what proves its results: the receipts that workers signed, for `talkoot verify`')

@@ -5,14 +5,28 @@ import { readdirSync, readFileSync } from 'node:fs'
 /** Page tables too: reading a terabyte that was never written takes gigabytes of them, and nothing else. */
 const USED = /^(?:RssAnon|RssShmem|VmSwap|VmPTE):\s+(\d+)/gm
 
-/** Memory in use by a process and all below it, MiB: shared pages are counted once a process. 0 once they are gone. */
-export function memoryOfTree(root: number | undefined): number {
+/** Linux tells times of processes in hundredths of a second. */
+const TICK_MS = 10
+/** `utime`, `stime`, and those of children that were waited for, counted from the field after the name. */
+const TIMES_FROM = 11
+const TIMES_TO = 15
+
+/**
+ * What a process and all below it use. Memory in use, MiB: shared pages are counted once a process. CPU time so far,
+ * milliseconds, that of processes which have ended included. Both 0 once all are gone.
+ */
+export function usageOfTree(root: number | undefined): { memoryMiB: number; cpuMs: number } {
   let kibibytes = 0
+  let ticks = 0
   for (const pid of treeOf(root)) {
     const status = read(`/proc/${pid}/status`)
     for (const [, used] of status.matchAll(USED)) kibibytes += Number(used)
+    const stat = read(`/proc/${pid}/stat`)
+    // The name before it may have blanks and brackets.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    for (const time of fields.slice(TIMES_FROM, TIMES_TO)) ticks += Number(time)
   }
-  return kibibytes / 1_024
+  return { memoryMiB: kibibytes / 1_024, cpuMs: ticks * TICK_MS }
 }
 
 /** Itself first. */

@@ -83,9 +83,12 @@ export class CommandSandbox implements Sandbox {
     }
   }
 
-  #report(unit: number, { refused, code, signal, stdout, stderr }: UnitEnd): void {
-    const exit = refused === undefined ? { code, signal } : null
-    this.#init.onReport?.({ unit, exit, stdout: stdout.toString('utf8'), stderr })
+  #report(unit: number, end: UnitEnd): void {
+    const { refused, code, signal, stderr, cpuMs, peakMiB } = end
+    const exit = refused === undefined ? { code, signal: signal ?? signalOf(code ?? 0) } : null
+    const stdout = end.stdout.toString('utf8')
+    const wallMs = Math.round(end.wallMs)
+    this.#init.onReport?.({ unit, exit, stdout, stderr, wallMs, cpuMs, peakMiB: peakMiB && Math.round(peakMiB) })
   }
 
   #lay(): Promise<Laid> {
@@ -181,9 +184,13 @@ const tooLong = (): TalkootError =>
 /** Bubblewrap, as shells do, passes on the death by a signal as an exit code. */
 const SIGNAL_EXIT_BASE = 128
 
+function signalOf(code: number): string | null {
+  return Object.entries(constants.signals).find(([, number]) => number === code - SIGNAL_EXIT_BASE)?.[0] ?? null
+}
+
 function exitText(code: number): string {
-  const signal = Object.entries(constants.signals).find(([, number]) => number === code - SIGNAL_EXIT_BASE)?.[0]
-  return signal === undefined ? `exit code ${code}` : `exit code ${code} (${signal})`
+  const signal = signalOf(code)
+  return signal === null ? `exit code ${code}` : `exit code ${code} (${signal})`
 }
 
 function textOf(bytes: Buffer): string {

@@ -5,7 +5,7 @@ import { closeSync, openSync } from 'node:fs'
 import { devNull } from 'node:os'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { User } from '../scratch.ts'
-import { memoryOfTree, treeOf } from './process-tree.ts'
+import { treeOf, usageOfTree } from './process-tree.ts'
 
 export type UnitProcessInit = {
   line: readonly string[]
@@ -29,11 +29,16 @@ export type UnitEnd = {
   stderr: string
   /** Set when it could not be started. */
   refused: string | undefined
+  wallMs: number
+  /** As last seen, and the most that was seen; null: it ended before it was looked at. */
+  cpuMs: number | null
+  peakMiB: number | null
 }
 
 const STDERR_KEPT_BYTES = LIMITS.UNIT_LOG_MAX_CHARS
 
 export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal): Promise<UnitEnd> {
+  const began = performance.now()
   const child = start(init)
   const end: UnitEnd = {
     killed: null,
@@ -42,6 +47,9 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
     stdout: Buffer.alloc(0),
     stderr: '',
     refused: undefined,
+    wallMs: 0,
+    cpuMs: null,
+    peakMiB: null,
   }
   const kill = (why: UnitEnd['killed']): void => {
     end.killed ??= why
@@ -68,7 +76,11 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
   const abort = (): void => kill('aborted')
   const timer = setTimeout(() => kill('timeout'), init.timeoutMs)
   const look = setInterval(() => {
-    if (memoryOfTree(child.pid) > init.memoryMiB) kill('memory')
+    const { memoryMiB, cpuMs } = usageOfTree(child.pid)
+    if (memoryMiB > init.memoryMiB) kill('memory')
+    if (memoryMiB === 0) return
+    end.peakMiB = Math.max(end.peakMiB ?? 0, memoryMiB)
+    end.cpuMs = Math.max(end.cpuMs ?? 0, cpuMs)
   }, LIMITS.COMMAND_MEMORY_LOOK_MS)
   signal.addEventListener('abort', abort)
   if (signal.aborted) abort()
@@ -89,7 +101,7 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
     clearInterval(look)
     signal.removeEventListener('abort', abort)
   }
-  return { ...end, stdout: Buffer.concat(out), stderr: errors.toString('utf8') }
+  return { ...end, wallMs: performance.now() - began, stdout: Buffer.concat(out), stderr: errors.toString('utf8') }
 }
 
 /** As the leader of a process group of its own. */

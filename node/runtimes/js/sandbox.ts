@@ -17,6 +17,9 @@ export type SandboxComponents = {
 /** What a frame left to do. `alone`: the first of these units needs a process that nothing ran in before it. */
 type Left = { again: readonly UnitInput[]; alone?: true }
 
+/** Units share a process: what one of them takes is not seen. */
+const UNSEEN = { exit: null, stdout: '', wallMs: null, cpuMs: null, peakMiB: null }
+
 export class JsSandbox implements Sandbox {
   readonly #components: SandboxComponents
   readonly #init: SandboxInit
@@ -114,7 +117,7 @@ export class JsSandbox implements Sandbox {
 
   #attempt(input: UnitInput | undefined, [code, text, log]: End): Attempt {
     const unit = input?.unit ?? 0
-    if (log !== '') this.#init.onReport?.({ unit, exit: null, stdout: '', stderr: log })
+    if (log !== '') this.#init.onReport?.({ unit, ...UNSEEN, stderr: log })
     if (code === null) return { unit, ok: true, value: text }
     return failed(unit, isErrorCode(code) ? code : 'E_PROTOCOL', text)
   }

@@ -1,0 +1,52 @@
+/** `talkoot job logs`: what attempts at a unit wrote, how they ended, and what they took. */
+
+import { API } from '../../../protocol/api.ts'
+import { type UnitLogs, unitLogsSchema } from '../../../protocol/report.ts'
+import type { Context } from '../context.ts'
+import { parseCount } from '../quantities.ts'
+import type { Colours } from '../render/colours.ts'
+import { duration } from '../render/figures.ts'
+import { facts } from '../render/grid.ts'
+import type { View } from '../render/output.ts'
+
+type Attempt = UnitLogs['attempts'][number]
+
+export async function logs({ client, output, signal }: Context, id: string, unit: string): Promise<undefined> {
+  await output.show(await client.request(API.unitLogs(id, parseCount(unit)), unitLogsSchema, { signal }), logsView)
+}
+
+const logsView: View<UnitLogs> = {
+  ids: ({ attempts }) => attempts.map(({ peer, code }) => `${peer} ${code ?? 'ok'}`),
+  items: ({ attempts }) => attempts,
+  text: ({ unit, job, attempts }, { colours }) =>
+    attempts.length === 0
+      ? `nothing is kept of unit ${unit} of job ${job.slice(0, 12)}: it has not ended, or left nothing`
+      : attempts.map((attempt) => attemptText(attempt, colours)).join('\n\n'),
+}
+
+function attemptText(attempt: Attempt, colours: Colours): string {
+  const { peer, name, code, exit, runtime, system } = attempt
+  const ended = [code ?? 'well', ...(exit === null ? [] : [exitText(exit)])].join(', ')
+  const took = tookText(attempt)
+  const pairs: [string, string][] = [
+    ['peer', name === '' ? peer : `${name} ${peer}`],
+    ['ended', ended],
+    ...(took === '' ? [] : [['took', took] as [string, string]]),
+    ['on', `${runtime}, ${system}`],
+  ]
+  const written = (['stdout', 'stderr'] as const).flatMap((stream) =>
+    attempt[stream] === '' ? [] : [colours.bold(stream), attempt[stream].replace(/\n$/, '')],
+  )
+  return [facts(pairs, colours), ...written].join('\n')
+}
+
+const exitText = ({ code, signal }: NonNullable<Attempt['exit']>): string =>
+  signal === null ? `exit code ${code}` : `${signal}${code === null ? '' : ` (exit code ${code})`}`
+
+function tookText({ wallMs, cpuMs, peakMiB }: Attempt): string {
+  return [
+    ...(wallMs === null ? [] : [duration(wallMs)]),
+    ...(cpuMs === null ? [] : [`${duration(cpuMs)} of CPU`]),
+    ...(peakMiB === null ? [] : [`${peakMiB} MiB at most`]),
+  ].join(', ')
+}
