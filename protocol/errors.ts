@@ -54,6 +54,10 @@ export const ERRORS = {
   E_FLOOD: entry('peer', 'the peer sent more than it had credit for and was disconnected'),
   E_BLOB: entry('peer', 'the bytes do not match their digest; they are fetched again from another peer'),
 
+  // files as data
+  E_TREE: entry('user', 'name plain files and folders with portable names, within the bounds of docs/limits.md'),
+  E_DISK_BUDGET: entry('owner', 'the files do not fit what the owner lets them take of the disk'),
+
   // a job and its policy
   E_JOB_INVALID: entry('user', 'correct the named field of the job'),
   E_JOB_UNPLACEABLE: entry(

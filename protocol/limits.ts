@@ -133,6 +133,18 @@ export const LIMITS = {
   /** How often the memory of all processes of a unit is added up. */
   COMMAND_MEMORY_LOOK_MS: 100,
 
+  // trees of files
+  TREE_CHUNK_BYTES: 1 * MiB,
+  TREE_FILES_MAX: 100_000,
+  /** Folders its files lie in, at any depth. */
+  TREE_FOLDERS_MAX: 10_000,
+  /** Of all its files together. */
+  TREE_MAX_BYTES: 8 * 1024 * MiB,
+  /** Of its description: names and digests. */
+  TREE_DESCRIPTION_MAX_BYTES: 16 * MiB,
+  /** What a file takes on a disk beside its bytes, at most. */
+  TREE_FILE_COST_BYTES: 4 * KiB,
+
   // one sandbox process
   SANDBOX_START_TIMEOUT_MS: 20_000,
   SANDBOX_FLUSH_MS: 50,

@@ -17,3 +17,21 @@ export function filePathFault(path: string): string | null {
   }
   return null
 }
+
+/** Two files in one place, or that would be on a system that ignores case; or one in the place of a folder. Null: none. */
+export function clashOf(paths: Iterable<string>, foldersMax: number): string | null {
+  const files = new Set<string>()
+  const folders = new Set<string>()
+  for (const path of paths) {
+    const key = path.normalize('NFC').toLowerCase()
+    if (files.has(key) || folders.has(key)) return `${path} is there twice, or differs from another in case only`
+    files.add(key)
+    for (let at = key.indexOf('/'); at >= 0; at = key.indexOf('/', at + 1)) {
+      const folder = key.slice(0, at)
+      if (files.has(folder)) return `${path} lies in a file`
+      folders.add(folder)
+      if (folders.size > foldersMax) return `they lie in over ${foldersMax} folders`
+    }
+  }
+  return null
+}

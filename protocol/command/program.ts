@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { canonicalJson } from '../canonical.ts'
 import { TalkootError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
-import { filePathFault } from './file-path.ts'
+import { clashOf, filePathFault } from './file-path.ts'
 import { placeholdersOf, templateFault, UNIT_PLACEHOLDER } from './template.ts'
 
 const template = z
@@ -43,7 +43,10 @@ const shape = z.strictObject({
     .array(fileSchema)
     .max(LIMITS.COMMAND_FILES_MAX)
     .superRefine((files, context) => {
-      const clash = clashOf(files.map((file) => file.path))
+      const clash = clashOf(
+        files.map((file) => file.path),
+        LIMITS.COMMAND_FOLDERS_MAX,
+      )
       if (clash !== null) context.addIssue({ code: 'custom', message: clash })
     }),
 })
@@ -76,22 +79,4 @@ export function decodeProgram(source: string): Program {
   const parsed = programSchema.safeParse(content)
   if (!parsed.success) throw new TalkootError('E_SOURCE', z.prettifyError(parsed.error))
   return parsed.data
-}
-
-/** Two files in one place, or that would be on a system that ignores case; or one in the place of a folder. */
-function clashOf(paths: readonly string[]): string | null {
-  const files = new Set<string>()
-  const folders = new Set<string>()
-  for (const path of paths) {
-    const key = path.normalize('NFC').toLowerCase()
-    if (files.has(key) || folders.has(key)) return `${path} is there twice, or differs from another in case only`
-    files.add(key)
-    for (let at = key.indexOf('/'); at >= 0; at = key.indexOf('/', at + 1)) {
-      const folder = key.slice(0, at)
-      if (files.has(folder)) return `${path} lies in a file`
-      folders.add(folder)
-      if (folders.size > LIMITS.COMMAND_FOLDERS_MAX) return `they lie in over ${LIMITS.COMMAND_FOLDERS_MAX} folders`
-    }
-  }
-  return null
 }

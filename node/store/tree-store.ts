@@ -1,0 +1,221 @@
+/**
+ * Trees of files on this disk, each kept as the folder it describes and nothing beside: a chunk is read and written at its
+ * place in its file. Which chunks are there is held in memory only; after a restart it is found by hashing, so a node that
+ * was killed in mid-write resumes with what is right and nothing else.
+ *
+ *     const held = await store.begin(description, signal)     room is taken for all of it, others are evicted
+ *     for (const chunk of held.missing()) await held.write(chunk, bytes)
+ *     held.whole; held.folder                                 laid out: to be mounted read-only
+ *     await held.read(chunk)
+ *     held.release()                                          from now on it may be evicted
+ *
+ * What is held is pinned. Of the rest the least recently held goes first when room is wanted.
+ */
+
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DIGEST_PATTERN, type Digest, digestOf } from '../../protocol/canonical.ts'
+import { decodeTree, type Tree } from '../../protocol/data/tree.ts'
+import { TalkootError } from '../../protocol/errors.ts'
+import { costKept, costOf } from './tree-cost.ts'
+import { TreeFolder } from './tree-folder.ts'
+
+const DESCRIPTION = 'description'
+const FILES = 'files'
+/** Not a tree: on its way in or out. */
+const PASSING = '.'
+
+type Entry = {
+  digest: Digest
+  /** Of the budget. */
+  cost: number
+  holders: number
+  /** Once somebody has held it since the start. */
+  opened: Promise<TreeFolder> | null
+}
+
+/** A tree while somebody needs it. */
+export type HeldTree = Pick<TreeFolder, 'layout' | 'folder' | 'has' | 'missing' | 'whole' | 'read' | 'write'> & {
+  digest: Digest
+  description: Uint8Array
+  release(): void
+}
+
+export class TreeStore {
+  readonly #folder: string
+  readonly #budget: number
+  /** Least recently held first. */
+  readonly #trees = new Map<Digest, Entry>()
+  #used = 0
+  #passing = 0
+
+  constructor(init: { folder: string; budgetBytes: number }) {
+    this.#folder = init.folder
+    this.#budget = init.budgetBytes
+    mkdirSync(init.folder, { recursive: true, mode: 0o700 })
+    this.#find()
+  }
+
+  /** Of the budget, bytes. */
+  get used(): number {
+    return this.#used
+  }
+
+  has(digest: Digest): boolean {
+    return this.#trees.has(digest)
+  }
+
+  /** What is here of a tree, verified. @throws E_NOT_FOUND, and E_TREE when its description was damaged */
+  async hold(digest: Digest, signal: AbortSignal): Promise<HeldTree> {
+    const entry = this.#trees.get(digest)
+    if (entry === undefined) throw new TalkootError('E_NOT_FOUND', `no files with digest ${digest} are kept here`)
+    entry.holders += 1
+    try {
+      const description = await this.#description(entry)
+      // Not the signal of the first who asks: others may wait for the same.
+      entry.opened ??= TreeFolder.open(this.#place(digest, FILES), decodeTree(description))
+      const opening = entry.opened
+      const opened = await opening.catch((error: unknown) => {
+        // A disk that was full may have room the next time.
+        if (entry.opened === opening) entry.opened = null
+        throw error
+      })
+      signal.throwIfAborted()
+      this.#touch(entry)
+      return this.#lend(entry, opened, description)
+    } catch (error) {
+      this.#release(entry)
+      throw error
+    }
+  }
+
+  /** Takes room for a tree, unless it is here, and holds it. @throws E_TREE, E_DISK_BUDGET, E_DISK_FULL */
+  async begin(description: Uint8Array, signal: AbortSignal): Promise<HeldTree> {
+    const tree = decodeTree(description)
+    const digest = digestOf(description)
+    if (!this.#trees.has(digest)) {
+      const cost = costOf(tree, description)
+      this.#makeRoom(cost)
+      this.#write(digest, description)
+      this.#trees.set(digest, { digest, cost, holders: 0, opened: null })
+      this.#used += cost
+    }
+    return this.hold(digest, signal)
+  }
+
+  /** What a tree would take of the budget. @throws E_DISK_BUDGET when it would not fit if nothing else were needed */
+  checkFits(tree: Tree, description: Uint8Array): void {
+    if (costOf(tree, description) > this.#budget) throw noRoom(costOf(tree, description), this.#budget)
+  }
+
+  #lend(entry: Entry, opened: TreeFolder, description: Uint8Array): HeldTree {
+    let held = true
+    return {
+      digest: entry.digest,
+      description,
+      layout: opened.layout,
+      folder: opened.folder,
+      get whole() {
+        return opened.whole
+      },
+      has: (chunk) => opened.has(chunk),
+      missing: () => opened.missing(),
+      read: (chunk) => opened.read(chunk),
+      write: (chunk, bytes) => opened.write(chunk, bytes),
+      release: () => {
+        if (held) this.#release(entry)
+        held = false
+      },
+    }
+  }
+
+  #release(entry: Entry): void {
+    entry.holders -= 1
+  }
+
+  /** On the disk too: what was used last is known after a restart. */
+  #touch(entry: Entry): void {
+    this.#trees.delete(entry.digest)
+    this.#trees.set(entry.digest, entry)
+    const now = new Date()
+    utimesSync(this.#place(entry.digest), now, now)
+  }
+
+  async #description(entry: Entry): Promise<Uint8Array> {
+    const description = await readFile(this.#place(entry.digest, DESCRIPTION))
+    if (digestOf(description) === entry.digest) return new Uint8Array(description)
+    if (entry.holders === 1) this.#evict(entry)
+    throw new TalkootError(
+      'E_TREE',
+      `the description kept for ${entry.digest} was damaged; the files have been removed`,
+    )
+  }
+
+  #makeRoom(cost: number): void {
+    if (cost > this.#budget) throw noRoom(cost, this.#budget)
+    let free = this.#budget - this.#used
+    const leaving: Entry[] = []
+    for (const entry of this.#trees.values()) {
+      if (free >= cost) break
+      if (entry.holders > 0) continue
+      leaving.push(entry)
+      free += entry.cost
+    }
+    // Nothing goes for what would not fit anyway.
+    if (free < cost) throw noRoom(cost, this.#budget)
+    for (const entry of leaving) this.#evict(entry)
+  }
+
+  /** Gone at once by name: killed in the midst, no half of a tree is taken for one. */
+  #evict(entry: Entry): void {
+    this.#trees.delete(entry.digest)
+    this.#used -= entry.cost
+    const leaving = join(this.#folder, `${PASSING}${entry.digest}.${this.#passing++}`)
+    renameSync(this.#place(entry.digest), leaving)
+    rmSync(leaving, { recursive: true, force: true })
+  }
+
+  #write(digest: Digest, description: Uint8Array): void {
+    const coming = join(this.#folder, `${PASSING}${digest}.${this.#passing++}`)
+    try {
+      mkdirSync(join(coming, FILES), { recursive: true, mode: 0o700 })
+      writeFileSync(join(coming, DESCRIPTION), description, { mode: 0o600, flush: true })
+      renameSync(coming, this.#place(digest))
+    } catch (cause) {
+      rmSync(coming, { recursive: true, force: true })
+      throw new TalkootError('E_DISK_FULL', 'the files could not be begun', { cause })
+    }
+  }
+
+  #find(): void {
+    const found: { entry: Entry; used: number }[] = []
+    for (const name of readdirSync(this.#folder)) {
+      const place = join(this.#folder, name)
+      const description = DIGEST_PATTERN.test(name)
+        ? statSync(join(place, DESCRIPTION), { throwIfNoEntry: false })
+        : undefined
+      const cost = description === undefined ? null : costKept(join(place, DESCRIPTION))
+      if (cost === null) rmSync(place, { recursive: true, force: true })
+      else found.push({ entry: { digest: name, cost, holders: 0, opened: null }, used: statSync(place).mtimeMs })
+    }
+    found.sort((a, b) => a.used - b.used)
+    for (const { entry } of found) {
+      this.#trees.set(entry.digest, entry)
+      this.#used += entry.cost
+    }
+    // The owner may have lowered the budget.
+    for (const { entry } of found) if (this.#used > this.#budget) this.#evict(entry)
+  }
+
+  #place(digest: Digest, ...parts: string[]): string {
+    if (!DIGEST_PATTERN.test(digest)) throw new TalkootError('E_TREE', 'not a digest')
+    return join(this.#folder, digest, ...parts)
+  }
+}
+
+const noRoom = (cost: number, budget: number): TalkootError =>
+  new TalkootError(
+    'E_DISK_BUDGET',
+    `the files take ${cost} bytes of a budget of ${budget}, and what is there is needed`,
+  )

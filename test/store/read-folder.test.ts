@@ -1,0 +1,73 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { readFolder } from '../../node/store/read-folder.ts'
+import { TreeStore } from '../../node/store/tree-store.ts'
+import { decodeTree } from '../../protocol/data/tree.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+
+const signal = new AbortController().signal
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'talkoot-read-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const inside = (path: string) => join(folder, path)
+const refused = (what: RegExp) =>
+  expect(readFolder(folder, signal)).rejects.toMatchObject({ code: 'E_TREE', message: expect.stringMatching(what) })
+
+it('the same files are the same tree, wherever they lie, and come out of the store as they went in', async () => {
+  mkdirSync(inside('a/b'), { recursive: true })
+  writeFileSync(inside('a/b/data'), new Uint8Array(LIMITS.TREE_CHUNK_BYTES + 5).fill(7))
+  writeFileSync(inside('a.sh'), '#!/bin/sh', { mode: 0o755 })
+  const { digest, description } = await readFolder(folder, signal)
+  expect(decodeTree(description).files.map(({ path, bytes, executable }) => [path, bytes, executable])).toEqual([
+    ['a.sh', 9, true],
+    ['a/b/data', LIMITS.TREE_CHUNK_BYTES + 5, false],
+  ])
+  const trees = new TreeStore({ folder: inside('../trees-of-').concat(digest), budgetBytes: 1e8 })
+  const held = await trees.begin(description, signal)
+  try {
+    await held.write(0, new TextEncoder().encode('#!/bin/sh'))
+    await held.write(1, new Uint8Array(LIMITS.TREE_CHUNK_BYTES).fill(7))
+    await held.write(2, new Uint8Array(5).fill(7))
+    expect((await readFolder(held.folder, signal)).digest).toBe(digest)
+  } finally {
+    rmSync(join(held.folder, '../..'), { recursive: true, force: true })
+  }
+})
+
+it('links are refused, those that stay inside too', async () => {
+  writeFileSync(inside('here'), '')
+  symlinkSync('here', inside('link'))
+  await refused(/link.*neither/)
+})
+
+it('names that print as something else are refused, and shown as what they are', async () => {
+  writeFileSync(inside('two\nlines'), '')
+  await refused(/"two\\nlines" has control characters/)
+})
+
+it('names that differ in case only are refused', async () => {
+  writeFileSync(inside('Data'), '')
+  writeFileSync(inside('data'), '')
+  await refused(/case/)
+})
+
+it('a sparse file of 10 GB is refused by its length, unread', async () => {
+  writeFileSync(inside('sparse'), '')
+  truncateSync(inside('sparse'), 10e9)
+  await refused(/bytes of files/)
+})
+
+it('folders in folders end at the length of a path', async () => {
+  mkdirSync(inside('d/'.repeat(LIMITS.FILE_PATH_MAX_BYTES)), { recursive: true })
+  await refused(/longer than/)
+})
+
+it('folders beside each other end at their number, empty ones too', async () => {
+  for (let at = 0; at <= LIMITS.TREE_FOLDERS_MAX; at++) mkdirSync(inside(String(at)))
+  await refused(/folders/)
+})

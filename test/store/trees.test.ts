@@ -1,0 +1,175 @@
+import { createHash } from 'node:crypto'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { TreeStore } from '../../node/store/tree-store.ts'
+import { canonicalBytes } from '../../protocol/canonical.ts'
+import { decodeTree, encodeTree, inOrder, type TreeFile } from '../../protocol/data/tree.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+
+const { TREE_CHUNK_BYTES, TREE_FILES_MAX, TREE_FOLDERS_MAX, TREE_MAX_BYTES } = LIMITS
+const signal = new AbortController().signal
+const MiB = 1024 * 1024
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'talkoot-trees-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const store = (budgetBytes = 64 * MiB) => new TreeStore({ folder: join(folder, 'trees'), budgetBytes })
+
+const pieces = (bytes: Uint8Array): Uint8Array[] =>
+  Array.from({ length: Math.ceil(bytes.length / TREE_CHUNK_BYTES) }, (_, at) =>
+    bytes.subarray(at * TREE_CHUNK_BYTES, (at + 1) * TREE_CHUNK_BYTES),
+  )
+
+const fileOf = (path: string, bytes: Uint8Array, executable = false): TreeFile => ({
+  path,
+  bytes: bytes.length,
+  executable,
+  chunks: Buffer.concat(pieces(bytes).map((piece) => createHash('sha256').update(piece).digest())),
+})
+const empty = (path: string): TreeFile => fileOf(path, new Uint8Array())
+
+/** Two and a half chunks, a program, an empty file; and the chunks in their order. */
+function sample(seed: number) {
+  const big = new Uint8Array(2.5 * MiB).map((_, at) => at * seed + (at >> 20))
+  const small = new TextEncoder().encode(`#!/bin/sh ${seed}`)
+  const files = inOrder([fileOf('run.sh', small, true), fileOf('data/big.bin', big), empty('data/deep/er/empty')])
+  return { ...encodeTree({ v: 1, files }), big, chunks: [...pieces(big), small] }
+}
+
+async function fill(trees: TreeStore, { description, chunks }: ReturnType<typeof sample>) {
+  const held = await trees.begin(description, signal)
+  for (const [at, bytes] of chunks.entries()) await held.write(at, bytes)
+  return held
+}
+
+describe('a tree', () => {
+  const refused = (files: TreeFile[], what: RegExp) => {
+    expect(() => encodeTree({ v: 1, files })).toThrow(expect.objectContaining({ code: 'E_TREE' }))
+    expect(() => decodeTree(canonicalBytes({ v: 1, files }))).toThrow(what)
+  }
+
+  it('comes back from its description', () => {
+    const { description, digest } = sample(3)
+    expect(encodeTree(decodeTree(description)).digest).toBe(digest)
+  })
+
+  it('is refused with names that leave it, clash, or hold what a terminal would obey', () => {
+    for (const path of ['../up', '/etc/passwd', 'a//b', 'a/./b', 'new\nline', 'bell\u0007', 'a\\b', '-rf', '']) {
+      refused([empty(path)], /relative path|control|dash/)
+    }
+    refused([empty('Data/x'), empty('data/X')], /case/)
+    refused(
+      [empty('caf\u00e9'), empty('cafe\u0301')].sort((a, b) => (a.path < b.path ? -1 : 1)),
+      /case/,
+    )
+    refused([empty('a'), empty('a/b')], /lies in a file/)
+    refused([empty('b'), empty('a')], /order/)
+  })
+
+  it('is refused over each bound', () => {
+    refused([{ ...empty('long'), bytes: 2 }], /do not fit its length/)
+    const half = {
+      bytes: TREE_MAX_BYTES / 2 + 1,
+      chunks: new Uint8Array((TREE_MAX_BYTES / 2 / TREE_CHUNK_BYTES + 1) * 32),
+    }
+    refused(
+      [
+        { ...empty('a'), ...half },
+        { ...empty('b'), ...half },
+      ],
+      /bytes of files/,
+    )
+    const name = (at: number) => String(at).padStart(7, '0')
+    const many = Array.from({ length: TREE_FILES_MAX + 1 }, (_, at) => empty(name(at)))
+    expect(() => encodeTree({ v: 1, files: many })).toThrow(/over 100000 files/)
+    refused(
+      Array.from({ length: TREE_FOLDERS_MAX + 1 }, (_, at) => empty(`${name(at)}/f`)),
+      /folders/,
+    )
+    expect(() => decodeTree(new Uint8Array(LIMITS.TREE_DESCRIPTION_MAX_BYTES + 1))).toThrow(/take over/)
+    expect(() => decodeTree(new Uint8Array([1, 2, 3]))).toThrow(expect.objectContaining({ code: 'E_TREE' }))
+  })
+})
+
+describe('the store', () => {
+  it('lays a tree out as it was, and gives its chunks back', async () => {
+    const tree = sample(3)
+    const held = await fill(store(), tree)
+    expect(held.whole).toBe(true)
+    expect(readFileSync(join(held.folder, 'data/big.bin')).equals(tree.big)).toBe(true)
+    expect(statSync(join(held.folder, 'data/deep/er/empty')).size).toBe(0)
+    expect(statSync(join(held.folder, 'run.sh')).mode & 0o111).toBe(0o111)
+    for (const [at, bytes] of tree.chunks.entries()) expect(Buffer.compare(await held.read(at), bytes)).toBe(0)
+  })
+
+  it('keeps no chunk that is not the one', async () => {
+    const tree = sample(3)
+    const held = await store().begin(tree.description, signal)
+    const [first, second] = tree.chunks
+    if (first === undefined || second === undefined) throw new Error('two chunks')
+    await expect(held.write(0, second)).rejects.toMatchObject({ code: 'E_BLOB' })
+    await expect(held.write(0, first.subarray(1))).rejects.toMatchObject({ code: 'E_BLOB' })
+    for (const number of [-1, 4, 0.5, Number.NaN]) {
+      await expect(held.write(number, first)).rejects.toMatchObject({ code: 'E_NOT_FOUND' })
+    }
+    expect([...held.missing()]).toEqual([0, 1, 2, 3])
+  })
+
+  it('goes on after a restart with what is right, and not with what was half written or damaged', async () => {
+    const tree = sample(3)
+    const held = await fill(store(), tree)
+    const file = join(held.folder, 'data/big.bin')
+    const bytes = readFileSync(file)
+    bytes[MiB + 7] = (bytes[MiB + 7] ?? 0) ^ 1
+    writeFileSync(file, bytes)
+    await expect(held.read(1)).rejects.toMatchObject({ code: 'E_BLOB' })
+    expect([...held.missing()]).toEqual([1])
+    truncateSync(file, 2 * MiB + 5)
+    const again = await store().hold(tree.digest, signal)
+    expect([...again.missing()]).toEqual([1, 2])
+    expect((await fill(store(), tree)).whole).toBe(true)
+  })
+
+  it('parts with what was used longest ago and nobody holds, and with nothing in vain', async () => {
+    const [a, b, c] = [sample(3), sample(5), sample(7)]
+    const trees = store(6 * MiB)
+    ;(await fill(trees, a)).release()
+    const second = await fill(trees, b)
+    ;(await trees.hold(a.digest, signal)).release()
+    const third = await trees.begin(c.description, signal)
+    expect([a, b, c].map(({ digest }) => trees.has(digest))).toEqual([false, true, true])
+    await expect(trees.begin(a.description, signal)).rejects.toMatchObject({ code: 'E_DISK_BUDGET' })
+    expect(trees.used).toBeLessThanOrEqual(6 * MiB)
+    second.release()
+    second.release()
+    third.release()
+    await trees.begin(a.description, signal)
+    expect([a, b, c].map(({ digest }) => trees.has(digest))).toEqual([true, false, true])
+  })
+
+  it('takes in no tree over its whole budget, and forgets what a lowered one has no room for', async () => {
+    const [a, b] = [sample(3), sample(5)]
+    const trees = store()
+    ;(await fill(trees, a)).release()
+    ;(await fill(trees, b)).release()
+    const lowered = store(3 * MiB)
+    expect(lowered.used).toBeLessThanOrEqual(3 * MiB)
+    expect([...readdirSync(join(folder, 'trees'))]).toHaveLength(1)
+    await expect(store(2 * MiB).begin(a.description, signal)).rejects.toMatchObject({ code: 'E_DISK_BUDGET' })
+    expect(existsSync(join(folder, 'trees', a.digest))).toBe(false)
+  })
+})
