@@ -11,8 +11,8 @@ import {
   pauseRequestSchema,
   resultsQuerySchema,
   type Stopping,
-  tokenRequestSchema,
 } from '../../protocol/api.ts'
+import { tokenRequestSchema } from '../../protocol/api-tokens.ts'
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { digestSchema } from '../../protocol/manifest.ts'
 import { peerVerdictSchema, ruleRequestSchema } from '../../protocol/peer-rules.ts'

@@ -11,12 +11,9 @@ import type {
   Peers,
   ResultRow,
   ResultsQuery,
-  Revoked,
   Status,
-  TokenCreated,
-  Tokens,
-  tokenRequestSchema,
 } from '../../protocol/api.ts'
+import type { Revoked, TokenCreated, Tokens, tokenRequestSchema } from '../../protocol/api-tokens.ts'
 import type { JobExplanation, PeerExplanation, UnitExplanation } from '../../protocol/explanation.ts'
 import type { PeerEvidence } from '../../protocol/peer-credit.ts'
 import type { PeerRules, PeerVerdict, RuleRequest, RuleTarget } from '../../protocol/peer-rules.ts'

@@ -21,12 +21,10 @@ import {
   peersSchema,
   type ResultRow,
   resultRowSchema,
-  revokedSchema,
   statusSchema,
   stoppingSchema,
-  tokenCreatedSchema,
-  tokensSchema,
 } from '../../protocol/api.ts'
+import { revokedSchema, tokenCreatedSchema, tokensSchema } from '../../protocol/api-tokens.ts'
 import { digestOf } from '../../protocol/canonical.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { accepted, FakeServices, JOB_ID, jobInfo } from './fake-services.ts'

@@ -2,14 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import {
-  errorBodySchema,
-  jobInfoSchema,
-  jobsSchema,
-  peersSchema,
-  statusSchema,
-  tokensSchema,
-} from '../../protocol/api.ts'
+import { errorBodySchema, jobInfoSchema, jobsSchema, peersSchema, statusSchema } from '../../protocol/api.ts'
+import { tokensSchema } from '../../protocol/api-tokens.ts'
 import { accepted, JOB_ID, jobInfo } from '../api/fake-services.ts'
 import { CliHarness, capture } from './harness.ts'
 

@@ -2,8 +2,8 @@
 
 import type { Command } from 'commander'
 import type { z } from 'zod'
+import { API } from '../../../protocol/api.ts'
 import {
-  API,
   type Revoked,
   revokedSchema,
   type TokenCreated,
@@ -11,7 +11,7 @@ import {
   tokenCreatedSchema,
   tokenRequestSchema,
   tokensSchema,
-} from '../../../protocol/api.ts'
+} from '../../../protocol/api-tokens.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
 import type { Act, Context } from '../context.ts'
 import { parseCount, parseDuration } from '../quantities.ts'

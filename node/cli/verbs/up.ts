@@ -3,7 +3,7 @@
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs'
 import type { Command } from 'commander'
 import { pino } from 'pino'
-import { tokenRequestSchema } from '../../../protocol/api.ts'
+import { tokenRequestSchema } from '../../../protocol/api-tokens.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
 import type { StatePaths } from '../../../protocol/home.ts'
 import { loadSettings, type SettingsInput } from '../../config.ts'
