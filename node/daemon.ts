@@ -20,10 +20,9 @@ import { createScheduler } from './jobs/scheduler/scheduler.ts'
 import { fetchBlob, serveBlobs } from './mesh/blob-exchange.ts'
 import { createMesh, type MeshNode } from './mesh/create.ts'
 import { type Offer, probeOffer } from './offer.ts'
-import { createCommandRuntime } from './runtimes/command/runtime.ts'
-import { createJsRuntime, type JsRuntimeInit } from './runtimes/js/runtime.ts'
+import { openRuntimes, type RuntimeInit } from './runtimes/open.ts'
 import type { Runtime } from './runtimes/runtime.ts'
-import { Runtimes } from './runtimes/runtimes.ts'
+import type { Runtimes } from './runtimes/runtimes.ts'
 import { nodeServices } from './services.ts'
 import { BlobStore } from './store/blobs.ts'
 import { EvidenceStore } from './store/evidence.ts'
@@ -44,8 +43,8 @@ export type NodeInit = {
   /** A join token; the node joins that mesh before anything else. */
   join?: string | undefined
   log: Logger
-  /** What runs js units. @default createJsRuntime */
-  openRuntime?(init: JsRuntimeInit): Runtime
+  /** What runs js units, if not the runtime of this machine. */
+  openRuntime?(init: RuntimeInit): Runtime
   /** Told what has been done, for a person who waits. */
   onProgress?(step: 'sandbox' | 'mesh' | 'api'): void
 }
@@ -132,7 +131,7 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
     }),
     mesh,
     worker,
-    runtime: runtimes.of('js'),
+    runtimes,
     signer: mesh.signer,
     ownAd,
     now: () => performance.now(),
@@ -207,10 +206,10 @@ function openStores(paths: StatePaths, cleanup: Cleanup) {
   }
 }
 
-function startRuntimes({ paths, openRuntime = createJsRuntime }: NodeInit, cleanup: Cleanup): Runtimes {
+function startRuntimes({ paths, openRuntime }: NodeInit, cleanup: Cleanup): Runtimes {
   const scratchDir = joinPath(paths.state, 'sandbox')
   mkdirSync(scratchDir, { recursive: true, mode: 0o700 })
-  const runtimes = new Runtimes({ js: openRuntime({ scratchDir }), command: createCommandRuntime({ scratchDir }) })
+  const runtimes = openRuntimes({ scratchDir }, openRuntime === undefined ? {} : { js: openRuntime })
   cleanup.add(() => runtimes.stop())
   return runtimes
 }

@@ -5,6 +5,7 @@ import { arch, platform } from 'node:os'
 import type { Ad } from '../protocol/ad.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import { LIMITS } from '../protocol/limits.ts'
+import { type RuntimeKind, runtimeKinds } from '../protocol/runtime-kinds.ts'
 import { VERSION } from '../protocol/version.ts'
 import type { Settings } from './config.ts'
 import type { RuntimeProbe } from './runtimes/runtime.ts'
@@ -17,9 +18,8 @@ export type MachineAd = Omit<Ad, 'v' | 'peer' | 'mesh' | 'seq' | 'ttlMs' | 'reac
 export type Offer = {
   /** Units at once; 0 when no runtime works here. */
   slots: number
+  /** How what is sandboxed is confined here; null: nothing is run. */
   probe: RuntimeProbe | null
-  /** Why programs are not run here; null: they are. */
-  commandsFault: string | null
   /** What the owner should know. */
   warnings: string[]
   describe(busySlots: number, paused: Ad['paused']): MachineAd
@@ -29,27 +29,31 @@ export type Offer = {
 export async function probeOffer(runtimes: Runtimes, settings: Settings, stateFolder: string): Promise<Offer> {
   const signal = AbortSignal.timeout(LIMITS.PROBE_TIMEOUT_MS)
   const warnings: string[] = []
-  let probe: RuntimeProbe | null = null
-  let command: RuntimeProbe | null = null
-  let commandsFault: string | null = null
+  const proved = new Map<RuntimeKind, RuntimeProbe>()
   let speed = 1
   try {
     const js = runtimes.of('js')
-    probe = await js.probe(signal)
+    const probe = await js.probe(signal)
     speed = await measureSpeed(js, () => performance.now(), signal)
     if (probe.warning !== undefined) warnings.push(probe.warning)
+    proved.set('js', probe)
   } catch (thrown) {
     const { code, message, hint } = TalkootError.from(thrown, 'E_RUNTIME_MISSING')
     warnings.push(`${code}: no units can be run here: ${message}; ${hint}`)
   }
-  try {
-    command = await runtimes.of('command').probe(signal)
-  } catch (thrown) {
-    const { code, message } = TalkootError.from(thrown, 'E_NATIVE_PLATFORM')
-    commandsFault = `${code}: ${message}`
+  // What else does not work here is not offered; `doctor` says why.
+  for (const kind of runtimeKinds.filter((kind) => kind !== 'js')) {
+    await runtimes
+      .of(kind)
+      .probe(signal)
+      .then(
+        (probe) => proved.set(kind, probe),
+        () => undefined,
+      )
   }
+  const probe = proved.get('js') ?? null
   const slots = probe === null ? 0 : settings.cpus
-  return { slots, probe, commandsFault, warnings, describe: (busy, paused) => describe(busy, paused) }
+  return { slots, probe, warnings, describe: (busy, paused) => describe(busy, paused) }
 
   function describe(busySlots: number, paused: Ad['paused']): MachineAd {
     return {
@@ -63,9 +67,7 @@ export async function probeOffer(runtimes: Runtimes, settings: Settings, stateFo
       speed,
       freeSlots: paused === null ? Math.max(0, slots - busySlots) : 0,
       paused,
-      runtimes: [probe, command].flatMap((of) =>
-        of === null ? [] : [{ kind: of.kind, version: of.version, confinement: of.confinement }],
-      ),
+      runtimes: [...proved.values()].map(({ kind, version, confinement }) => ({ kind, version, confinement })),
       labels: settings.labels,
       strangers: probe?.confinement === 'os' || settings.strangersWithoutOsSandbox,
     }

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { canonicalBytes, DIGEST_PATTERN, decodeCanonical, digestOf } from './canonical.ts'
 import { TalkootError } from './errors.ts'
 import { LIMITS } from './limits.ts'
+import { runtimeKindSchema } from './runtime-kinds.ts'
 import { sweepSchema } from './sweep/schema.ts'
 
 export const digestSchema = z.string().regex(DIGEST_PATTERN)
@@ -74,10 +75,6 @@ export const policySchema = z.strictObject({
   seed: z.int().min(0).max(0xffffffff).default(0),
 })
 export type Policy = z.infer<typeof policySchema>
-
-/** `js`: a bundled module. `command`: a program, see `command/program.ts`. */
-export const runtimeKindSchema = z.enum(['js', 'command'])
-export type RuntimeKind = z.infer<typeof runtimeKindSchema>
 
 export const taskRefSchema = z.strictObject({
   runtime: runtimeKindSchema,

@@ -3,8 +3,9 @@
 import { z } from 'zod'
 import { clauseSchema } from './api.ts'
 import { LIMITS } from './limits.ts'
-import { digestSchema, policySchema, runtimeKindSchema } from './manifest.ts'
+import { digestSchema, policySchema } from './manifest.ts'
 import { reasonSchema } from './reasons.ts'
+import { runtimeKindSchema } from './runtime-kinds.ts'
 import { sweepSchema } from './sweep/schema.ts'
 
 const count = z.int().min(0)

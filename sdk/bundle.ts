@@ -16,6 +16,14 @@ import type { Task } from './task.ts'
 
 export type TaskBundle = { ref: TaskRef; source: Uint8Array<ArrayBuffer>; agreement: Task<never, unknown>['agreement'] }
 
+/** A task that is no JavaScript module: it reads `Needs` of each point, and its units give a `Value`. */
+export interface ProgramTask<Needs, Value> {
+  /** As it is sent. @throws E_FILE, E_TASK_* */
+  bundle(): Promise<TaskBundle>
+  /** For the compiler only: never there. */
+  readonly types?: (needs: Needs) => Value
+}
+
 /**
  * Bundles a module (TypeScript or JavaScript) for the sandbox.
  * @throws E_TASK_INVALID (no such file, no default export that is a task), E_TASK_BUNDLE (the words of esbuild),

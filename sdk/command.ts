@@ -7,7 +7,7 @@ import { digestOf } from '../protocol/canonical.ts'
 import { encodeProgram, type ProgramFile, programSchema } from '../protocol/command/program.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import { LIMITS } from '../protocol/limits.ts'
-import type { TaskBundle } from './bundle.ts'
+import type { ProgramTask, TaskBundle } from './bundle.ts'
 import { onFile } from './file-error.ts'
 
 export type CommandOptions = {
@@ -24,13 +24,26 @@ export type CommandOptions = {
 /** What a program gives once it has ended with 0. */
 export type CommandValue = { stdout: string }
 
-export class Command {
+export class Command implements ProgramTask<unknown, CommandValue> {
+  declare readonly types?: (needs: unknown) => CommandValue
   readonly argv: readonly string[]
   readonly options: CommandOptions
 
   constructor(argv: readonly string[], options: CommandOptions) {
     this.argv = argv
     this.options = options
+  }
+
+  async bundle(): Promise<TaskBundle> {
+    const { argv, options } = this
+    const { files = [], env = {}, stdin = null, cwd = '.' } = options
+    const read: ProgramFile[] = []
+    for (const file of files) await readInto(read, resolve(cwd, file), placeOf(file))
+    const parsed = programSchema.safeParse({ v: 1, argv, env, stdin, files: read })
+    if (!parsed.success) throw new TalkootError('E_TASK_INVALID', z.prettifyError(parsed.error))
+    const source = new TextEncoder().encode(encodeProgram(parsed.data))
+    if (source.length > LIMITS.TASK_MAX_BYTES) throw tooBig()
+    return { ref: { runtime: 'command', digest: digestOf(source), bytes: source.length }, source, agreement: 'exact' }
   }
 }
 
@@ -41,18 +54,6 @@ export class Command {
  * @example mesh.map(command(['python3', 'simulate.py', '--x', '{x}'], { files: ['simulate.py'] }), grid({ x: range(100) }))
  */
 export const command = (argv: readonly string[], options: CommandOptions = {}): Command => new Command(argv, options)
-
-/** @throws E_FILE, E_TASK_INVALID, E_TASK_TOO_BIG */
-export async function bundleCommand({ argv, options }: Command): Promise<TaskBundle> {
-  const { files = [], env = {}, stdin = null, cwd = '.' } = options
-  const read: ProgramFile[] = []
-  for (const file of files) await readInto(read, resolve(cwd, file), placeOf(file))
-  const parsed = programSchema.safeParse({ v: 1, argv, env, stdin, files: read })
-  if (!parsed.success) throw new TalkootError('E_TASK_INVALID', z.prettifyError(parsed.error))
-  const source = new TextEncoder().encode(encodeProgram(parsed.data))
-  if (source.length > LIMITS.TASK_MAX_BYTES) throw tooBig()
-  return { ref: { runtime: 'command', digest: digestOf(source), bytes: source.length }, source, agreement: 'exact' }
-}
 
 /** Where a file lies there: as it is named here, or by its name alone if that is outside the folder. */
 function placeOf(file: string): string {

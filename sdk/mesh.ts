@@ -20,9 +20,8 @@ import { evidenceSchema, type PeerEvidence } from '../protocol/peer-credit.ts'
 import { type PeerVerdict, peerRulesSchema, type RuleRequest } from '../protocol/peer-rules.ts'
 import { type Plan, type PlanRequest, planSchema } from '../protocol/plan.ts'
 import { sweepSchema } from '../protocol/sweep/schema.ts'
-import { bundleTask, type TaskBundle } from './bundle.ts'
+import { bundleTask, type ProgramTask, type TaskBundle } from './bundle.ts'
 import { Client, type ConnectOptions } from './client.ts'
-import { bundleCommand, Command, type CommandValue } from './command.ts'
 import { Job } from './job.ts'
 import { type LocalOptions, startLocalNodes } from './local.ts'
 import { type MapOptions, policyOf } from './policy.ts'
@@ -70,9 +69,17 @@ export class Mesh implements AsyncDisposable {
     sweep: Sweep<NoInfer<Params>>,
     options?: MapOptions,
   ): Promise<Job<Params, Value>>
-  map<Params>(task: Command, sweep: Sweep<Params>, options?: MapOptions): Promise<Job<Params, CommandValue>>
+  map<Needs, Params extends Needs, Value>(
+    task: ProgramTask<Needs, Value>,
+    sweep: Sweep<Params>,
+    options?: MapOptions,
+  ): Promise<Job<Params, Value>>
   map<Params>(task: URL | string, sweep: Sweep<Params>, options?: MapOptions): Promise<Job<Params, Json>>
-  map<Params>(task: Command | URL | string, sweep: Sweep<Params>, options?: MapOptions): Promise<Job<Params, Json>>
+  map<Params>(
+    task: ProgramTask<Params, Json> | URL | string,
+    sweep: Sweep<Params>,
+    options?: MapOptions,
+  ): Promise<Job<Params, Json>>
   async map<Params>(
     task: AnyTask<Params>,
     sweep: Sweep<Params>,
@@ -177,7 +184,7 @@ export class Mesh implements AsyncDisposable {
   ): Promise<{ bundle: TaskBundle } & Pick<JobRequest, 'sweep'> & { policy: Policy }> {
     const { signal } = options
     signal?.throwIfAborted()
-    const bundle = task instanceof Command ? await bundleCommand(task) : await bundleTask(moduleOf(task))
+    const bundle = isProgram(task) ? await task.bundle() : await bundleTask(moduleOf(task))
     const policy = policyOf(options, bundle.agreement)
     const data = sweepSchema.safeParse(await sweep.toData((bytes) => this.#store(bytes, signal)))
     if (!data.success) throw new TalkootError('E_SWEEP_INVALID', z.prettifyError(data.error))
@@ -192,12 +199,16 @@ export class Mesh implements AsyncDisposable {
   }
 }
 
-type AnyTask<Params> = Task<Params, unknown> | TaskAt<Params, unknown> | Command | URL | string
+type ModuleTask<Params> = Task<Params, unknown> | TaskAt<Params, unknown> | URL | string
+type AnyTask<Params> = ModuleTask<Params> | ProgramTask<Params, unknown>
+
+const isProgram = <Params>(task: AnyTask<Params>): task is ProgramTask<Params, unknown> =>
+  typeof task === 'object' && 'bundle' in task
 
 const rulePath = (whom: Whom): string =>
   typeof whom === 'string' ? API.peerRule(whom) : API.operatorRule(whom.operator)
 
-function moduleOf(task: Task<never, unknown> | TaskAt<never, unknown> | URL | string): URL | string {
+function moduleOf(task: ModuleTask<never>): URL | string {
   if (typeof task === 'string' || task instanceof URL) return task
   if (task.url !== undefined) return task.url
   throw new TalkootError(

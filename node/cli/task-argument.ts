@@ -1,8 +1,10 @@
 /** What is run, as it stands on a command line: `FILE`, or `-- PROGRAM ARGUMENT...`. */
 
 import { resolve } from 'node:path'
+import type { Json } from '../../protocol/canonical.ts'
 import { TalkootError } from '../../protocol/errors.ts'
-import { type Command, command } from '../../sdk/command.ts'
+import type { ProgramTask } from '../../sdk/bundle.ts'
+import { command } from '../../sdk/command.ts'
 import type { Context } from './context.ts'
 
 export type TaskFlags = { in?: string[]; env?: string[]; stdin?: string }
@@ -12,7 +14,7 @@ export function parseTask(
   { argv, io }: Pick<Context, 'argv' | 'io'>,
   words: string[],
   flags: TaskFlags,
-): string | Command {
+): string | ProgramTask<unknown, Json> {
   const { in: files = [], env = [], stdin } = flags
   if (argv.includes('--')) {
     if (words.length === 0) throw new TalkootError('E_USAGE', 'what to run? give a program after --')

@@ -6,7 +6,8 @@
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { JobId, Manifest } from '../../protocol/manifest.ts'
-import type { Runtime, Sandbox } from '../runtimes/runtime.ts'
+import type { Sandbox } from '../runtimes/runtime.ts'
+import type { Runtimes } from '../runtimes/runtimes.ts'
 import type { BlobStore } from '../store/blobs.ts'
 import { sandboxInit } from './sandbox-init.ts'
 import type { SchedulerEffect, SchedulerEvent } from './scheduler/events.ts'
@@ -14,7 +15,7 @@ import type { SchedulerEffect, SchedulerEvent } from './scheduler/events.ts'
 type Question = Extract<SchedulerEffect, { type: 'compare' }>
 
 type Components = {
-  runtime: Runtime
+  runtimes: Pick<Runtimes, 'open'>
   blobs: BlobStore
   /** Milliseconds, monotonic. */
   now(): number
@@ -107,11 +108,11 @@ export class Comparer {
     return false
   }
 
-  /** Null when the task is gone from this machine. */
+  /** Null when the task is gone from this machine, or there is no runtime for it. */
   #open(manifest: Manifest): Sandbox | null {
-    const { runtime, blobs, onError } = this.#components
+    const { runtimes, blobs, onError } = this.#components
     try {
-      return runtime.open(sandboxInit(manifest, blobs))
+      return runtimes.open(manifest.task.runtime, sandboxInit(manifest, blobs))
     } catch (error) {
       onError(error)
       return null

@@ -5,9 +5,9 @@ import { toString as bytesToString } from 'uint8arrays/to-string'
 import type { z } from 'zod'
 import type { jobRequestSchema } from '../../protocol/api.ts'
 import { digestOf } from '../../protocol/canonical.ts'
-import { decodeProgram, parametersOf } from '../../protocol/command/program.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { encodeManifest, type Manifest } from '../../protocol/manifest.ts'
+import { RUNTIME_KINDS } from '../../protocol/runtime-kinds.ts'
 import type { Signer } from '../../protocol/signatures.ts'
 import { type CompiledSweep, compileSweep } from '../../protocol/sweep/generator.ts'
 import { UnplaceableError } from '../../protocol/unplaceable.ts'
@@ -44,7 +44,7 @@ export class Intake {
     compilePolicy(wantedOf(description))
     const sweep = this.compile(description.sweep)
     if (sweep.size === 0) throw new TalkootError('E_SWEEP_INVALID', 'the sweep has no points')
-    if (description.task.runtime === 'command') this.#checkProgram(description, sweep)
+    this.#checkTask(description, sweep)
     const manifest: Manifest = {
       v: 1,
       mesh: this.#mesh,
@@ -57,14 +57,15 @@ export class Intake {
   }
 
   /** What every peer would refuse or fail, said before anything is sent. */
-  #checkProgram({ task, policy }: JobDescription, sweep: CompiledSweep): void {
-    const program = decodeProgram(new TextDecoder().decode(this.#components.blobs.get(task.digest)))
-    const unknown = parametersOf(program).filter((name) => !sweep.names.has(name))
+  #checkTask({ task, policy }: JobDescription, sweep: CompiledSweep): void {
+    const { agrees, parametersOf } = RUNTIME_KINDS[task.runtime]
+    const read = parametersOf(new TextDecoder().decode(this.#components.blobs.get(task.digest)))
+    const unknown = read?.filter((name) => !sweep.names.has(name)) ?? []
     if (unknown.length > 0) {
       const has = [...sweep.names].join(', ') || 'none'
       throw new TalkootError('E_JOB_INVALID', `the program names {${unknown.join('}, {')}}; the sweep has ${has}`)
     }
-    if (policy.agree.kind === 'function') {
+    if (policy.agree.kind === 'function' && !agrees) {
       throw new TalkootError('E_JOB_INVALID', 'policy.agree: a program has no `agree` function')
     }
   }

@@ -9,7 +9,7 @@ import { decodeManifest, type JobId } from '../../protocol/manifest.ts'
 import type { UnitLogs } from '../../protocol/report.ts'
 import type { Signer } from '../../protocol/signatures.ts'
 import type { Mesh } from '../mesh/mesh.ts'
-import type { Runtime } from '../runtimes/runtime.ts'
+import type { Runtimes } from '../runtimes/runtimes.ts'
 import type { BlobStore } from '../store/blobs.ts'
 import type { EvidenceStore } from '../store/evidence.ts'
 import type { JobState, JobStore, StoredJob } from '../store/job-store.ts'
@@ -45,7 +45,7 @@ type Components = {
   blobs: BlobStore
   mesh: Mesh
   worker: Worker
-  runtime: Runtime
+  runtimes: Pick<Runtimes, 'open'>
   signer: Signer
   ownAd(): Ad
   /** Milliseconds, monotonic. */
@@ -89,7 +89,7 @@ export class JobService {
   constructor(components: Components) {
     this.#components = components
     const { signer, blobs, mesh, worker, ledger, jobs, evidence, scheduler } = components
-    const { runtime, ownAd, now, wallClock, random, onError } = components
+    const { runtimes, ownAd, now, wallClock, random, onError } = components
     this.#idleSince = now()
     this.#intake = new Intake({ signer, blobs }, { mesh: mesh.meshId })
     this.#views = new JobViews({
@@ -127,7 +127,7 @@ export class JobService {
         this.#updateWanted()
       },
     })
-    this.#comparer = new Comparer({ runtime, blobs, now, onEvent: (event) => this.#step(event), onError })
+    this.#comparer = new Comparer({ runtimes, blobs, now, onEvent: (event) => this.#step(event), onError })
     this.#log = new DecisionLog({
       ledger,
       jobs,

@@ -1,6 +1,6 @@
 /** The one interface of every runtime. `test/runtimes` holds the compliance suite each implementation passes. */
 
-import type { RuntimeKind } from '../../protocol/manifest.ts'
+import type { RuntimeKind } from '../../protocol/runtime-kinds.ts'
 import type { Attempt } from '../../protocol/work.ts'
 
 /** How strongly a runtime confines a unit. `os`: bubblewrap and the runtime's own; `runtime`: the runtime's own only. */

@@ -1,7 +1,7 @@
 /** The runtimes of this machine, by kind. */
 
 import { TalkootError } from '../../protocol/errors.ts'
-import type { RuntimeKind } from '../../protocol/manifest.ts'
+import type { RuntimeKind } from '../../protocol/runtime-kinds.ts'
 import type { Runtime, Sandbox, SandboxInit } from './runtime.ts'
 
 export type RuntimesByKind = Readonly<Partial<Record<RuntimeKind, Runtime>>>

@@ -2,7 +2,7 @@
 
 import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
-import type { RuntimeKind } from '../../protocol/manifest.ts'
+import type { RuntimeKind } from '../../protocol/runtime-kinds.ts'
 import type { UnitInput } from '../runtimes/runtime.ts'
 import type { Runtimes } from '../runtimes/runtimes.ts'
 import type { AdmittedJob, Desk } from './desk.ts'

@@ -1,7 +1,7 @@
 /** Sandboxes between turns: kept warm for a while, within the memory of this machine's units. */
 
 import { LIMITS } from '../../protocol/limits.ts'
-import type { RuntimeKind } from '../../protocol/manifest.ts'
+import type { RuntimeKind } from '../../protocol/runtime-kinds.ts'
 import type { Sandbox, SandboxInit, UnitReport } from '../runtimes/runtime.ts'
 import type { Runtimes } from '../runtimes/runtimes.ts'
 import { Reports } from './reports.ts'

@@ -2,7 +2,8 @@
 
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
-import { decodeManifest, type Manifest, type RuntimeKind } from '../../protocol/manifest.ts'
+import { decodeManifest, type Manifest } from '../../protocol/manifest.ts'
+import { RUNTIME_KINDS, type RuntimeKind } from '../../protocol/runtime-kinds.ts'
 import { isSignedBy, type Signer } from '../../protocol/signatures.ts'
 import type { ToWorker } from '../../protocol/work.ts'
 import type { Channel } from '../mesh/mesh.ts'
@@ -197,7 +198,7 @@ export class Worker {
   #checkOwner({ policy, task }: Manifest, { id, role }: Submitter): void {
     if (role === 'worker') throw new TalkootError('E_ROLE', 'a peer of role worker may not submit work')
     const { memoryMiB, confinement, strangersWithoutOsSandbox, commands } = this.#policy
-    if (task.runtime === 'command' && !mayRunCommands(commands, { id, role })) {
+    if (RUNTIME_KINDS[task.runtime].trust === 'native' && !mayRunCommands(commands, { id, role })) {
       throw new TalkootError('E_NATIVE_UNTRUSTED', 'the owner of this machine does not run programs of this submitter')
     }
     if (policy.memoryMiB > memoryMiB) {

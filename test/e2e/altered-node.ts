@@ -4,7 +4,8 @@ import { once } from 'node:events'
 import { pino } from 'pino'
 import { settingsSchema } from '../../node/config.ts'
 import { startNode } from '../../node/daemon.ts'
-import { createJsRuntime, type JsRuntimeInit } from '../../node/runtimes/js/runtime.ts'
+import { createJsRuntime } from '../../node/runtimes/js/runtime.ts'
+import type { RuntimeInit } from '../../node/runtimes/open.ts'
 import type { Runtime } from '../../node/runtimes/runtime.ts'
 import { statePaths } from '../../protocol/home.ts'
 import type { Attempt } from '../../protocol/work.ts'
@@ -36,7 +37,7 @@ const KINDS: Record<string, Kind> = {
   'slow poison': ({ value }, turn) => (turn < RIGHT_FIRST ? value : null),
 }
 
-function alteredRuntime(init: JsRuntimeInit, kind: Kind): Runtime {
+function alteredRuntime(init: RuntimeInit, kind: Kind): Runtime {
   const honest = createJsRuntime(init)
   let turn = 0
   return {

@@ -11,9 +11,8 @@ import { JobService } from '../../node/jobs/job-service.ts'
 import { createScheduler } from '../../node/jobs/scheduler/scheduler.ts'
 import { memoryChannels } from '../../node/mesh/memory-channel.ts'
 import type { AdmittedPeer, Channel, Mesh, MeshEvent } from '../../node/mesh/mesh.ts'
-import { createJsRuntime } from '../../node/runtimes/js/runtime.ts'
-import type { Runtime } from '../../node/runtimes/runtime.ts'
-import { Runtimes } from '../../node/runtimes/runtimes.ts'
+import { openRuntimes } from '../../node/runtimes/open.ts'
+import type { Runtimes } from '../../node/runtimes/runtimes.ts'
 import { BlobStore } from '../../node/store/blobs.ts'
 import { EvidenceStore } from '../../node/store/evidence.ts'
 import { JobStore } from '../../node/store/job-store.ts'
@@ -30,19 +29,19 @@ import { newSigner } from '../worker/submitter.ts'
 
 export const SQUARE = 'exports.default = ({ n }) => n * n'
 
-let shared: { runtime: Runtime; folder: string } | null = null
+let shared: { runtimes: Runtimes; folder: string } | null = null
 
 /** Proving a runtime takes a while: one serves all tests of a file. */
-function sharedRuntime(): Runtime {
+function sharedRuntimes(): Runtimes {
   if (shared === null) {
     const folder = mkdtempSync(join(tmpdir(), 'talkoot-runtime-'))
-    shared = { folder, runtime: createJsRuntime({ scratchDir: folder }) }
+    shared = { folder, runtimes: openRuntimes({ scratchDir: folder }) }
   }
-  return shared.runtime
+  return shared.runtimes
 }
 
 afterAll(async () => {
-  await shared?.runtime.stop()
+  await shared?.runtimes.stop()
   if (shared !== null) await rm(shared.folder, { recursive: true, force: true })
 })
 
@@ -52,7 +51,7 @@ export type Behaviour = (channel: Channel) => Promise<void>
 const EQUAL = { self: 1, member: 1, stranger: 1, peers: {} }
 
 export class Laboratory {
-  readonly runtime: Runtime
+  readonly runtimes: Runtimes
   readonly folder: string
   readonly mesh: StagedMesh
   readonly signer: Signer
@@ -72,7 +71,7 @@ export class Laboratory {
     this.folder = folder
     this.signer = signer
     this.#slots = slots
-    this.runtime = sharedRuntime()
+    this.runtimes = sharedRuntimes()
     this.mesh = new StagedMesh(signer.peer, mesh)
     ;({
       ledger: this.ledger,
@@ -163,11 +162,11 @@ export class Laboratory {
     const rules = new PeerRuleStore({ ledger, wallClock: () => Date.now() + this.wallAhead })
     const blobs = new BlobStore(join(this.folder, 'blobs'))
     const onError = (error: unknown) => this.errors.push(error)
-    const { runtime, signer, mesh } = this
+    const { runtimes, signer, mesh } = this
     const now = () => performance.now()
     const worker = new Worker(
       {
-        runtimes: new Runtimes({ js: runtime }),
+        runtimes,
         signer,
         fetchTask: async (_, digest) => blobs.get(digest),
         runtimeVersion: () => '1',
@@ -199,7 +198,7 @@ export class Laboratory {
       blobs,
       mesh,
       worker,
-      runtime,
+      runtimes,
       signer,
       ownAd: () => adOf(signer.peer, { cpus: this.#slots }),
       now,

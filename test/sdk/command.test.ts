@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { digestOf } from '../../protocol/canonical.ts'
 import { decodeProgram } from '../../protocol/command/program.ts'
 import { LIMITS } from '../../protocol/limits.ts'
-import { bundleCommand, command } from '../../sdk/command.ts'
+import { command } from '../../sdk/command.ts'
 
 let cwd: string
 beforeAll(() => {
@@ -21,7 +21,7 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(cwd, { recursive: true, force: true }))
 
-const at = (...files: string[]) => bundleCommand(command(['./run.sh'], { files, cwd: join(cwd, 'in') }))
+const at = (...files: string[]) => command(['./run.sh'], { files, cwd: join(cwd, 'in') }).bundle()
 
 it('holds its files at the paths they were named by, whatever the order of the folder', async () => {
   const { ref, source, agreement } = await at('run.sh', './data/', '../outside')
@@ -39,16 +39,16 @@ it('holds its files at the paths they were named by, whatever the order of the f
 it('is refused with what is wrong', async () => {
   await expect(at('absent')).rejects.toMatchObject({ code: 'E_FILE', message: expect.stringContaining('absent') })
   await expect(at('run.sh', './run.sh')).rejects.toMatchObject({ code: 'E_TASK_INVALID' })
-  await expect(bundleCommand(command(['{']))).rejects.toMatchObject({ code: 'E_TASK_INVALID' })
-  await expect(bundleCommand(command([]))).rejects.toMatchObject({ code: 'E_TASK_INVALID' })
-  await expect(bundleCommand(command(['a'], { env: { 'A B': '' } }))).rejects.toMatchObject({ code: 'E_TASK_INVALID' })
+  await expect(command(['{']).bundle()).rejects.toMatchObject({ code: 'E_TASK_INVALID' })
+  await expect(command([]).bundle()).rejects.toMatchObject({ code: 'E_TASK_INVALID' })
+  await expect(command(['a'], { env: { 'A B': '' } }).bundle()).rejects.toMatchObject({ code: 'E_TASK_INVALID' })
 })
 
 it('follows no link and reads nothing that is no file', async () => {
   symlinkSync('/etc/passwd', join(cwd, 'in', 'link'))
   await expect(at('link')).rejects.toMatchObject({ code: 'E_FILE' })
   await expect(at('.')).rejects.toMatchObject({ code: 'E_FILE' })
-  await expect(bundleCommand(command(['a'], { files: ['/dev/null'] }))).rejects.toMatchObject({ code: 'E_FILE' })
+  await expect(command(['a'], { files: ['/dev/null'] }).bundle()).rejects.toMatchObject({ code: 'E_FILE' })
   rmSync(join(cwd, 'in', 'link'))
 })
 
@@ -61,7 +61,7 @@ it('over the limits is refused before it is read', async () => {
   rmSync(join(cwd, 'in', 'sparse'))
   mkdirSync(join(cwd, 'many'))
   for (let i = 0; i <= LIMITS.COMMAND_FILES_MAX; i++) writeFileSync(join(cwd, 'many', String(i)), '')
-  await expect(bundleCommand(command(['a'], { files: [join(cwd, 'many')] }))).rejects.toMatchObject({
+  await expect(command(['a'], { files: [join(cwd, 'many')] }).bundle()).rejects.toMatchObject({
     code: 'E_TASK_TOO_BIG',
   })
 })

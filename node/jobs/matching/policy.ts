@@ -1,8 +1,9 @@
 /** What a job asks of the peers it runs on: its `require`, and what every job of its kind needs. */
 
 import { type ASTNode, serialize } from '@marcbachmann/cel-js'
-import type { Manifest, Policy, RuntimeKind } from '../../../protocol/manifest.ts'
+import type { Manifest, Policy } from '../../../protocol/manifest.ts'
 import { REASON_CODES, type Reason } from '../../../protocol/reasons.ts'
+import type { RuntimeKind } from '../../../protocol/runtime-kinds.ts'
 import { type Bound, boundOf } from './bound.ts'
 import { type Candidate, compileExpression } from './expression.ts'
 

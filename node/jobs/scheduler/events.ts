@@ -5,8 +5,9 @@
 
 import type { Ad } from '../../../protocol/ad.ts'
 import type { ErrorCode } from '../../../protocol/errors.ts'
-import type { JobId, Policy, RuntimeKind } from '../../../protocol/manifest.ts'
+import type { JobId, Policy } from '../../../protocol/manifest.ts'
 import type { Reason } from '../../../protocol/reasons.ts'
+import type { RuntimeKind } from '../../../protocol/runtime-kinds.ts'
 import type { Blame } from '../../../protocol/work.ts'
 
 export type PeerId = string

@@ -1,0 +1,22 @@
+/** The runtime of each kind of task. */
+
+import { type RuntimeKind, runtimeKinds } from '../../protocol/runtime-kinds.ts'
+import { createCommandRuntime } from './command/runtime.ts'
+import { createJsRuntime } from './js/runtime.ts'
+import type { Runtime } from './runtime.ts'
+import { Runtimes } from './runtimes.ts'
+
+export type RuntimeInit = {
+  /** A private folder, made if need be. What is written there is removed by `stop()`. */
+  scratchDir: string
+}
+
+type Factories = Readonly<Record<RuntimeKind, (init: RuntimeInit) => Runtime>>
+
+const FACTORIES: Factories = { js: createJsRuntime, command: createCommandRuntime }
+
+/** One of each kind; `instead` takes the place of those it names. Nothing is started yet. */
+export function openRuntimes(init: RuntimeInit, instead: Partial<Factories> = {}): Runtimes {
+  const factories = { ...FACTORIES, ...instead }
+  return new Runtimes(Object.fromEntries(runtimeKinds.map((kind) => [kind, factories[kind](init)])))
+}

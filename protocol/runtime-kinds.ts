@@ -1,0 +1,27 @@
+/** The kinds of tasks: for whom they are run, and what their source tells before anything is sent. */
+
+import { z } from 'zod'
+import { decodeProgram, parametersOf } from './command/program.ts'
+
+export type KindFacts = {
+  /** `sandboxed`: it can do nothing but compute, and is run for anybody. `native`: a program, for whom the owner names. */
+  trust: 'sandboxed' | 'native'
+  /** Whether its tasks may bring an `agree` function. */
+  agrees: boolean
+  /** Parameters its units read; null: only a run would show. @throws E_SOURCE if the source is no task of the kind */
+  parametersOf(source: string): string[] | null
+}
+
+/** Each has its runtime in `node/runtimes/open.ts`. */
+export const RUNTIME_KINDS = {
+  /** A bundled module. */
+  js: { trust: 'sandboxed', agrees: true, parametersOf: () => null },
+  /** A program of the machine: `command/program.ts`. */
+  command: { trust: 'native', agrees: false, parametersOf: (source) => parametersOf(decodeProgram(source)) },
+} as const satisfies Record<string, KindFacts>
+
+export type RuntimeKind = keyof typeof RUNTIME_KINDS
+
+export const runtimeKinds = Object.keys(RUNTIME_KINDS) as RuntimeKind[]
+
+export const runtimeKindSchema = z.enum(runtimeKinds)
