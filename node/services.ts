@@ -95,11 +95,12 @@ export function nodeServices(components: Components, init: Init): NodeServices {
       bytes: bytes.length,
     }),
     submit: async (request, options) => {
-      // Every other machine would refuse its units one by one, and the job would wait for ever.
-      if (mesh.status().role === 'worker') {
-        throw new TalkootError('E_ROLE', 'this node joined as worker: it may not submit work')
-      }
-      return await jobs.submit(request, options)
+      checkSubmits(mesh)
+      return await jobs.submit({ ...request, retryOf: null }, options)
+    },
+    retry: async (id, request, options) => {
+      checkSubmits(mesh)
+      return await jobs.retry(id, request, options)
     },
     plan: (request) => jobs.explain.plan(request),
     jobs: () => ({ schema: 'talkoot.jobs/1', jobs: jobs.list() }),
@@ -119,6 +120,13 @@ export function nodeServices(components: Components, init: Init): NodeServices {
     receipts: (id, signal) => receipts.lines(id, signal),
     reproduce: (id, unit) => reproductionOf(reproducing, id, unit),
     requestStop: init.requestStop,
+  }
+}
+
+/** Every other machine would refuse its units one by one, and the job would wait for ever. @throws E_ROLE */
+function checkSubmits(mesh: MeshNode): void {
+  if (mesh.status().role === 'worker') {
+    throw new TalkootError('E_ROLE', 'this node joined as worker: it may not submit work')
   }
 }
 

@@ -48,6 +48,8 @@ export const API = {
   jobHold: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/hold`,
   /** POST: a held job, or one whose predecessor failed, goes on: JobInfo. */
   jobRelease: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/release`,
+  /** POST RetryRequest `?queue=true`: JobInfo of a new job with the units that have failed. */
+  jobRetry: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/retry`,
   /** GET: JobExplanation. */
   jobExplanation: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/explanation`,
   /** GET: UnitExplanation. */
@@ -240,6 +242,15 @@ export const jobRequestSchema = z.strictObject({
 })
 export type JobRequest = z.input<typeof jobRequestSchema>
 
+/** What is not given is as in the job whose units are run again. */
+export const retryRequestSchema = z.strictObject({
+  name: jobRequestSchema.shape.name.unwrap().optional(),
+  task: taskRefSchema.optional(),
+  policy: policySchema.optional(),
+  after: jobRequestSchema.shape.after,
+})
+export type RetryRequest = z.input<typeof retryRequestSchema>
+
 export const jobQuerySchema = z.object({ queue: z.stringbool().default(false) })
 
 /** `done`: every unit is accepted or failed. */
@@ -258,6 +269,8 @@ export const jobInfoSchema = z.object({
   stopped: findingSchema.nullable(),
   /** Jobs that must end well before any unit of this one is given out. */
   after: z.array(digestSchema),
+  /** The job whose failed units, under their numbers there, are the units of this one; null: it runs all of its sweep. */
+  retryOf: digestSchema.nullable(),
   units: count,
   accepted: count,
   failed: count,

@@ -66,6 +66,8 @@ export const LIMITS = {
   MANIFEST_MAX_BYTES: 512 * KiB,
   TASK_MAX_BYTES: 8 * MiB,
   SWEEP_UNITS_MAX: 100_000_000,
+  /** Runs of units, one after another, that a job runs again of another. */
+  UNIT_RUNS_MAX: 50_000,
   SWEEP_AXES_MAX: 64,
   SWEEP_DEPTH_MAX: 16,
   SWEEP_EXCLUDED_MAX: 1_000_000,

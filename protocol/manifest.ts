@@ -5,6 +5,7 @@ import { canonicalBytes, DIGEST_PATTERN, decodeCanonical, digestOf } from './can
 import { TalkootError } from './errors.ts'
 import { LIMITS } from './limits.ts'
 import { runtimeKindSchema } from './runtime-kinds.ts'
+import { unitRunsSchema } from './sweep/chosen.ts'
 import { sweepSchema } from './sweep/schema.ts'
 
 export const digestSchema = z.string().regex(DIGEST_PATTERN)
@@ -84,6 +85,9 @@ export const taskRefSchema = z.strictObject({
 })
 export type TaskRef = z.infer<typeof taskRefSchema>
 
+export const retrySchema = z.strictObject({ job: digestSchema, units: unitRunsSchema })
+export type Retry = z.infer<typeof retrySchema>
+
 export const manifestSchema = z.strictObject({
   v: z.literal(1),
   name: z.string().max(LIMITS.JOB_NAME_MAX_CHARS),
@@ -94,6 +98,8 @@ export const manifestSchema = z.strictObject({
   task: taskRefSchema,
   sweep: sweepSchema,
   policy: policySchema,
+  /** It runs again, under their numbers, units of this sweep that failed in another job; null: all of the sweep. */
+  retryOf: retrySchema.nullable().default(null),
   /** Jobs of the same submitter that must end well before any unit of this one is given out. */
   after: z.array(digestSchema).max(LIMITS.JOB_AFTER_MAX).default([]),
 })

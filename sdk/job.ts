@@ -9,7 +9,6 @@ import {
   jobSummarySchema,
   resultRowSchema,
 } from '../protocol/api.ts'
-import { canonicalJson } from '../protocol/canonical.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import {
   type JobExplanation,
@@ -23,12 +22,14 @@ import { type UnitLogs, unitLogsSchema } from '../protocol/report.ts'
 import { type Reproduction, reproductionSchema } from '../protocol/reproduction.ts'
 import { type Client, isLost, readAs } from './client.ts'
 import { type Accepted, type Failed, type Result, resultOf } from './result.ts'
-import type { Sweep } from './sweep.ts'
+import { firstOfEach, resultsNow, retriedBy } from './retried.ts'
 import { UnitsSeen } from './units-seen.ts'
 
 export type ResultsOptions = {
   /** `completion`: as units are decided. `input`: in the order of the sweep. */
   order?: 'completion' | 'input'
+  /** Of a job that runs failed units of another again: also what the other has of all other units. In the order of the sweep. */
+  all?: boolean
   signal?: AbortSignal
 }
 
@@ -77,7 +78,15 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
    * @throws E_JOB_CANCELLED after the last result of a cancelled job, E_JOB_STOPPED of one whose task does not repeat,
    * E_NOT_RUNNING when the node stays away
    */
-  async *results({ order = 'completion', signal }: ResultsOptions = {}): AsyncGenerator<Result<Params, Value>> {
+  async *results({
+    order = 'completion',
+    all = false,
+    signal,
+  }: ResultsOptions = {}): AsyncGenerator<Result<Params, Value>> {
+    if (all) {
+      yield* this.#all(signal)
+      return
+    }
     const ended = this.#with(signal)
     let after: number | undefined
     const delivered = new UnitsSeen()
@@ -142,28 +151,6 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
     throw new TalkootError('E_NOT_RUNNING', 'the node ended before the unit did')
   }
 
-  /**
-   * The points of the units that have failed by the time it is submitted: `mesh.map(mended, job.failures())`.
-   * Submitting it throws E_SWEEP_INVALID when there are none.
-   */
-  failures(): Sweep<Params> {
-    return {
-      toData: async (store) => {
-        const path = API.jobResults(this.id)
-        const points: string[] = []
-        const query = { order: 'input', failed: 'true' }
-        for await (const line of this.#client.lines(path, { query, signal: this.#signal })) {
-          if (line !== '') points.push(`${canonicalJson(readAs(resultRowSchema, line, path).params)}\n`)
-        }
-        if (points.length === 0) {
-          throw new TalkootError('E_SWEEP_INVALID', `job ${this.id.slice(0, 8)} has no failed units`)
-        }
-        const bytes = new TextEncoder().encode(points.join(''))
-        return { kind: 'rows', blob: await store(bytes), bytes: bytes.length, count: points.length, format: 'jsonl' }
-      },
-    }
-  }
-
   progress(): Promise<JobInfo> {
     return this.#info(this.#signal)
   }
@@ -222,6 +209,13 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
     if (this.#onDispose === 'leave') return
     const { state } = await this.#info(undefined)
     if (state === 'running') await this.cancel()
+  }
+
+  async *#all(signal: AbortSignal | undefined): AsyncGenerator<Result<Params, Value>> {
+    const ended = this.#with(signal)
+    const older = await retriedBy(this.#client, this.id, ended)
+    const earlier = older.map((id) => resultsNow<Params, Value>(this.#client, id, { order: 'input', signal: ended }))
+    yield* firstOfEach([this.results({ order: 'input', signal: ended }), ...earlier])
   }
 
   #info(signal: AbortSignal | undefined): Promise<JobInfo> {

@@ -10,6 +10,7 @@ import {
   jobsSchema,
   type Peers,
   peersSchema,
+  type RetryRequest,
   type Status,
   statusSchema,
 } from '../protocol/api.ts'
@@ -24,7 +25,7 @@ import { bundleTask, type ProgramTask, type TaskBundle } from './bundle.ts'
 import { Client, type ConnectOptions } from './client.ts'
 import { Job } from './job.ts'
 import { type LocalOptions, startLocalNodes } from './local.ts'
-import { type MapOptions, policyOf } from './policy.ts'
+import { type MapOptions, policyOf, policyOver } from './policy.ts'
 import type { Sweep } from './sweep.ts'
 import type { Task } from './task.ts'
 import type { TaskAt } from './task-at.ts'
@@ -91,12 +92,37 @@ export class Mesh implements AsyncDisposable {
     const body: JobRequest = {
       task: bundle.ref,
       ...described,
-      after: after.map((job) => (typeof job === 'string' ? job : job.id)),
+      after: after.map(idOf),
       ...(name === undefined ? {} : { name }),
     }
     const query = { queue: String(queue) }
     const { id } = await this.#client.request(API.jobs, jobInfoSchema, { method: 'POST', query, body, signal })
     return new Job({ client: this.#client }, { id, onDispose: 'cancel', signal })
+  }
+
+  /**
+   * Runs the units of a job again that have failed by now, under the numbers they have there, as a new job: with its sweep, and its
+   * task and policy but for what is given here. `results({ all: true })` of it reads both together.
+   * @throws E_NOT_FOUND, E_JOB_INVALID when none has failed, and as `map`
+   */
+  async retryFailed<Params, Value>(
+    job: Job<Params, Value> | string,
+    { task, ...options }: MapOptions & { task?: AnyTask<NoInfer<Params>> } = {},
+  ): Promise<Job<Params, Value>> {
+    const { name, queue = false, after = [], signal } = options
+    const id = typeof job === 'string' ? job : job.id
+    const { policy } = await this.#client.request(API.job(id), jobInfoSchema, { signal })
+    const bundle = task === undefined ? undefined : await bundleOf(task)
+    if (bundle !== undefined) await this.#store(bundle.source, signal)
+    const body: RetryRequest = {
+      policy: policyOver(policy, options),
+      after: after.map(idOf),
+      ...(bundle === undefined ? {} : { task: bundle.ref }),
+      ...(name === undefined ? {} : { name }),
+    }
+    const query = { queue: String(queue) }
+    const info = await this.#client.request(API.jobRetry(id), jobInfoSchema, { method: 'POST', query, body, signal })
+    return new Job({ client: this.#client }, { id: info.id, onDispose: 'cancel', signal })
   }
 
   /**
@@ -184,7 +210,7 @@ export class Mesh implements AsyncDisposable {
   ): Promise<{ bundle: TaskBundle } & Pick<JobRequest, 'sweep'> & { policy: Policy }> {
     const { signal } = options
     signal?.throwIfAborted()
-    const bundle = isProgram(task) ? await task.bundle() : await bundleTask(moduleOf(task))
+    const bundle = await bundleOf(task)
     const policy = policyOf(options, bundle.agreement)
     const data = sweepSchema.safeParse(await sweep.toData((bytes) => this.#store(bytes, signal)))
     if (!data.success) throw new TalkootError('E_SWEEP_INVALID', z.prettifyError(data.error))
@@ -207,6 +233,11 @@ const isProgram = <Params>(task: AnyTask<Params>): task is ProgramTask<Params, u
 
 const rulePath = (whom: Whom): string =>
   typeof whom === 'string' ? API.peerRule(whom) : API.operatorRule(whom.operator)
+
+const idOf = (job: string | { readonly id: string }): string => (typeof job === 'string' ? job : job.id)
+
+const bundleOf = <Params>(task: AnyTask<Params>): Promise<TaskBundle> =>
+  isProgram(task) ? task.bundle() : bundleTask(moduleOf(task))
 
 function moduleOf(task: ModuleTask<never>): URL | string {
   if (typeof task === 'string' || task instanceof URL) return task

@@ -28,20 +28,17 @@ export type MapOptions = Omit<Plain, 'verify' | 'agree'> & {
 }
 
 /** @throws E_JOB_INVALID naming the field */
-export function policyOf(options: MapOptions, ofTask: Task<never, unknown>['agreement']): Policy {
-  const {
-    name: _name,
-    queue: _queue,
-    signal: _signal,
-    after: _after,
-    verify = 'none',
-    agree = ofTask,
-    ...plain
-  } = options
+export const policyOf = (options: MapOptions, ofTask: Task<never, unknown>['agreement']): Policy =>
+  policyOver({}, { verify: 'none', agree: ofTask, ...options })
+
+/** What is given takes the place of what there is. @throws E_JOB_INVALID naming the field */
+export function policyOver(base: Plain, options: MapOptions): Policy {
+  const { name: _name, queue: _queue, signal: _signal, after: _after, verify, agree, ...plain } = options
   const parsed = policySchema.safeParse({
+    ...base,
     ...plain,
-    verify: verifyOf(verify),
-    agree: agreeOf(agree),
+    ...(verify === undefined ? {} : { verify: verifyOf(verify) }),
+    ...(agree === undefined ? {} : { agree: agreeOf(agree) }),
   })
   if (!parsed.success) throw new TalkootError('E_JOB_INVALID', z.prettifyError(parsed.error))
   return parsed.data

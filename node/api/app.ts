@@ -10,6 +10,7 @@ import {
   jobRequestSchema,
   pauseRequestSchema,
   resultsQuerySchema,
+  retryRequestSchema,
   type Stopping,
 } from '../../protocol/api.ts'
 import { tokenRequestSchema } from '../../protocol/api-tokens.ts'
@@ -116,6 +117,11 @@ function jobRoutes(app: Hono<Env>, services: NodeServices): void {
   app.get(`${API.jobs}/:id/units/:unit/logs`, (c) => {
     const unit = parse(unitSchema, c.req.param('unit'), 'E_REQUEST')
     return c.json(services.logs(c.req.param('id'), unit))
+  })
+  app.post(`${API.jobs}/:id/retry`, async (c) => {
+    const options = parse(jobQuerySchema, c.req.query(), 'E_REQUEST')
+    const request = parse(retryRequestSchema, await readJson(c.env.incoming), 'E_JOB_INVALID')
+    return c.json(await services.retry(c.req.param('id'), request, options))
   })
   app.post(`${API.jobs}/:id/hold`, (c) => c.json(services.hold(c.req.param('id'))))
   app.post(`${API.jobs}/:id/release`, (c) => c.json(services.release(c.req.param('id'))))

@@ -11,6 +11,7 @@ import type {
   Peers,
   ResultRow,
   ResultsQuery,
+  retryRequestSchema,
   Status,
 } from '../../protocol/api.ts'
 import type { Revoked, TokenCreated, Tokens, tokenRequestSchema } from '../../protocol/api-tokens.ts'
@@ -44,6 +45,8 @@ export interface NodeServices {
   putBlob(digest: string, bytes: Uint8Array): BlobStored
   /** @throws UnplaceableError unless `queue` */
   submit(request: z.output<typeof jobRequestSchema>, options: { queue: boolean }): Promise<JobInfo>
+  /** A new job of the units of another that have failed. @throws E_NOT_FOUND, E_JOB_INVALID, and as `submit` */
+  retry(idOrPrefix: string, request: z.output<typeof retryRequestSchema>, options: { queue: boolean }): Promise<JobInfo>
   /** @throws E_SWEEP_*, E_EXPRESSION, E_JOB_INVALID */
   plan(request: z.output<typeof planRequestSchema>): Plan
   jobs(): Jobs

@@ -4,6 +4,7 @@ import type { Ad } from '../../protocol/ad.ts'
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { JobId } from '../../protocol/manifest.ts'
+import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
 import { WORK_PROTOCOL } from '../../protocol/work.ts'
 import { memoryChannels } from '../mesh/memory-channel.ts'
 import type { AdmittedPeer, Channel, Mesh, Role } from '../mesh/mesh.ts'
@@ -20,8 +21,8 @@ type Components = {
   /** What this node offers, as others see it. */
   ownAd(): Ad
   signedManifest(job: JobId): { manifest: Uint8Array; signature: Uint8Array } | null
-  /** How many units a job that runs has; null for any other. */
-  unitsOf(job: JobId): number | null
+  /** Of a job that runs; null for any other. */
+  sweepOf(job: JobId): CompiledSweep | null
   /** `beside` comes with results. */
   onEvent(event: SchedulerEvent, beside?: Beside): void
   random(): number
@@ -157,12 +158,12 @@ export class Dispatch {
   }
 
   #hold({ id: peer, role, ad }: Held, channel: Channel, trust: TrustClass): void {
-    const { onEvent, onError, signedManifest, unitsOf } = this.#components
+    const { onEvent, onError, signedManifest, sweepOf } = this.#components
     const session = new WorkerSession(
       {
         channel,
         signedManifest,
-        unitsOf,
+        sweepOf,
         onEvent: (event, beside) => {
           if (event.type === 'results') this.#retries.delete(peer)
           onEvent(event, beside)

@@ -12,7 +12,7 @@ import {
 import type { JobId } from '../../protocol/manifest.ts'
 import type { Plan } from '../../protocol/plan.ts'
 import { nearest, type Reason } from '../../protocol/reasons.ts'
-import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
+import { type CompiledSweep, checkUnit } from '../../protocol/sweep/generator.ts'
 import type { EvidenceStore } from '../store/evidence.ts'
 import type { JobRow, JobStore } from '../store/job-store.ts'
 import { groupsOf, type PeerStanding, standingsOf } from './idle-peers.ts'
@@ -38,7 +38,7 @@ type Components = {
   halted(): { sinceMs: number } | null
   /** The decision on one unit, as the ledger has it. */
   decided(job: JobRow, unit: number): ResultRow | null
-  params(job: JobId, unit: number): UnitExplanation['params']
+  sweepOf(job: JobId): CompiledSweep
   /** How long no job has been running. */
   idleMs(): number
   now(): number
@@ -102,9 +102,10 @@ export class Explainer {
 
   /** @throws E_NOT_FOUND */
   unit(idOrPrefix: string, unit: number): UnitExplanation {
-    const { views, live, scheduler, now, decided, params } = this.#components
+    const { views, live, scheduler, now, decided, sweepOf } = this.#components
     const row = views.find(idOrPrefix)
-    if (unit >= row.units) throw new TalkootError('E_NOT_FOUND', `the job has units 0 to ${row.units - 1}`)
+    const sweep = sweepOf(row.id)
+    checkUnit(sweep, unit)
     const outcome = decided(row, unit)
     const job = live.get(row.id)
     const view = outcome === null ? scheduler.unit(row.id, unit, now()) : null
@@ -112,7 +113,7 @@ export class Explainer {
       schema: 'talkoot.explain.unit/1',
       job: row.id,
       unit,
-      params: params(row.id, unit),
+      params: sweep.point(unit),
       state: stateOf(outcome !== null, view, job !== undefined),
       runningMs: view === null || view.reason !== null ? null : view.sinceMs,
       waiting: view === null || view.reason === null || job === undefined ? null : this.#unitWaits(job, view),

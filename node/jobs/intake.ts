@@ -9,14 +9,14 @@ import { TalkootError } from '../../protocol/errors.ts'
 import { encodeManifest, type Manifest } from '../../protocol/manifest.ts'
 import { RUNTIME_KINDS } from '../../protocol/runtime-kinds.ts'
 import type { Signer } from '../../protocol/signatures.ts'
-import { type CompiledSweep, compileSweep } from '../../protocol/sweep/generator.ts'
+import { type CompiledSweep, compileUnits } from '../../protocol/sweep/generator.ts'
 import { UnplaceableError } from '../../protocol/unplaceable.ts'
 import type { BlobStore } from '../store/blobs.ts'
 import { explainMatch } from './matching/explain.ts'
 import type { Candidate } from './matching/expression.ts'
 import { compilePolicy, wantedOf } from './matching/policy.ts'
 
-export type JobDescription = z.output<typeof jobRequestSchema>
+export type JobDescription = z.output<typeof jobRequestSchema> & Pick<Manifest, 'retryOf'>
 
 export type SignedJob = {
   id: string
@@ -42,8 +42,8 @@ export class Intake {
       throw new TalkootError('E_JOB_INVALID', 'the task is not stored here: send its bytes first')
     }
     compilePolicy(wantedOf(description))
-    const sweep = this.compile(description.sweep)
-    if (sweep.size === 0) throw new TalkootError('E_SWEEP_INVALID', 'the sweep has no points')
+    const sweep = this.compile(description)
+    if (sweep.count === 0) throw new TalkootError('E_SWEEP_INVALID', 'the sweep has no points')
     this.#checkTask(description, sweep)
     const manifest: Manifest = {
       v: 1,
@@ -70,8 +70,8 @@ export class Intake {
     }
   }
 
-  compile(sweep: Manifest['sweep']): CompiledSweep {
-    return compileSweep(sweep, (digest) => {
+  compile(job: Pick<Manifest, 'sweep' | 'retryOf'>): CompiledSweep {
+    return compileUnits(job, (digest) => {
       if (!this.#components.blobs.has(digest)) {
         throw new TalkootError('E_JOB_INVALID', 'the rows are not stored here: send their bytes first')
       }

@@ -31,6 +31,7 @@ import { Moves } from './moves.ts'
 import { tookOf } from './planner.ts'
 import { Recall } from './recall.ts'
 import { ResultReader } from './result-reader.ts'
+import { type RetryRequest, retryOf } from './retry.ts'
 import type { SchedulerEffect, SchedulerEvent } from './scheduler/events.ts'
 import type { Scheduler } from './scheduler/scheduler.ts'
 import { keepSpent } from './spending.ts'
@@ -95,10 +96,11 @@ export class JobService {
     this.#views = new JobViews({
       jobs,
       progress: (job) => this.explain.progress(job),
+      sweepOf: (id) => sweepOf(id),
       peerNames: () => new Map(knownPeers(components).map(({ id, ad }) => [id, ad.name])),
       wallClock,
     })
-    const sweepOf = (id: JobId) => this.#live.get(id)?.sweep ?? this.#intake.compile(this.#views.manifestOf(id).sweep)
+    const sweepOf = (id: JobId) => this.#live.get(id)?.sweep ?? this.#intake.compile(this.#views.manifestOf(id))
     this.#reader = new ResultReader({
       jobs,
       changes: this.#changes,
@@ -109,13 +111,13 @@ export class JobService {
       scheduler,
       jobs,
       evidence,
-      compile: (sweep) => this.#intake.compile(sweep),
+      compile: (sweep) => this.#intake.compile({ sweep, retryOf: null }),
       views: this.#views,
       live: this.#live,
       knownPeers: () => knownPeers(components),
       halted: () => (this.#halted === null ? null : { sinceMs: now() - this.#haltedAt }),
       decided: (job, unit) => this.#reader.one(job, unit),
-      params: (job, unit) => sweepOf(job).point(unit),
+      sweepOf,
       idleMs: () => now() - this.#idleSince,
       now,
     })
@@ -145,7 +147,7 @@ export class JobService {
       random,
       onError,
       signedManifest: (job) => this.#signedManifest(job),
-      unitsOf: (job) => this.#live.get(job)?.sweep.size ?? null,
+      sweepOf: (job) => this.#live.get(job)?.sweep ?? null,
       onEvent: (event, beside) => this.#step(event, beside),
     })
     this.#recall = new Recall({ jobs, evidence, log: this.#log, onEvent: (event) => this.#step(event), onError })
@@ -195,9 +197,15 @@ export class JobService {
       throw new TalkootError('E_JOB_INVALID', `${LIMITS.JOBS_ACTIVE_MAX} jobs are running already`)
     }
     if (!options.queue) checkPlaceable(manifest, knownPeers(this.#components))
-    const stored = jobs.add({ id, units: sweep.size, manifest: bytes, signature, createdMs: wallClock() })
+    const stored = jobs.add({ id, units: sweep.count, manifest: bytes, signature, createdMs: wallClock() })
     if (this.#running) this.#begin(new LiveJob(stored, manifest, sweep))
     return this.info(id)
+  }
+
+  /** A new job of the units that have failed by now. @throws E_NOT_FOUND, E_JOB_INVALID, and as `submit` */
+  async retry(idOrPrefix: string, request: RetryRequest, options: { queue: boolean }): Promise<JobInfo> {
+    const row = this.#views.find(idOrPrefix)
+    return await this.submit(retryOf(this.#components.jobs, row, this.#views.manifestOf(row.id), request), options)
   }
 
   /** Newest first. */
@@ -268,7 +276,7 @@ export class JobService {
   #resume(stored: StoredJob): void {
     try {
       const { manifest } = decodeManifest(stored.manifest)
-      const job = new LiveJob(stored, manifest, this.#intake.compile(manifest.sweep))
+      const job = new LiveJob(stored, manifest, this.#intake.compile(manifest))
       this.#components.jobs.eachDecided(stored.n, (unit, seq, stands) => {
         job.settle(unit, seq)
         if (!stands) job.reopen(unit)

@@ -4,6 +4,7 @@ import type { JobInfo, JobSummary } from '../../protocol/api.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { decodeManifest, type JobId, type Manifest } from '../../protocol/manifest.ts'
 import type { UnitLogs } from '../../protocol/report.ts'
+import { type CompiledSweep, checkUnit } from '../../protocol/sweep/generator.ts'
 import type { JobRow, JobStore } from '../store/job-store.ts'
 import { findingOf } from './finding.ts'
 import type { JobProgress } from './scheduler/events.ts'
@@ -12,6 +13,7 @@ type Components = {
   jobs: JobStore
   /** Null for a job that is not being worked on. */
   progress(job: JobId): JobProgress | null
+  sweepOf(job: JobId): CompiledSweep
   /** Peer ids and what their owners call them. */
   peerNames(): ReadonlyMap<string, string>
   /** This machine's wall clock, for ages only. */
@@ -19,7 +21,7 @@ type Components = {
 }
 
 /** What of a manifest is short. */
-type Brief = Pick<Manifest, 'name' | 'task' | 'policy' | 'after'>
+type Brief = Pick<JobSummary, 'name' | 'task' | 'policy' | 'after' | 'retryOf'>
 
 export class JobViews {
   readonly #components: Components
@@ -53,8 +55,8 @@ export class JobViews {
 
   /** @throws E_NOT_FOUND */
   logs(idOrPrefix: string, unit: number): UnitLogs {
-    const { id, n, units } = this.find(idOrPrefix)
-    if (unit >= units) throw new TalkootError('E_NOT_FOUND', `the job has units 0 to ${units - 1}`)
+    const { id, n } = this.find(idOrPrefix)
+    checkUnit(this.#components.sweepOf(id), unit)
     const names = this.#components.peerNames()
     const attempts = this.#components.jobs.reports
       .of(n, unit)
@@ -96,8 +98,8 @@ export class JobViews {
   #briefOf(id: JobId): Brief {
     const known = this.#briefs.get(id)
     if (known !== undefined) return known
-    const { name, task, policy, after } = this.manifestOf(id)
-    const brief = { name, task, policy, after }
+    const { name, task, policy, after, retryOf } = this.manifestOf(id)
+    const brief = { name, task, policy, after, retryOf: retryOf?.job ?? null }
     this.#briefs.set(id, brief)
     return brief
   }

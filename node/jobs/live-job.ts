@@ -25,6 +25,12 @@ export class LiveJob {
     this.manifest = manifest
     this.sweep = sweep
     this.#settled = new UnitSet(sweep.size)
+    let index = 0
+    for (let unit = sweep.next(-1); index < sweep.size; unit = sweep.next(unit)) {
+      // To the scheduler, what is not to be run has been.
+      for (; index < unit; index++) this.#settled.add(index)
+      index = unit + 1
+    }
   }
 
   get id(): JobId {

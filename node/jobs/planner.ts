@@ -34,7 +34,7 @@ const GIVEN_SPREAD = 0.1
 /** @throws E_SWEEP_*, E_EXPRESSION, E_JOB_INVALID */
 export function planJob(components: Components, { task, runtime, sweep, policy, unitMs }: PlanDescription): Plan {
   const candidates = components.knownPeers()
-  const units = components.compile(sweep).size
+  const units = components.compile(sweep).count
   const wanted = { ...policy, runtime }
   const matched = compilePolicy(wanted)
   const matching = candidates.filter((candidate) => matched.misfit(candidate) === null)

@@ -8,7 +8,7 @@ import { decodeManifest, type JobId } from '../../protocol/manifest.ts'
 import type { Chain } from '../../protocol/membership/index.ts'
 import { digestOfUnit, encodeSeal, LinesDigest, lineOf, type Seal, textOf, UnitsDigest } from '../../protocol/proof.ts'
 import type { Signer } from '../../protocol/signatures.ts'
-import { type CompiledSweep, compileSweep } from '../../protocol/sweep/generator.ts'
+import { type CompiledSweep, compileUnits } from '../../protocol/sweep/generator.ts'
 import type { BlobStore } from '../store/blobs.ts'
 import type { JobStore, StoredJob, StoredResult } from '../store/job-store.ts'
 import type { ReceiptStore } from '../store/receipt-store.ts'
@@ -56,7 +56,7 @@ export class ReceiptExport {
     })
     const { manifest } = decodeManifest(job.manifest)
     const blobs = new Map([[manifest.task.digest, this.#components.blobs.get(manifest.task.digest)]])
-    const sweep = compileSweep(manifest.sweep, (digest) => {
+    const sweep = compileUnits(manifest, (digest) => {
       const rows = this.#components.blobs.get(digest)
       blobs.set(digest, rows)
       return rows

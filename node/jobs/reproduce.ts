@@ -6,7 +6,7 @@ import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { decodeManifest } from '../../protocol/manifest.ts'
 import type { Reproduction } from '../../protocol/reproduction.ts'
-import { compileSweep } from '../../protocol/sweep/generator.ts'
+import { checkUnit, compileUnits } from '../../protocol/sweep/generator.ts'
 import type { Attempt } from '../../protocol/work.ts'
 import type { Sandbox, UnitInput, UnitReport } from '../runtimes/runtime.ts'
 import type { Runtimes } from '../runtimes/runtimes.ts'
@@ -33,11 +33,9 @@ type Run = (signal: AbortSignal) => AsyncIterable<Reproduction>
 export function reproductionOf({ jobs, blobs, runtimes, now }: Components, id: string, unit: number): Run {
   const job = jobs.get(id)
   if (job === null) throw new TalkootError('E_NOT_FOUND', `no job ${id}`)
-  if (unit >= job.units) {
-    throw new TalkootError('E_NOT_FOUND', `the job has no unit ${unit}: its last is ${job.units - 1}`)
-  }
   const { manifest } = decodeManifest(job.manifest)
-  const sweep = compileSweep(manifest.sweep, (digest) => blobs.get(digest))
+  const sweep = compileUnits(manifest, (digest) => blobs.get(digest))
+  checkUnit(sweep, unit)
   const params = sweep.point(unit)
   const init = sandboxInit(manifest, blobs)
   return async function* (signal) {

@@ -56,7 +56,7 @@ export class ResultReader {
         continue
       }
       const page = jobs.results(n, byInput ? 'unit' : 'seq', cursor, PAGE_ROWS, only)
-      const rows = inTurn ? contiguous(page, cursor) : page
+      const rows = inTurn ? contiguous(page, sweep, cursor) : page
       for (const row of rows) {
         cursor = byInput ? row.unit : row.seq
         if (!query.failed || !row.ok) yield toRow(row, sweep)
@@ -70,8 +70,8 @@ export class ResultReader {
 }
 
 /** The rows that follow on one another from the cursor. */
-function contiguous(rows: readonly StoredResult[], cursor: number): StoredResult[] {
-  const gap = rows.findIndex((row, i) => row.unit !== cursor + 1 + i)
+function contiguous(rows: readonly StoredResult[], sweep: CompiledSweep, cursor: number): StoredResult[] {
+  const gap = rows.findIndex((row, i) => row.unit !== sweep.next(rows[i - 1]?.unit ?? cursor))
   return gap === -1 ? [...rows] : rows.slice(0, gap)
 }
 

@@ -6,6 +6,7 @@ import { LIMITS } from '../../protocol/limits.ts'
 import type { JobId } from '../../protocol/manifest.ts'
 import { checkReceipt, type SignedReceipt } from '../../protocol/receipt.ts'
 import type { KeptReport, UnitReport } from '../../protocol/report.ts'
+import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
 import { isPlainValue } from '../../protocol/value.ts'
 import { type Attempt, type ToSubmitter, type ToWorker, toSubmitterSchema } from '../../protocol/work.ts'
 import type { Channel } from '../mesh/mesh.ts'
@@ -15,8 +16,8 @@ type Components = {
   channel: Channel
   /** What introduces a job to a worker. */
   signedManifest(job: JobId): { manifest: Uint8Array; signature: Uint8Array } | null
-  /** How many units a job that runs has; null for any other. */
-  unitsOf(job: JobId): number | null
+  /** Of a job that runs; null for any other. */
+  sweepOf(job: JobId): CompiledSweep | null
   /** `beside` comes with results. */
   onEvent(event: SchedulerEvent, beside?: Beside): void
   onError(error: unknown): void
@@ -138,9 +139,10 @@ export class WorkerSession {
     this.#endsLeft -= attempts.length
     if (this.#endsLeft < 0) throw new TalkootError('E_FLOOD', 'the worker tells of more ends than it was given units')
     const signed = { receipt, signature }
-    const units = this.#components.unitsOf(job) ?? Number.POSITIVE_INFINITY
+    const sweep = this.#components.sweepOf(job)
     // Signed, it would be kept among the others, and nobody could prove anything with them.
-    if (attempts.some(({ unit }) => unit >= units)) throw new TalkootError('E_FRAME', 'a unit the job does not have')
+    if (sweep !== null && attempts.some(({ unit }) => sweep.next(unit - 1) !== unit || unit >= sweep.size))
+      throw new TalkootError('E_FRAME', 'a unit the job does not have')
     const ends = await checkReceipt(this.peer, job, attempts, signed)
     const told = attempts.map((attempt, i) => toEnd(attempt, ends[i] ?? ''))
     const beside = { receipt: signed, reports: toKept(reports, told) }

@@ -281,6 +281,14 @@ export class JobStore {
     }
   }
 
+  /** In order. */
+  *failedUnits(job: number): Iterable<number> {
+    const rows = this.#ledger.db
+      .prepare('SELECT unit FROM results WHERE job = ? AND ok = 0 AND withdrawn = 0 ORDER BY unit')
+      .iterate(job)
+    for (const { unit } of rows) yield Number(unit)
+  }
+
   /** The place of the last decision. */
   lastSeq(job: number): number {
     return Number(this.#ledger.db.prepare('SELECT MAX(seq) AS seq FROM results WHERE job = ?').get(job)?.seq ?? 0)

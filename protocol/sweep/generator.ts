@@ -5,8 +5,11 @@
  */
 
 import type { Digest, Json } from '../canonical.ts'
+import { TalkootError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
+import type { Manifest } from '../manifest.ts'
 import { compileAxis } from './axis.ts'
+import { chosenOf } from './chosen.ts'
 import { type DrawnAxis, latinAxes, randomAxes } from './drawn.ts'
 import { excludeSet, sliceSet } from './exclude.ts'
 import { invalid, tooBig } from './fault.ts'
@@ -17,8 +20,12 @@ import { parseRows } from './rows.ts'
 import type { Axes, Sweep } from './schema.ts'
 
 export type CompiledSweep = {
-  /** Units: indices 0 to size - 1. */
+  /** Indices are 0 to size - 1. */
   readonly size: number
+  /** Units: as many as there are indices, unless some were chosen. */
+  readonly count: number
+  /** The first unit after an index (-1: of all); `size` when there is none. */
+  next(after: number): number
   /** Of the parameters that points have, each or some. */
   readonly names: ReadonlySet<string>
   /** @throws RangeError outside 0 to size - 1 */
@@ -42,6 +49,8 @@ export function compileSweep(sweep: Sweep, rows?: RowsSource): CompiledSweep {
   }
   return {
     size: set.size,
+    count: set.size,
+    next: (after) => after + 1,
     names: set.names,
     point(index) {
       if (!Number.isInteger(index) || index < 0 || index >= set.size) {
@@ -52,6 +61,22 @@ export function compileSweep(sweep: Sweep, rows?: RowsSource): CompiledSweep {
       return Object.fromEntries(entries)
     },
   }
+}
+
+/** Of a job: its sweep, or what it runs again of it. @throws as compileSweep */
+export function compileUnits(
+  { sweep, retryOf }: Pick<Manifest, 'sweep' | 'retryOf'>,
+  rows?: RowsSource,
+): CompiledSweep {
+  const whole = compileSweep(sweep, rows)
+  return retryOf === null ? whole : chosenOf(whole, retryOf.units)
+}
+
+/** @throws E_NOT_FOUND */
+export function checkUnit({ size, count, next }: CompiledSweep, unit: number): void {
+  if (unit < size && next(unit - 1) === unit) return
+  const has = count === size ? `units 0 to ${size - 1}` : `${count} of the units 0 to ${size - 1} of its sweep`
+  throw new TalkootError('E_NOT_FOUND', `there is no unit ${unit}: the job has ${has}`)
 }
 
 function compile(sweep: Sweep, path: string, depth: number, rows: RowsSource | undefined): PointSet {

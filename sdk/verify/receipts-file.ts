@@ -17,7 +17,7 @@ import {
 } from '../../protocol/proof.ts'
 import { decodeReceipt } from '../../protocol/receipt.ts'
 import { isSignedBy } from '../../protocol/signatures.ts'
-import { type CompiledSweep, compileSweep } from '../../protocol/sweep/generator.ts'
+import { type CompiledSweep, compileUnits } from '../../protocol/sweep/generator.ts'
 import type { Receipt } from '../../protocol/work.ts'
 import { type Line, linesOf, parseLine, readLine } from './lines.ts'
 import type { Tally } from './tally.ts'
@@ -143,10 +143,10 @@ class Reading {
       })
     }
     if (job !== id) throw new TalkootError('E_RECEIPT_JOB', `receipt ${n} is of job ${job}`, { meta: { receipt: n } })
-    const { size } = this.#sweepOf(manifest)
-    const outside = units.find((unit) => unit >= size)
+    const { size, next } = this.#sweepOf(manifest)
+    const outside = units.find((unit) => unit >= size || next(unit - 1) !== unit)
     if (outside !== undefined) {
-      throw new TalkootError('E_RECEIPT_UNITS', `receipt ${n} is for unit ${outside} of ${size}`, {
+      throw new TalkootError('E_RECEIPT_UNITS', `receipt ${n} is for unit ${outside}, which the job does not have`, {
         meta: { receipt: n },
       })
     }
@@ -178,7 +178,7 @@ class Reading {
 
   async #takeSeal({ seal: bytes, signature }: { seal: Uint8Array; signature: Uint8Array }) {
     const { id, manifest } = this.#begun()
-    const { size } = this.#sweepOf(manifest)
+    const { count } = this.#sweepOf(manifest)
     if (!(await isSignedBy(manifest.submitter, 'seal', bytes, signature))) {
       throw new TalkootError('E_PROOF_SEAL', 'the seal is not signed by the submitter of the job')
     }
@@ -190,17 +190,17 @@ class Reading {
       throw new TalkootError('E_PROOF_SEAL', 'something in the file is not as it was sealed')
     }
     const decided = seal.accepted + seal.failed
-    if (decided > size || (seal.state === 'done' && decided < size)) {
-      throw new TalkootError('E_PROOF_SEAL', `the seal counts ${decided} decided units of ${size}`)
+    if (decided > count || (seal.state === 'done' && decided < count)) {
+      throw new TalkootError('E_PROOF_SEAL', `the seal counts ${decided} decided units of ${count}`)
     }
     this.#seal = seal
   }
 
   /** Once the blobs are here. */
-  #sweepOf({ task, sweep }: Manifest): CompiledSweep {
+  #sweepOf({ task, ...job }: Manifest): CompiledSweep {
     if (this.#sweep !== null) return this.#sweep
     if (this.#blobs.get(task.digest).length !== task.bytes) throw alteredTask(task.digest)
-    this.#sweep = compileSweep(sweep, (digest) => this.#blobs.get(digest))
+    this.#sweep = compileUnits(job, (digest) => this.#blobs.get(digest))
     return this.#sweep
   }
 

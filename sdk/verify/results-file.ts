@@ -37,7 +37,7 @@ export async function readResults(
   for await (const line of linesOf(file, signal)) {
     const { schema: _schema, params, ...row } = readLine(lineSchema, file, line, parseLine(file, line))
     const { unit, peers } = row
-    if (unit >= sweep.size) throw altered(unit, `the job has units 0 to ${sweep.size - 1}`)
+    if (unit >= sweep.size || sweep.next(unit - 1) !== unit) throw altered(unit, 'the job has no such unit')
     if (canonicalJson(params) !== canonicalJson(sweep.point(unit))) {
       throw altered(unit, 'its parameters are not those of the job')
     }

@@ -137,7 +137,7 @@ function proofOf(
     state: seal.state,
     task: task.digest,
     policy: { verify: policy.verify, agree: policy.agree },
-    units: sweep.size,
+    units: sweep.count,
     receipts: seal.receipts,
     ...sums,
     agreement: [...agreement].sort(([a], [b]) => a - b).map(([signers, units]) => ({ signers, units })),

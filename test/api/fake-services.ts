@@ -122,6 +122,13 @@ export class FakeServices implements NodeServices {
     return this.info
   }
 
+  readonly retried: Parameters<NodeServices['retry']>[] = []
+  retry: NodeServices['retry'] = async (...asked) => {
+    this.job(asked[0])
+    this.retried.push(asked)
+    return this.info
+  }
+
   jobs: NodeServices['jobs'] = () => {
     const { sweep: _, ...summary } = this.info
     return { schema: 'talkoot.jobs/1', jobs: [summary] }
@@ -229,6 +236,7 @@ export const jobInfo = (facts: Partial<JobInfo> = {}): JobInfo => ({
   heldForMs: null,
   stopped: null,
   after: [],
+  retryOf: null,
   units: 3,
   accepted: 2,
   failed: 1,

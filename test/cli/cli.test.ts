@@ -36,9 +36,9 @@ describe('exit codes', () => {
     ['a program without --', ['run', 'echo', 'x'], /E_USAGE a program is given after --: `-- echo x`/],
     ['files for a module', ['run', 'a.task.ts', '--in', 'b'], /E_USAGE --in, --env and --stdin are for programs/],
     [
-      'points given twice',
-      ['run', 'a.ts', '--failed-of', 'x', '--param', 'n=1'],
-      /E_USAGE --failed-of gives the points/,
+      'files for a task kept',
+      ['job', 'retry-failed', JOB_ID, '--in', 'b'],
+      /E_USAGE --in, --env and --stdin go with a/,
     ],
     ['no name of a variable', ['run', '--env', '=1', '--', 'a'], /E_USAGE --env is NAME=value/],
     ['a job that is not there', ['job', 'show', 'zzz'], /E_NOT_FOUND no job zzz/],

@@ -46,8 +46,8 @@ it('squares two hundred points on three machines; the point that fails is named 
   // Mended, only what failed is run again.
   writeFileSync(join(lab.folder, 'square.sh'), SCRIPT.replace('[ "$1" = 7 ]', 'false'), { mode: 0o755 })
   const again = await home.run([
-    'run',
-    '--failed-of',
+    'job',
+    'retry-failed',
     jobs[0]?.id ?? '',
     ...files,
     '--json',
@@ -56,8 +56,21 @@ it('squares two hundred points on three machines; the point that fails is named 
     '{x}',
   ])
   expect(again.code).toBe(0)
+  expect(again.stdout).toContain('"unit":7,"params":{"x":7},')
   expect(again.stdout).toContain('"value":{"stdout":"1049"}')
   expect(again.stderr).toContain('1 of 1 unit accepted')
+  const [retry] = (await home.json<Jobs>(['jobs'])).jobs
+  expect(retry).toMatchObject({ units: 1, executions: 2, retryOf: jobs[0]?.id, policy: { verify: { agree: 2 } } })
+  // Both together are the sweep.
+  const { code: all } = await home.run(['job', 'results', retry?.id ?? '', '--all', '--out', out])
+  expect(all).toBe(0)
+  expect(
+    readFileSync(out, 'utf8')
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((row) => row.split(',')[2]),
+  ).toEqual(Array.from({ length: 200 }, (_, x) => String(x * x + 1000)))
   const { peers } = await home.peers()
   expect(peers.filter(({ self, standing }) => !self && standing.agreed > 0)).toHaveLength(2)
 })

@@ -116,12 +116,13 @@ export class Laboratory {
     { source = SQUARE, after = [], ...policy }: { source?: string; after?: string[] } & Record<string, unknown> = {},
   ): JobDescription {
     const digest = this.blobs.put(Buffer.from(source))
-    return jobRequestSchema.parse({
+    const request = jobRequestSchema.parse({
       task: { runtime: 'js', digest, bytes: Buffer.byteLength(source) },
       sweep: { kind: 'product', axes: [['n', { kind: 'range', from: 0, to: units, step: 1 }]] },
       policy: { memoryMiB: 64, ...policy },
       after,
     })
+    return { ...request, retryOf: null }
   }
 
   submit(

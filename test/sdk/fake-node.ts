@@ -22,9 +22,11 @@ import {
 } from '../../protocol/api.ts'
 import { canonicalJson, digestOf, type Json } from '../../protocol/canonical.ts'
 import { type ErrorCode, isErrorCode, TalkootError } from '../../protocol/errors.ts'
-import { compileSweep } from '../../protocol/sweep/generator.ts'
+import type { Retry } from '../../protocol/manifest.ts'
+import { runsOf } from '../../protocol/sweep/chosen.ts'
+import { type CompiledSweep, compileUnits } from '../../protocol/sweep/generator.ts'
 
-type FakeJob = { info: JobInfo; rows: ResultRow[]; changed: Set<() => void> }
+type FakeJob = { info: JobInfo; compiled: CompiledSweep; rows: ResultRow[]; changed: Set<() => void> }
 type Run = (params: unknown, context: object) => unknown
 
 export class FakeNode {
@@ -101,10 +103,11 @@ export class FakeNode {
     if (id === '' && request.method === 'GET') {
       return json(response, { schema: 'talkoot.jobs/1', jobs: [...this.jobs.values()].map(({ info }) => info) })
     }
-    if (id === '') return json(response, this.#submit(JSON.parse(String(await body(request))), query))
+    if (id === '') return json(response, this.#submit(JSON.parse(String(await body(request))), query, null))
     const job = [...this.jobs.values()].find(({ info }) => info.id.startsWith(id))
     if (job === undefined) throw new TalkootError('E_NOT_FOUND', `no job ${id}`)
     if (request.method === 'DELETE') this.#settle(job, 'cancelled')
+    if (part === 'retry') return json(response, this.#retry(job, JSON.parse(String(await body(request)))))
     if (part === 'results') return this.#results(job, query, response)
     if (part === 'events') return this.#events(job, response)
     json(response, job.info)
@@ -116,16 +119,23 @@ export class FakeNode {
     return { schema: 'talkoot.blob/1', digest, bytes: bytes.length }
   }
 
-  #submit(request: unknown, query: unknown): JobInfo {
+  #retry({ info, rows }: FakeJob, request: { task?: JobInfo['task'] }): JobInfo {
+    const units = runsOf(rows.flatMap(({ unit, status }) => (status === 'failed' ? [unit] : [])).sort((a, b) => a - b))
+    if (units.length === 0) throw new TalkootError('E_JOB_INVALID', 'nothing has failed')
+    const { sweep, task, policy } = info
+    return this.#submit({ task, policy, ...request, sweep }, {}, { job: info.id, units })
+  }
+
+  #submit(request: unknown, query: unknown, retryOf: Retry | null): JobInfo {
     const { queue } = jobQuerySchema.parse(query)
     const { name, task, sweep, policy } = jobRequestSchema.parse(request)
     if (policy.require !== '' && !queue) throw new TalkootError('E_JOB_UNPLACEABLE', 'no peer can run it')
-    const { size } = compileSweep(sweep, (digest) => this.#blob(digest))
+    const compiled = compileUnits({ sweep, retryOf }, (digest) => this.#blob(digest))
     const id = digestOf(`job ${this.jobs.size}`)
     const info = jobInfoSchema.parse({
       schema: 'talkoot.job/1',
-      ...{ id, name, task, sweep, policy, state: 'running', createdAgoMs: 0, units: size },
-      ...{ heldForMs: null, stopped: null, after: [] },
+      ...{ id, name, task, sweep, policy, state: 'running', createdAgoMs: 0, units: compiled.count },
+      ...{ heldForMs: null, stopped: null, after: [], retryOf: retryOf?.job ?? null },
       ...{
         accepted: 0,
         failed: 0,
@@ -138,7 +148,7 @@ export class FakeNode {
         peers: [],
       },
     })
-    const job: FakeJob = { info, rows: [], changed: new Set() }
+    const job: FakeJob = { info, compiled, rows: [], changed: new Set() }
     this.jobs.set(id, job)
     this.#run(job)
     return { ...job.info, state: 'running' }
@@ -146,11 +156,11 @@ export class FakeNode {
 
   #run(job: FakeJob): void {
     if (this.held || job.info.state !== 'running') return
-    const compiled = compileSweep(job.info.sweep, (digest) => this.#blob(digest))
     const run = runOf(new TextDecoder().decode(this.#blob(job.info.task.digest)))
     // Decided last to first: completion order is not input order.
-    for (let unit = compiled.size - 1; unit >= 0; unit -= 1) {
-      const params = JSON.parse(canonicalJson(compiled.point(unit)))
+    for (let unit = job.compiled.size - 1; unit >= 0; unit -= 1) {
+      if (job.compiled.next(unit - 1) !== unit) continue
+      const params = JSON.parse(canonicalJson(job.compiled.point(unit)))
       const base = { unit, seq: job.rows.length + 1, params, peers: ['peer-a'], attempts: 1 }
       try {
         const value = run(params, { unit, seed: 0, random: Math.random, log: () => undefined })

@@ -39,9 +39,13 @@ describe('map', () => {
     await expect(failed.collect()).rejects.toThrow(AggregateError)
     const mended = join(node.home, 'mended.ts')
     writeFileSync(mended, 'export default ({ n }) => n * n')
-    const again = await mesh.map(mended, failed.failures())
-    expect((await again.collect()).map(({ params }) => params)).toEqual([{ n: 13 }])
-    await expect(mesh.map(mended, again.failures())).rejects.toMatchObject({ code: 'E_SWEEP_INVALID' })
+    const again = await mesh.retryFailed(failed, { task: mended })
+    expect((await again.collect()).map(({ unit, params }) => [unit, params])).toEqual([[1, { n: 13 }]])
+    expect(await units(again.results({ all: true }))).toEqual([0, 1, 2])
+    const whole: unknown[] = []
+    for await (const { value } of again.results({ all: true })) whole.push(value)
+    expect(whole).toEqual([{ square: 144 }, 169, { square: 196 }])
+    await expect(mesh.retryFailed(again)).rejects.toMatchObject({ code: 'E_JOB_INVALID' })
   })
 
   it('sends the policy, and how results agree as the task says it', async () => {

@@ -36,6 +36,7 @@ export async function signJob(
     task: { runtime: 'js', digest: digestOf(source), bytes: Buffer.byteLength(source) },
     sweep: { kind: 'product', axes: [['n', { kind: 'range', from: 0, to: 10, step: 1 }]] },
     policy: policySchema.parse({ memoryMiB: 64, ...policy }),
+    retryOf: null,
     after: [],
     ...changes,
   })

@@ -49,6 +49,7 @@ export const jobView: View<JobSummary> = {
       ...reachedOf(job),
       ...(require === '' ? [] : [['require', require] as [string, string]]),
       ...(rank === '' ? [] : [['rank', rank] as [string, string]]),
+      ...(job.retryOf === null ? [] : [['retries', `what failed in ${job.retryOf}`] as [string, string]]),
       ...job.after.map((id) => ['after', id] as [string, string]),
       ...(job.stopped === null ? [] : [['stopped', findingText(job.stopped)] as [string, string]]),
       ['age', duration(job.createdAgoMs)],

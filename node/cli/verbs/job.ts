@@ -1,9 +1,11 @@
-/** `talkoot job show|watch|results|logs|receipts|reproduce|hold|release|cancel`: one job, by its id or the beginning of it. */
+/** `talkoot job show|watch|results|logs|receipts|reproduce|retry-failed|hold|release|cancel`: one job, by its id or the beginning of it. */
 
 import { type Command, Option } from 'commander'
-import { API, type JobSummary, jobInfoSchema, resultRowSchema } from '../../../protocol/api.ts'
+import { API, type JobSummary, jobInfoSchema } from '../../../protocol/api.ts'
+import type { Json } from '../../../protocol/canonical.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
-import { type Result, resultOf } from '../../../sdk/result.ts'
+import type { Result } from '../../../sdk/result.ts'
+import { firstOfEach, resultsNow, retriedBy } from '../../../sdk/retried.ts'
 import type { Act, Context } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import { count, plural } from '../render/figures.ts'
@@ -12,11 +14,13 @@ import { logs } from './logs.ts'
 import { receipts } from './receipts.ts'
 import { reproduce } from './reproduce.ts'
 import { csvToStdout, fileSink, rowsToStdout } from './results-out.ts'
+import { retryFailed } from './retry-failed.ts'
 import { showProgress } from './run.ts'
 
 type ResultsOptions = {
   follow?: boolean
   failed?: boolean
+  all?: boolean
   order: 'completion' | 'input'
   format?: 'csv'
   out?: string
@@ -39,6 +43,7 @@ export function job(program: Command, act: Act): void {
     .description('the results there are')
     .option('-f, --follow', 'wait for those still to come')
     .option('--failed', 'only failed units')
+    .option('--all', 'of a retry of failed units, by unit: also what the job before it has of all others')
     .addOption(new Option('--order <order>').choices(['completion', 'input']).default('completion'))
     .addOption(new Option('--format <format>', 'csv; other formats by --output').choices(['csv']))
     .option('--out <file>', 'write them to a .csv or .jsonl file')
@@ -56,6 +61,7 @@ export function job(program: Command, act: Act): void {
     .command('reproduce <job> <unit>')
     .description('run a unit again on this machine, with the inputs and limits it had; ends as it ends')
     .action(act(reproduce))
+  retryFailed(group, act)
   group
     .command('hold <job>')
     .description('give nothing more of it out, and take back what runs, until it is released')
@@ -114,15 +120,15 @@ async function rowsOf(
   id: string,
   options: ResultsOptions,
 ): Promise<AsyncIterable<Result>> {
-  const { follow, order, failed = false } = options
+  const { follow, order, failed = false, all = false } = options
   const job = await mesh.attach(id)
-  if (follow) return failed ? onlyFailed(job.results({ order, signal })) : job.results({ order, signal })
-  const query = { order, failed: String(failed) }
-  return parsed(client.lines(API.jobResults(job.id), { query, signal }))
-}
-
-async function* parsed(lines: AsyncIterable<string>): AsyncGenerator<Result> {
-  for await (const line of lines) if (line !== '') yield resultOf(resultRowSchema.parse(JSON.parse(line)))
+  const kept = failed ? onlyFailed : (rows: AsyncIterable<Result>) => rows
+  if (follow) return kept(job.results({ order, all, signal }))
+  if (!all) return resultsNow(client, job.id, { order, failed, signal })
+  const jobs = [job.id, ...(await retriedBy(client, job.id, signal))]
+  return kept(
+    firstOfEach(jobs.map((one) => resultsNow<Result['params'], Json>(client, one, { order: 'input', signal }))),
+  )
 }
 
 async function* onlyFailed(rows: AsyncIterable<Result>): AsyncGenerator<Result> {

@@ -11,14 +11,14 @@ import { count, duration, plural } from '../render/figures.ts'
 import { facts, grid } from '../render/grid.ts'
 import { MOVES } from '../render/moves.ts'
 import type { View } from '../render/output.ts'
-import type { SweepFlags } from '../sweep-flags.ts'
+import { parseSweep, type SweepFlags } from '../sweep-flags.ts'
 import { parseTask, type TaskFlags } from '../task-argument.ts'
-import { sweepOf, taskCommand } from './run.ts'
+import { sweepCommand } from '../task-options.ts'
 
-type Options = SweepFlags & PolicyFlags & TaskFlags & { failedOf?: string; unitTime?: string; trial?: string }
+type Options = SweepFlags & PolicyFlags & TaskFlags & { unitTime?: string; trial?: string }
 
 export function plan(program: Command, act: Act): void {
-  taskCommand(program, 'plan')
+  sweepCommand(program, 'plan')
     .description('who could run it, what keeps others out, how long it may take; runs nothing')
     .option('--unit-time <duration>', 'what one unit takes on a machine of speed 1')
     .option('--trial <n>', 'run the first n units once, to see what they take')
@@ -28,7 +28,7 @@ export function plan(program: Command, act: Act): void {
 async function planRun(context: Context, words: string[], options: Options): Promise<undefined> {
   const { mesh, output, signal } = context
   const task = parseTask(context, words, options)
-  const sweep = await sweepOf(context, task, options)
+  const sweep = parseSweep(options, context.io.cwd, { once: typeof task !== 'string' })
   const policy = parsePolicy(options)
   if (options.trial !== undefined) await tryOut(context, task, slice(sweep, 0, parseCount(options.trial)), policy)
   const unitMs = options.unitTime === undefined ? {} : { unitMs: parseDuration(options.unitTime) }

@@ -1,6 +1,6 @@
 /** `talkoot run` and `talkoot submit`: a task on every point of a sweep. */
 
-import { Option, type Command as Verb } from 'commander'
+import type { Command as Verb } from 'commander'
 import { API, type JobSummary, jobInfoSchema } from '../../../protocol/api.ts'
 import type { Json } from '../../../protocol/canonical.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
@@ -13,21 +13,26 @@ import { count, plural } from '../render/figures.ts'
 import { ProgressLine } from '../render/progress.ts'
 import { parseSweep, type SweepFlags } from '../sweep-flags.ts'
 import { parseTask, type TaskFlags } from '../task-argument.ts'
+import { sweepCommand } from '../task-options.ts'
 import { agreementText, jobView } from './job-view.ts'
 import { fileSink, rowsToStdout } from './results-out.ts'
 
 type AnyJob = Job<Record<string, Json>, Json>
-type Options = SweepFlags & PolicyFlags & TaskFlags & { out?: string; failedOf?: string }
+type Options = SweepFlags & PolicyFlags & TaskFlags & { out?: string }
 
 /** Results shown at a terminal after the bar; the rest is a command away. */
 const PREVIEW_ROWS = 20
 
 export function run(program: Verb, act: Act): void {
-  taskCommand(program, 'run')
+  sweepCommand(program, 'run')
     .description('run a task or a program on every point of a sweep, and wait for the results')
     .option('--out <file>', 'write the results to a .csv or .jsonl file')
-    .action(act((context, words: string[], options: Options) => runJob(context, words, options)))
-  taskCommand(program, 'submit')
+    .action(
+      act((context, words: string[], options: Options) =>
+        runJob(context, options, () => start(context, words, options)),
+      ),
+    )
+  sweepCommand(program, 'submit')
     .description('the same without waiting: the job is safe on disk when this returns')
     .action(
       act(async (context, words: string[], options: Options) => {
@@ -40,73 +45,20 @@ export function run(program: Verb, act: Act): void {
     )
 }
 
-/** A verb that takes a task or a program, a sweep and a policy. */
-export function taskCommand(program: Verb, name: string): Verb {
-  const repeat = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value]
-  return program
-    .command(`${name} [task...]`)
-    .usage('[options] FILE | [options] -- PROGRAM [ARGUMENT...]')
-    .addOption(
-      new Option(
-        '-p, --param <name=values>',
-        '1,2,3 | from:to:step (without to) | linspace(a,b,n) | logspace(a,b,n) | [json]',
-      ).argParser(repeat),
-    )
-    .option('--sweep <json|file>', 'axes by name: {"x": [1, 2], "y": "0:1:0.1"}')
-    .option('--rows <file>', 'one point a row of a .csv or .jsonl file')
-    .addOption(new Option('--in <path>', 'a file or folder the program needs (repeatable)').argParser(repeat))
-    .addOption(
-      new Option('--env <name=value>', 'an environment variable of the program (repeatable)').argParser(repeat),
-    )
-    .option('--stdin <text>', 'what the program reads; as in its arguments, {name} stands for a parameter')
-    .option('--failed-of <job>', 'the points that failed in a job, to run them again')
-    .option('--zip', 'take the first values together, then the second, ...')
-    .option('--random <n>', 'draw n points: --param x=uniform(0,1), loguniform, integer, or values to choose from')
-    .option('--latin <n>', 'draw n points as a Latin hypercube')
-    .option('--seed <n>', 'seed of what is drawn, and of Math.random in the task')
-    .option('--quorum <n>', 'accept a result when n peers agree on it')
-    .option('--of <n>', 'executions of one unit at most (default: 2 × quorum - 1)')
-    .option('--confidence <p>', 'run copies until each value is right with this probability: 0.999')
-    .option('--collusion <c>', 'the chance that two wrong results of strangers agree (default: 1, they plot)')
-    .option('--tolerance <t>', 'when numbers agree: 1e-9 (relative), abs=1e-6')
-    .option('--require <cel>', 'which peers: \'peer.cpus >= 2 && peer.labels.room == "b12"\'')
-    .option('--rank <cel>', "which peers first: 'peer.speed'")
-    .option('--priority <n>', 'against your other jobs, -3 to 3: each step doubles the share (default: 0)')
-    .option('--retries <n>', 'further attempts of a unit after failures that may not happen again')
-    .option('--timeout-unit <duration>', 'the longest one unit may run')
-    .option('--memory <size>', 'memory one unit may use: 512MiB')
-    .option('--deadline <duration>', 'units not decided by then fail')
-    .addOption(new Option('--after <job>', 'start when this job has ended well (repeatable)').argParser(repeat))
-    .option('--name <name>', 'what the job is called')
-    .option('--queue', 'take the job even if no peer can run it now')
-}
-
 /** Everything that can be wrong with the command line is found before the task is bundled. */
 async function start(context: Context, words: string[], options: Options): Promise<AnyJob> {
-  const { mesh } = context
   const task = parseTask(context, words, options)
-  return mesh.map(task, await sweepOf(context, task, options), parsePolicy(options))
+  const sweep = parseSweep(options, context.io.cwd, { once: typeof task !== 'string' })
+  return context.mesh.map(task, sweep, parsePolicy(options))
 }
 
-/** @throws E_USAGE, E_SWEEP_INVALID, E_NOT_FOUND */
-export async function sweepOf(
-  { mesh, io }: Context,
-  task: ReturnType<typeof parseTask>,
-  options: SweepFlags & { failedOf?: string },
-): Promise<ReturnType<typeof parseSweep>> {
-  const { failedOf, ...flags } = options
-  if (failedOf === undefined) return parseSweep(flags, io.cwd, { once: typeof task !== 'string' })
-  const { param, sweep, rows } = flags
-  if (param !== undefined || sweep !== undefined || rows !== undefined) {
-    throw new TalkootError('E_USAGE', '--failed-of gives the points: leave out --param, --sweep and --rows')
-  }
-  return (await mesh.attach(failedOf)).failures()
-}
+type Told = Pick<Options, 'out' | 'confidence'>
 
-async function runJob(context: Context, words: string[], options: Options): Promise<number> {
+/** Waits for a job that is submitted here, shows what becomes of it, and cancels it when it is interrupted. */
+export async function runJob(context: Context, options: Told, submit: () => Promise<AnyJob>): Promise<number> {
   const { io, output, signal } = context
   const sink = await fileSink(options.out, io.cwd)
-  const job = await start(context, words, options)
+  const job = await submit()
   try {
     await announce(context, job)
     // At a terminal rows would run into the bar: there it is the bar first, then a look at the results.

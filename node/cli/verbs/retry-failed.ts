@@ -1,0 +1,34 @@
+/** `talkoot job retry-failed`: the units of a job that have failed once more, with what was mended, as a new job. */
+
+import type { Command } from 'commander'
+import { TalkootError } from '../../../protocol/errors.ts'
+import type { Act, Context } from '../context.ts'
+import { type PolicyFlags, parsePolicy } from '../policy-flags.ts'
+import { parseTask, type TaskFlags } from '../task-argument.ts'
+import { mendCommand } from '../task-options.ts'
+import { runJob } from './run.ts'
+
+type Options = PolicyFlags & TaskFlags & { out?: string }
+
+export function retryFailed(group: Command, act: Act): void {
+  mendCommand(group, 'retry-failed')
+    .description('run the units that failed again, as a new job: with the task and the policy they had, or those given')
+    .option('--out <file>', 'write their results to a .csv or .jsonl file')
+    .action(
+      act((context, id: string, words: string[], options: Options) =>
+        runJob(context, options, async () => {
+          const job = await context.mesh.attach(id)
+          return context.mesh.retryFailed(job, { ...parsePolicy(options), ...taskOf(context, words, options) })
+        }),
+      ),
+    )
+}
+
+/** @throws E_USAGE */
+function taskOf(context: Context, words: string[], options: Options): { task?: ReturnType<typeof parseTask> } {
+  if (words.length > 0 || context.argv.includes('--')) return { task: parseTask(context, words, options) }
+  if (options.in !== undefined || options.env !== undefined || options.stdin !== undefined) {
+    throw new TalkootError('E_USAGE', '--in, --env and --stdin go with a program, given after --')
+  }
+  return {}
+}
