@@ -56,6 +56,10 @@ export const ERRORS = {
 
   // files as data
   E_TREE: entry('user', 'name plain files and folders with portable names, within the bounds of docs/limits.md'),
+  E_TREE_SOURCE: entry(
+    'peer',
+    'no peer gives all of the files: keep a machine that has them running; what has come is kept',
+  ),
   E_DISK_BUDGET: entry('owner', 'the files do not fit what the owner lets them take of the disk'),
 
   // a job and its policy

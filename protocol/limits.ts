@@ -146,6 +146,28 @@ export const LIMITS = {
   TREE_DESCRIPTION_MAX_BYTES: 16 * MiB,
   /** What a file takes on a disk beside its bytes, at most. */
   TREE_FILE_COST_BYTES: 4 * KiB,
+  /** Of a chunk on its way: what a beat or a frame of units may have to wait for. */
+  TREE_PIECE_BYTES: 128 * KiB,
+  /** Chunks asked of one holder and not come yet; as many again of its own choice. */
+  TREE_ASKS_PER_HOLDER: 4,
+  TREE_CHUNKS_TOLD_MAX: 1_024,
+  /** Peers one tree is fetched from at once, and known as having some of it. */
+  TREE_HOLDERS_MAX: 6,
+  TREE_HOLDERS_KNOWN_MAX: 64,
+  TREE_FETCHERS_TOLD_MAX: 32,
+  /** Trees on their way to this node at once. */
+  TREE_FETCHES_MAX: 4,
+  /** Trees on their way from this node: all, and to one peer. */
+  TREE_UPLOADS_MAX: 16,
+  TREE_UPLOADS_PER_PEER_MAX: 4,
+  /** A holder of all gives a chunk again to one who could have had it from another for so long. */
+  TREE_PATIENCE_MS: 2_000,
+  /** A chunk owed for so long is asked of another too, when nothing else is left to ask for. */
+  TREE_LATE_MS: 2_000,
+  /** A peer that owes chunks and sends nothing, or takes nothing of what it asked for. */
+  TREE_STALL_MS: 10_000,
+  /** Nobody sends anything. */
+  TREE_SILENCE_MS: 60_000,
 
   // one sandbox process
   SANDBOX_START_TIMEOUT_MS: 20_000,

@@ -10,6 +10,7 @@ import type { Handler } from './doors.ts'
 import { redeemToken } from './enrolment.ts'
 import { DHT_DEFAULT, type DhtSettings, type HostInit } from './host.ts'
 import { loadIdentity, loadMesh, roleOf } from './identity.ts'
+import type { Introduction } from './introductions.ts'
 import type { AdmittedPeer, Channel, Mesh, MeshEvent, Role } from './mesh.ts'
 import { type Refusal, Refusals } from './refusals.ts'
 import { Session, type SessionComponents } from './session.ts'
@@ -124,6 +125,11 @@ export class MeshNode implements Mesh {
     this.#handlers.set(protocol, handler)
     // It can only fail while stopping; the next start serves it again.
     this.#session?.doors.serve(protocol, handler).catch(() => undefined)
+  }
+
+  /** Dials a peer with which there is something to do, unless it is connected: a hint, without an answer. */
+  meet(peer: Introduction): void {
+    this.#session?.meet(peer)
   }
 
   wantWork(wanted: boolean): void {

@@ -14,6 +14,9 @@ export type Handler = (channel: Channel, peer: AdmittedPeer) => Promise<void>
 /** What a peer does wrong on purpose or in error: it is disconnected for it. */
 const OFFENCES: ReadonlySet<ErrorCode> = new Set(['E_FRAME', 'E_FRAME_TOO_BIG', 'E_FLOOD', 'E_AD_INVALID'])
 
+/** What is told of a peer as well, and costs it no more than that: other protocols between the two may be in order. */
+const BLEMISHES: ReadonlySet<ErrorCode> = new Set(['E_BLOB'])
+
 const STREAM_LIMITS = {
   maxInboundStreams: LIMITS.CHANNELS_PER_CONNECTION_MAX,
   maxOutboundStreams: LIMITS.CHANNELS_PER_CONNECTION_MAX,
@@ -110,10 +113,11 @@ export class Doors {
 
   #reporter(connection: Connection): (code: ErrorCode, message: string) => void {
     return (code, message) => {
-      if (!OFFENCES.has(code)) return
+      const offence = OFFENCES.has(code)
+      if (!offence && !BLEMISHES.has(code)) return
       const peer = connection.remotePeer.toString()
       this.#refusals.add({ peer, address: connection.remoteAddr.toString(), code, message, by: 'ours' })
-      this.#cut(peer, code)
+      if (offence) this.#cut(peer, code)
     }
   }
 }

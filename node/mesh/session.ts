@@ -14,7 +14,7 @@ import { Discovery } from './discovery.ts'
 import { Doors, type Handler } from './doors.ts'
 import { createHost, type HostInit, type MeshHost } from './host.ts'
 import { renewFounder } from './identity.ts'
-import { Introductions } from './introductions.ts'
+import { type Introduction, Introductions } from './introductions.ts'
 import { Membership } from './membership.ts'
 import type { Channel, MeshEvent } from './mesh.ts'
 import { PeerTable } from './peers.ts'
@@ -156,6 +156,10 @@ export class Session {
     this.peers.drop(peer, code)
     this.doors.endAll(peer, code)
     void hangUp(connections, code).then(() => this.#sync.gone(peer))
+  }
+
+  meet({ id, addresses }: Introduction): void {
+    this.#connector.suggest(id, addresses, { needed: true })
   }
 
   /** What others are told to dial. Loopback comes last: it is worth a try only on the same machine. */

@@ -1,0 +1,114 @@
+/**
+ * Which chunk a holder of all of a tree gives to an asker who leaves the choice to it. Pure: time and chance are passed in.
+ *
+ * First one that no asker has or gets, drawn by lot: so the chunks of the first copy go to different askers, who give them to each
+ * other, and the holder uploads little over one copy. When there is none, one that the asker has lacked for `patienceMs` since it
+ * last went to anybody, the rarest of some: for askers that cannot reach each other, or not fast enough.
+ */
+
+import type { Bitmap } from './bitmap.ts'
+
+/** Looked at for one choice: of the patient kind there may be 100,000. */
+const LOOKED_AT_MAX = 2_048
+const COMPARED_MAX = 16
+
+export type Choice = { chunk: number } | { waitMs: number }
+
+type Asker = { has: Bitmap; cursor: number }
+
+export class Handout {
+  readonly #random: () => number
+  readonly #patienceMs: number
+  readonly #askers = new Map<string, Asker>()
+  /** Askers that have it or get it, now or when they left. */
+  readonly #copies: Uint32Array
+  /** When it last went to an asker, or was first heard to be at one. */
+  readonly #since: Float64Array
+  /** Chunks without a copy, and where each of them is in this list. */
+  readonly #fresh: number[]
+  readonly #freshAt: Int32Array
+
+  constructor(chunks: number, init: { random: () => number; patienceMs: number }) {
+    this.#random = init.random
+    this.#patienceMs = init.patienceMs
+    this.#copies = new Uint32Array(chunks)
+    this.#since = new Float64Array(chunks)
+    this.#fresh = Array.from({ length: chunks }, (_, chunk) => chunk)
+    this.#freshAt = Int32Array.from(this.#fresh)
+  }
+
+  /** @param has what it has already; kept, and changed */
+  join(asker: string, has: Bitmap, nowMs: number): void {
+    this.#askers.set(asker, { has, cursor: Math.floor(this.#random() * has.size) })
+    for (const chunk of has) this.#copied(chunk, nowMs)
+  }
+
+  /** One that has all of it still gives it to the others. */
+  leave(asker: string): void {
+    const has = this.#askers.get(asker)?.has
+    this.#askers.delete(asker)
+    if (has === undefined || has.full) return
+    for (const chunk of has) this.#uncopied(chunk)
+  }
+
+  taken(asker: string, chunk: number, nowMs: number): void {
+    if (this.#askers.get(asker)?.has.add(chunk)) this.#copied(chunk, nowMs)
+  }
+
+  lost(asker: string, chunk: number): void {
+    if (this.#askers.get(asker)?.has.delete(chunk)) this.#uncopied(chunk)
+  }
+
+  /** Counted as a copy at the asker from now on. Null: the asker has everything. */
+  choose(asker: string, nowMs: number): Choice | null {
+    const known = this.#askers.get(asker)
+    if (known === undefined || known.has.full) return null
+    const fresh = this.#fresh[Math.floor(this.#random() * this.#fresh.length)]
+    const choice = fresh === undefined ? this.#rarest(known, nowMs) : { chunk: fresh }
+    if ('chunk' in choice) {
+      this.taken(asker, choice.chunk, nowMs)
+      this.#since[choice.chunk] = nowMs
+    }
+    return choice
+  }
+
+  #rarest(asker: Asker, nowMs: number): Choice {
+    const { size } = asker.has
+    let best: number | undefined
+    let compared = 0
+    let waitMs = this.#patienceMs
+    for (let looked = 0; looked < Math.min(size, LOOKED_AT_MAX) && compared < COMPARED_MAX; looked++) {
+      const chunk = asker.cursor
+      asker.cursor = (asker.cursor + 1) % size
+      if (asker.has.has(chunk)) continue
+      const due = (this.#since[chunk] ?? 0) + this.#patienceMs - nowMs
+      if (due > 0) {
+        waitMs = Math.min(waitMs, due)
+      } else {
+        compared += 1
+        if (best === undefined || (this.#copies[chunk] ?? 0) < (this.#copies[best] ?? 0)) best = chunk
+      }
+    }
+    return best === undefined ? { waitMs } : { chunk: best }
+  }
+
+  #copied(chunk: number, nowMs: number): void {
+    const copies = this.#copies[chunk] ?? 0
+    this.#copies[chunk] = copies + 1
+    if (copies > 0) return
+    this.#since[chunk] = nowMs
+    const at = this.#freshAt[chunk] ?? -1
+    const last = this.#fresh.pop()
+    if (last === undefined || last === chunk) return
+    this.#fresh[at] = last
+    this.#freshAt[last] = at
+  }
+
+  #uncopied(chunk: number): void {
+    const copies = (this.#copies[chunk] ?? 1) - 1
+    this.#copies[chunk] = copies
+    if (copies > 0) return
+    this.#freshAt[chunk] = this.#fresh.length
+    this.#fresh.push(chunk)
+  }
+}

@@ -1,0 +1,73 @@
+/** Nodes that keep trees in folders of their own, and trees of chosen bytes. */
+
+import { createHash } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach } from 'vitest'
+import type { MeshInit, MeshNode } from '../../node/mesh/create.ts'
+import { TreeExchange } from '../../node/mesh/trees/tree-exchange.ts'
+import { type HeldTree, TreeStore } from '../../node/store/tree-store.ts'
+import type { Digest } from '../../protocol/canonical.ts'
+import { encodeTree } from '../../protocol/data/tree.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import { startMember, startNode } from './nodes.ts'
+
+const MiB = 2 ** 20
+const folders: string[] = []
+
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+})
+
+export function freshFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'talkoot-transfer-'))
+  folders.push(folder)
+  return folder
+}
+
+export type TreeNode = { node: MeshNode; store: TreeStore; trees: TreeExchange<HeldTree>; folder: string }
+
+export function withTrees(node: MeshNode, budgetBytes = 256 * MiB): TreeNode {
+  const folder = freshFolder()
+  const store = new TreeStore({ folder, budgetBytes })
+  const trees = new TreeExchange({ mesh: node, trees: store, now: () => performance.now(), random: Math.random })
+  return { node, store, trees, folder }
+}
+
+/** The first is the founder, whom all others know; they come to know each other through it. */
+export async function startTreeNodes(count: number, init: Partial<MeshInit> = {}): Promise<TreeNode[]> {
+  const founder = await startNode(init)
+  const members = await Promise.all(Array.from({ length: count - 1 }, () => startMember(founder, 'member', init)))
+  return [founder, ...members].map((node) => withTrees(node))
+}
+
+/** A tree of one file of so many bytes, and its chunks. */
+export type Sample = { digest: Digest; description: Uint8Array; bytes: number; chunks: Uint8Array[] }
+
+export function sampleTree(bytes: number, seed = 1): Sample {
+  const data = new Uint8Array(bytes)
+  const words = new Uint32Array(data.buffer, 0, bytes >> 2)
+  for (let at = 0, word = seed; at < words.length; at++) {
+    word = Math.imul(word ^ (word >>> 15), 0x2c1b3c6d) + at
+    words[at] = word
+  }
+  const chunks: Uint8Array[] = []
+  for (let at = 0; at < bytes; at += LIMITS.TREE_CHUNK_BYTES) {
+    chunks.push(data.subarray(at, at + LIMITS.TREE_CHUNK_BYTES))
+  }
+  const digests = Buffer.concat(chunks.map((chunk) => createHash('sha256').update(chunk).digest()))
+  const file = { path: 'data.bin', bytes, executable: false, chunks: new Uint8Array(digests) }
+  return { ...encodeTree({ v: 1, files: [file] }), bytes, chunks }
+}
+
+/** Puts the tree, or some chunks of it, where the node keeps its own. */
+export async function plant(
+  { store }: Pick<TreeNode, 'store'>,
+  { description, chunks }: Sample,
+  which: (chunk: number) => boolean = () => true,
+): Promise<void> {
+  const held = await store.begin(description, new AbortController().signal)
+  for (const [chunk, bytes] of chunks.entries()) if (which(chunk)) await held.write(chunk, bytes)
+  held.release()
+}
