@@ -25,7 +25,7 @@ export async function openBareSlots(slots: number): Promise<BareSlots> {
   const runtime = createJsRuntime({ scratchDir })
   const { source } = await bundleTask(TASK)
   await runtime.probe(AbortSignal.timeout(DEADLINE_MS))
-  const init = { source: new TextDecoder().decode(source), seed: 0, memoryMiB: 256, timeoutMs: DEADLINE_MS }
+  const init = { source: new TextDecoder().decode(source), seed: 0, cpus: 1, memoryMiB: 256, timeoutMs: DEADLINE_MS }
   const sandboxes = Array.from({ length: slots }, () => runtime.open(init))
   const run = async (units: number, steps: number): Promise<number> => {
     const inputs = Array.from({ length: units }, (_, x) => ({ unit: x, params: JSON.stringify({ steps, x }) }))

@@ -112,6 +112,8 @@ export const LIMITS = {
   UNIT_REPORTS_MAX: 16,
   JOB_REPORTS_MAX_BYTES: 64 * MiB,
   UNIT_VALUE_DEPTH_MAX: 64,
+  UNIT_CPUS_MAX: 1_024,
+  /** Of each core it may use. */
   UNIT_PROCESSES_MAX: 64,
 
   // a program as a task
@@ -233,8 +235,8 @@ export const LIMITS = {
   SHARE_PEERS_MAX: 1_000,
   RECIPROCITY_MAX: 4,
   RECIPROCITY_HALF_MS: 3_600_000,
-  /** A job that waited so long for memory has it kept. */
-  MEMORY_GRACE_MS: 1_000,
+  /** A job that waited so long for cores or memory has them kept. */
+  ROOM_GRACE_MS: 1_000,
   /** A sandbox without units is kept warm this long, and so many of them at most. */
   SANDBOX_LINGER_MS: 5_000,
   SANDBOXES_WARM_MAX: 32,

@@ -66,6 +66,8 @@ export const policySchema = z.strictObject({
   retries: z.int().min(0).max(LIMITS.RETRIES_MAX).default(3),
   /** The longest one unit may run, milliseconds. */
   timeoutMs: z.int().min(1).max(LIMITS.UNIT_TIMEOUT_MAX_MS).default(LIMITS.UNIT_TIMEOUT_DEFAULT_MS),
+  /** Cores one unit may use: a peer runs so many fewer units at once. */
+  cpus: z.int().min(1).max(LIMITS.UNIT_CPUS_MAX).default(1),
   /** Memory one unit may use, MiB. */
   memoryMiB: z.int().min(16).max(LIMITS.UNIT_MEMORY_MAX_MIB).default(LIMITS.UNIT_MEMORY_DEFAULT_MIB),
   /** From submission, milliseconds; what is undecided then fails with E_DEADLINE. 0: none. */

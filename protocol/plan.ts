@@ -34,7 +34,7 @@ export type Relaxation = z.infer<typeof relaxationSchema>
 export const planSchema = z.object({
   schema: z.literal('talkoot.plan/1'),
   units: count,
-  /** `slots`: of those that match and are not paused. */
+  /** `slots`: units at once, of those that match and are not paused. */
   peers: z.object({ known: count, matching: count, paused: count, slots: count, freeSlots: count }),
   clauses: z.array(clauseSchema),
   /** The smallest changes first, and of those the ones that gain most. */

@@ -61,7 +61,7 @@ function openBarePrograms() {
   const scratchDir = mkdtempSync(join(tmpdir(), 'talkoot-bench-'))
   const runtime = createCommandRuntime({ scratchDir })
   const source = encodeProgram({ v: 1, argv: PROGRAM, env: {}, stdin: null, files: [] })
-  const init = { source, seed: 0, memoryMiB: MEMORY_MIB, timeoutMs: TIMEOUT_MS }
+  const init = { source, seed: 0, cpus: 1, memoryMiB: MEMORY_MIB, timeoutMs: TIMEOUT_MS }
   const sandboxes = Array.from({ length: SLOTS }, () => runtime.open(init))
   return {
     /** So many units, dealt evenly to the slots. Milliseconds. */

@@ -15,7 +15,8 @@ export type PolicyFlags = {
   rank?: string
   retries?: string
   priority?: string
-  timeoutUnit?: string
+  time?: string
+  cpus?: string
   memory?: string
   deadline?: string
   seed?: string
@@ -25,7 +26,7 @@ export type PolicyFlags = {
 
 /** @throws E_USAGE */
 export function parsePolicy(flags: PolicyFlags): MapOptions {
-  const { name, tolerance, require, rank, retries, priority, timeoutUnit, memory, deadline, seed, queue, after } = flags
+  const { name, tolerance, require, rank, retries, priority, time, cpus, memory, deadline, seed, queue, after } = flags
   return {
     ...(name === undefined ? {} : { name }),
     ...parseVerify(flags),
@@ -34,7 +35,8 @@ export function parsePolicy(flags: PolicyFlags): MapOptions {
     ...(rank === undefined ? {} : { rank }),
     ...(priority === undefined ? {} : { priority: parseStep(priority) }),
     ...(retries === undefined ? {} : { retries: parseCount(retries) }),
-    ...(timeoutUnit === undefined ? {} : { timeoutMs: parseDuration(timeoutUnit) }),
+    ...(time === undefined ? {} : { timeoutMs: parseDuration(time) }),
+    ...(cpus === undefined ? {} : { cpus: parseCount(cpus) }),
     ...(memory === undefined ? {} : { memoryMiB: parseMebibytes(memory) }),
     ...(deadline === undefined ? {} : { deadlineMs: parseDuration(deadline) }),
     ...(seed === undefined ? {} : { seed: parseCount(seed) }),

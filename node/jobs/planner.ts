@@ -39,6 +39,7 @@ export function planJob(components: Components, { task, runtime, sweep, policy, 
   const matched = compilePolicy(wanted)
   const matching = candidates.filter((candidate) => matched.misfit(candidate) === null)
   const active = matching.filter(({ ad }) => ad.paused === null)
+  const capacities = active.map((candidate) => capacityOf(candidate, policy.cpus))
   const confidence = confidenceOf(policy, units, active, components.evidence)
   const { copies, voices } = copiesOf(policy, confidence?.copies ?? 1)
   const extra = badShare(components.evidence, active)
@@ -52,8 +53,8 @@ export function planJob(components: Components, { task, runtime, sweep, policy, 
       known: candidates.length,
       matching: matching.length,
       paused: matching.length - active.length,
-      slots: sum(active, ({ ad }) => ad.cpus),
-      freeSlots: sum(active, ({ ad }) => ad.freeSlots),
+      slots: sum(capacities, ({ slots }) => slots),
+      freeSlots: sum(capacities, ({ freeSlots }) => freeSlots),
     },
     clauses: clauses.map(({ clause, excludes, left }) => ({ clause, excludes, remaining: left })),
     relaxations: relaxationsOf(wanted, candidates, LIMITS.RELAXATIONS_MAX),
@@ -68,7 +69,7 @@ export function planJob(components: Components, { task, runtime, sweep, policy, 
       time &&
       finishBand(
         { units, copies: confidence === null ? copies : confidence.executions / units, unitMs: time.ms, extra, spread },
-        active.map(capacityOf),
+        capacities,
       ),
     assumes: assumptions(time, extra, confidence === null ? copies : 1),
   }
@@ -88,7 +89,7 @@ export function tookOf(
 const STRANGERS_FEW = 50
 
 function confidenceOf(
-  { verify }: Policy,
+  { verify, cpus }: Policy,
   units: number,
   peers: readonly Candidate[],
   evidence: Components['evidence'],
@@ -97,7 +98,7 @@ function confidenceOf(
   const planned = peers.map(({ id, trust, ad }) => ({
     trust,
     credit: evidence.creditAt(id, Date.now()) ?? { checks: 0, caught: 0 },
-    rate: ad.cpus * ad.speed,
+    rate: Math.floor(ad.cpus / cpus) * ad.speed,
   }))
   const { executions, first: copies, costs } = confidencePlan(verify, units, planned)
   const { goal, collusion } = verify
@@ -143,7 +144,12 @@ function blockedBy(
   return { reason, ...REASONS[reason] }
 }
 
-const capacityOf = ({ ad }: Candidate): Capacity => ({ slots: ad.cpus, freeSlots: ad.freeSlots, speed: ad.speed })
+/** Of units that take so many cores each. */
+const capacityOf = ({ ad }: Candidate, cpus: number): Capacity => ({
+  slots: Math.floor(ad.cpus / cpus),
+  freeSlots: Math.floor(ad.freeSlots / cpus),
+  speed: ad.speed,
+})
 
 function assumptions(time: Plan['unitTime'], extra: number, copies: number): string[] {
   const said = ['no peer comes, leaves, or is paused', 'peers are as fast as their ads say']

@@ -6,6 +6,6 @@ import type { BlobStore } from '../store/blobs.ts'
 
 /** With the limits of any other machine. @throws E_NOT_FOUND, E_BLOB when the task is gone from this machine or damaged */
 export function sandboxInit({ task, policy }: Manifest, blobs: Pick<BlobStore, 'get'>): SandboxInit {
-  const { seed, memoryMiB, timeoutMs } = policy
-  return { source: new TextDecoder().decode(blobs.get(task.digest)), seed, memoryMiB, timeoutMs }
+  const { seed, cpus, memoryMiB, timeoutMs } = policy
+  return { source: new TextDecoder().decode(blobs.get(task.digest)), seed, cpus, memoryMiB, timeoutMs }
 }

@@ -23,6 +23,8 @@ export type SandboxInit = {
   source: string
   /** Seeds random numbers together with each unit's index: the same on every peer. */
   seed: number
+  /** Cores a unit may use. */
+  cpus: number
   memoryMiB: number
   timeoutMs: number
   /** Told once for each unit that ended and left something to tell. */

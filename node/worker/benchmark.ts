@@ -12,7 +12,7 @@ const SOURCE = `exports.default = ({ steps }) => { let x = 0.5; for (let i = 0; 
 
 /** Speed of one slot: 1 is the reference, 2 is twice as fast. The best of some rounds, for others may be busy too. */
 export async function measureSpeed(runtime: Runtime, now: () => number, signal: AbortSignal): Promise<number> {
-  const sandbox = runtime.open({ source: SOURCE, seed: 0, memoryMiB: 64, timeoutMs: 30_000 })
+  const sandbox = runtime.open({ source: SOURCE, seed: 0, cpus: 1, memoryMiB: 64, timeoutMs: 30_000 })
   const params = JSON.stringify({ steps: STEPS })
   let best = Number.POSITIVE_INFINITY
   try {

@@ -34,7 +34,7 @@ type Components = {
   outbox: Outbox
   /** Checks a job and fetches its task. @throws coded, to be told to the submitter */
   admit(message: Extract<ToWorker, { t: 'job' }>, signal: AbortSignal): Promise<AdmittedJob>
-  /** Called when units may have become ready to run. */
+  /** Called when units may have become ready to run, or room that was kept for others is wanted no more. */
   onReady(): void
   /** The owner has the machine: nothing is taken in. */
   isPaused(): boolean
@@ -296,10 +296,12 @@ export class Desk {
     if (entry === undefined) return
     if (units === null) {
       this.#forget(job)
+      this.#components.onReady()
       return
     }
     const unwanted = new Set(units)
     entry.queue.remove(unwanted)
+    this.#components.onReady()
     const wanted = new Map<Batch, number>()
     for (const unit of units) {
       entry.arrivals.delete(unit)

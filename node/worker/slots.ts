@@ -26,6 +26,7 @@ type Work = {
   submitter: string
   readonly weight: number
   priority: number
+  cpus: number
   memoryMiB: number
   /** Units that make a batch, as measured. */
   batch: number
@@ -109,7 +110,7 @@ export class Slots {
       if (held !== null && work !== held.work) {
         this.#shelf.put(held.work.job.needs, held.opened)
         held = null
-        // The memory it had may be what another slot waits for.
+        // The cores and memory it had may be what another slot waits for.
         this.wake()
       }
       if (work === null) {
@@ -129,7 +130,7 @@ export class Slots {
       } finally {
         const ended = now()
         this.#turns.end(turn, ended)
-        work.desk.slotMs += ended - began
+        work.desk.slotMs += (ended - began) * work.cpus
       }
     }
     if (held !== null) this.#shelf.put(held.work.job.needs, held.opened)
@@ -153,7 +154,7 @@ export class Slots {
   #workOf(desk: Desk, job: AdmittedJob): Work {
     const known = this.#works.get(job)
     if (known !== undefined) return known
-    const { priority, memoryMiB } = job.policy
+    const { priority, cpus, memoryMiB } = job.policy
     const work: Work = {
       desk,
       job,
@@ -162,6 +163,7 @@ export class Slots {
         return desk.weight
       },
       priority,
+      cpus,
       memoryMiB,
       batch: 1,
     }
@@ -170,8 +172,8 @@ export class Slots {
   }
 
   /** No slot takes what another would begin sooner. */
-  #batchOf({ desk, job, batch }: Work): number {
-    return Math.min(batch, Math.ceil(desk.queuedOf(job.id) / this.#size))
+  #batchOf({ desk, job, cpus, batch }: Work): number {
+    return Math.min(batch, Math.ceil(desk.queuedOf(job.id) / Math.floor(this.#size / cpus)))
   }
 
   async #runBatch(held: Held, taken: Taken): Promise<void> {
@@ -204,7 +206,7 @@ export class Slots {
     const { runtime } = job.needs
     const open = new Map(units.map((input) => [input.unit, input]))
     const paused = this.#pausing.signal
-    this.#busy += 1
+    this.#busy += work.cpus
     reports.clear()
     try {
       for await (const attempts of sandbox.run(units, AbortSignal.any([wanted, cut, paused, this.#stopping.signal]))) {
@@ -223,7 +225,7 @@ export class Slots {
       open.clear()
       throw thrown
     } finally {
-      this.#busy -= 1
+      this.#busy -= work.cpus
       if (wanted.aborted) desk.drop(job.id, [...open.keys()])
       else if (paused.aborted) desk.handBack(job.id, [...open.keys()], 'E_PAUSED').catch(onError)
       else if (cut.aborted && !this.#stopping.signal.aborted) desk.putBack(job.id, [...open.values()])

@@ -2,15 +2,15 @@
  * Whose unit a free slot runs next: a pure decision, from the jobs with units waiting and the slot time used so far.
  *
  * - Submitters share slot time by weight, and the jobs of one submitter by priority (each step doubles the share): two
- *   levels of `VirtualTime`. A unit that takes more than a slot's part of the memory is charged for all of it (the
- *   dominant resource of A. Ghodsi et al., "Dominant Resource Fairness", NSDI 2011).
+ *   levels of `VirtualTime`. A unit that takes several cores, or more than their part of the memory, is charged for what
+ *   is more (the dominant resource of A. Ghodsi et al., "Dominant Resource Fairness", NSDI 2011).
  * - A job that never had a slot is first among its submitter's, and its submitter may run ahead of its share by
  *   SHARE_BORROW_MS for it (K. J. Duda, D. R. Cheriton, "Borrowed-Virtual-Time scheduling", SOSP 1999): charged like
  *   all time, so that many small jobs gain nothing in the long run. First slots of a submitter together are ahead of its
  *   other slots by no more than that either, so that ever new jobs do not keep old ones waiting.
  * - A slot changes jobs only when that is due by a quantum, a short one if the other's process is warm.
- * - A job whose turn it is and whose memory is not free for MEMORY_GRACE_MS has it kept: nothing of its submitter begins
- *   that would delay it further, and nothing of others once its submitter is next.
+ * - A job whose turn it is and whose cores or memory are not free for ROOM_GRACE_MS has them kept: nothing of its
+ *   submitter begins that would delay it further, and nothing of others once its submitter is next.
  */
 
 import { LIMITS } from '../../protocol/limits.ts'
@@ -23,6 +23,7 @@ export type Claim = {
   readonly weight: number
   /** Against other jobs of the submitter: a step doubles the share. */
   readonly priority: number
+  readonly cpus: number
   readonly memoryMiB: number
 }
 
@@ -53,8 +54,9 @@ export class Turns<C extends Claim> {
   readonly #accounts = new Map<string, Account<C>>()
   readonly #begun = new WeakSet<C>()
   readonly #cameAt = new WeakMap<C, number>()
+  #cpusTaken = 0
   #memoryTakenMiB = 0
-  /** Of each submitter, the job that should be next and has not the memory. */
+  /** Of each submitter, the job that should be next and has not the room. */
   readonly #short = new Map<string, { claim: C; since: number }>()
 
   constructor(init: Init<C>) {
@@ -68,8 +70,7 @@ export class Turns<C extends Claim> {
     const kept = lead === null ? null : this.#keptFor(lead.submitter, now)
     const mayBegin = (claim: C) => {
       const own = this.#keptFor(claim.submitter, now)
-      const keptMiB = [kept, own].map((other) => (other === null || other === claim ? 0 : other.memoryMiB))
-      return this.#isFree(claim.memoryMiB + Math.max(...keptMiB))
+      return [kept, own].every((other) => this.#isFree(claim, ...(other === null || other === claim ? [] : [other])))
     }
     let best: C | null = null
     let bestOwn: C | null = null
@@ -97,10 +98,11 @@ export class Turns<C extends Claim> {
 
   /** The turn begins, of the job `next` named; it goes on until `end`. */
   begin(claim: C, now: number): Turn<C> {
-    const { submitter, memoryMiB } = claim
+    const { submitter, cpus, memoryMiB } = claim
     const turn: Turn<C> = { claim, kind: this.#begun.has(claim) ? 'further' : 'first' }
     if (this.#short.get(submitter)?.claim === claim) this.#short.delete(submitter)
     this.#begun.add(claim)
+    this.#cpusTaken += cpus
     this.#memoryTakenMiB += memoryMiB
     const { jobs, kinds } = this.#accountOf(submitter)
     this.#submitters.begin(submitter, this.#costOf(claim), now)
@@ -110,7 +112,8 @@ export class Turns<C extends Claim> {
   }
 
   end({ claim, kind }: Turn<C>, now: number): void {
-    const { submitter, memoryMiB } = claim
+    const { submitter, cpus, memoryMiB } = claim
+    this.#cpusTaken -= cpus
     this.#memoryTakenMiB -= memoryMiB
     const { jobs, kinds } = this.#accountOf(submitter)
     this.#submitters.end(submitter, this.#costOf(claim), now)
@@ -118,20 +121,20 @@ export class Turns<C extends Claim> {
     kinds.end(kind, this.#costOf(claim), now)
   }
 
-  /** Remembers whose memory is not free. Returns who would be next if all memory were. */
+  /** Remembers who has not the room. Returns who would be next if all of the machine were free. */
   #noteShort(waiting: readonly C[], lines: Lines<C>, now: number): C | null {
     const firsts = new Map<string, C>()
     const present = new Set(waiting)
     for (const [submitter, { claim }] of this.#short) if (!present.has(claim)) this.#short.delete(submitter)
     for (const claim of waiting) {
       const first = firsts.get(claim.submitter)
-      const possible = claim.memoryMiB <= this.#init.memoryMiB
+      const possible = claim.memoryMiB <= this.#init.memoryMiB && claim.cpus <= this.#init.slots
       if (possible && (first === undefined || lines.isBefore(claim, first))) firsts.set(claim.submitter, claim)
     }
     let lead: C | null = null
     for (const [submitter, first] of firsts) {
       if (lead === null || lines.isBefore(first, lead)) lead = first
-      if (this.#isFree(first.memoryMiB) || this.#short.has(submitter)) continue
+      if (this.#isFree(first) || this.#short.has(submitter)) continue
       this.#short.set(submitter, { claim: first, since: now })
     }
     return lead
@@ -140,16 +143,22 @@ export class Turns<C extends Claim> {
   /** Nothing of the submitter begins that would delay this job further, and nothing of others when it is its turn. */
   #keptFor(submitter: string, now: number): C | null {
     const short = this.#short.get(submitter)
-    return short !== undefined && now - short.since >= LIMITS.MEMORY_GRACE_MS ? short.claim : null
+    return short !== undefined && now - short.since >= LIMITS.ROOM_GRACE_MS ? short.claim : null
   }
 
-  #isFree(memoryMiB: number): boolean {
-    return this.#memoryTakenMiB + memoryMiB <= this.#init.memoryMiB
+  /** Whether there is room for all of them beside what runs. */
+  #isFree(...claims: C[]): boolean {
+    let [cpus, memoryMiB] = [this.#cpusTaken, this.#memoryTakenMiB]
+    for (const claim of claims) {
+      cpus += claim.cpus
+      memoryMiB += claim.memoryMiB
+    }
+    return cpus <= this.#init.slots && memoryMiB <= this.#init.memoryMiB
   }
 
-  /** In slots: the larger of one and its part of the memory. */
-  #costOf({ memoryMiB }: C): number {
-    return Math.max(1, (memoryMiB * this.#init.slots) / this.#init.memoryMiB)
+  /** In slots: the larger of its cores and its part of the memory. */
+  #costOf({ cpus, memoryMiB }: C): number {
+    return Math.max(cpus, (memoryMiB * this.#init.slots) / this.#init.memoryMiB)
   }
 
   #accountOf(submitter: string): Account<C> {

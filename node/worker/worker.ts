@@ -197,9 +197,12 @@ export class Worker {
 
   #checkOwner({ policy, task }: Manifest, { id, role }: Submitter): void {
     if (role === 'worker') throw new TalkootError('E_ROLE', 'a peer of role worker may not submit work')
-    const { memoryMiB, confinement, strangersWithoutOsSandbox, commands } = this.#policy
+    const { slots, memoryMiB, confinement, strangersWithoutOsSandbox, commands } = this.#policy
     if (RUNTIME_KINDS[task.runtime].trust === 'native' && !mayRunCommands(commands, { id, role })) {
       throw new TalkootError('E_NATIVE_UNTRUSTED', 'the owner of this machine does not run programs of this submitter')
+    }
+    if (policy.cpus > slots) {
+      throw new TalkootError('E_OWN_LIMITS', `a unit of the job wants ${policy.cpus} cores, ${slots} are offered`)
     }
     if (policy.memoryMiB > memoryMiB) {
       throw new TalkootError(
@@ -247,10 +250,10 @@ function mayRunCommands(allowed: OwnerPolicy['commands'], { id, role }: Submitte
 
 /** Units leave nothing behind in a process: jobs of one submitter that need the same may use it one after another. */
 function needsOf({ submitter, task: { digest, runtime }, policy }: Manifest, { source }: HeldTask): Needs {
-  const { seed, memoryMiB, timeoutMs } = policy
+  const { seed, cpus, memoryMiB, timeoutMs } = policy
   return {
-    key: [submitter, digest, seed, memoryMiB, timeoutMs].join(' '),
+    key: [submitter, digest, seed, cpus, memoryMiB, timeoutMs].join(' '),
     runtime,
-    init: { source, seed, memoryMiB, timeoutMs },
+    init: { source, seed, cpus, memoryMiB, timeoutMs },
   }
 }

@@ -7,6 +7,7 @@ export class Work implements Claim {
   readonly submitter: string
   readonly weight: number
   readonly priority: number
+  readonly cpus: number
   readonly memoryMiB: number
   /** Length of the next unit, milliseconds. */
   readonly unitMs: () => number
@@ -23,6 +24,7 @@ export class Work implements Claim {
     this.submitter = init.submitter
     this.weight = init.weight ?? 1
     this.priority = init.priority ?? 0
+    this.cpus = init.cpus ?? 1
     this.memoryMiB = init.memoryMiB ?? 64
     this.unitMs = init.unitMs ?? (() => 50)
     this.units = init.units ?? Number.POSITIVE_INFINITY
@@ -39,6 +41,9 @@ export class Machine {
   now = 0
   /** Slot time in which a slot stood still while units that would have fitted waited. */
   idleMs = 0
+  /** The most cores and memory that units had at once. */
+  mostCpus = 0
+  mostMiB = 0
   switches = 0
 
   constructor(init: { slots: number; memoryMiB?: number; switchMs?: number; warm?: boolean }) {
@@ -98,6 +103,15 @@ export class Machine {
     work.firstAt ??= this.now
     work.running += 1
     this.#slots[i] = { work, turn, began: this.now, ends: this.now + ms, since: stays ? (left?.since ?? 0) : this.now }
+    const busy = this.#slots.filter((slot) => slot !== null)
+    this.mostCpus = Math.max(
+      this.mostCpus,
+      sum(busy, (of) => of.cpus),
+    )
+    this.mostMiB = Math.max(
+      this.mostMiB,
+      sum(busy, (of) => of.memoryMiB),
+    )
   }
 
   #end(i: number): void {
@@ -111,3 +125,6 @@ export class Machine {
     this.#begin(i, slot)
   }
 }
+
+const sum = (slots: readonly Slot[], of: (work: Work) => number): number =>
+  slots.reduce((total, { work }) => total + of(work), 0)

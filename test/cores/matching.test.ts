@@ -101,9 +101,10 @@ describe('what every job needs', () => {
     ['the runtime', peer('a', { runtimes: [] }), 'no-match'],
     ['cores', peer('a', { cpus: 0 }), 'no-cores'],
     ['leave of a stranger', peer('a', {}, 'stranger'), 'untrusted'],
+    ['cores for one unit', peer('a', { cpus: 3 }), 'own-limits', { cpus: 4 }],
     ['of two, what is harder to mend', peer('a', { memory: 1, runtimes: [] }), 'no-match'],
-  ])('%s', (_, candidate, reason) => {
-    expect(compilePolicy(policyOf({})).misfit(candidate)).toBe(reason)
+  ] as [string, Candidate, string, object?][])('%s', (_, candidate, reason, policy = {}) => {
+    expect(compilePolicy(policyOf(policy)).misfit(candidate)).toBe(reason)
   })
 
   test('a stranger that runs the work of strangers is one of the peers', () => {
@@ -128,6 +129,8 @@ test('explains clause by clause how many peers are excluded, and left', () => {
     { clause: 'peer.cpus < 8 || peer.id == "z"', excludes: 1, left: 1 },
     { clause: 'peer.memory > 10 * TiB', excludes: 3, left: 0 },
   ])
+  const wide = explainMatch(policyOf({ cpus: 2 }), peers)
+  expect(wide.clauses).toContainEqual({ clause: 'offers the 2 cores of one unit', excludes: 1, left: 2 })
 })
 
 function thrownBy(action: () => unknown): TalkootError | null {

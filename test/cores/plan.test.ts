@@ -19,7 +19,7 @@ const peer = (id: string, ad: Partial<Ad> = {}): Candidate => ({
   ad: adOf(id, ad),
 })
 const relaxed = (require: string, peers: Candidate[], memoryMiB = 256) =>
-  relaxationsOf({ require, memoryMiB }, peers, LIMITS.RELAXATIONS_MAX)
+  relaxationsOf({ require, cpus: 1, memoryMiB }, peers, LIMITS.RELAXATIONS_MAX)
 
 describe('the distance to a match', () => {
   const mesh = [
@@ -162,6 +162,15 @@ describe('a plan', () => {
       ),
     )
   }
+
+  test('units of several cores: so many at once', () => {
+    const made = plan({ unitMs: 100, policy: { cpus: 4 } }, [
+      peer('a', { cpus: 11, freeSlots: 7 }),
+      peer('b', { cpus: 3 }),
+    ])
+    expect(made.peers).toEqual({ known: 2, matching: 1, paused: 0, slots: 2, freeSlots: 1 })
+    expect(made.finish?.lowMs).toBeCloseTo((made.units * 100) / 2)
+  })
 
   test('counts who matches, and says what it assumes', () => {
     const paused = peer('c', { paused: { forMs: 1, returnsInMs: null }, cpus: 8 })

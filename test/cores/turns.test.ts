@@ -57,6 +57,14 @@ describe('slot time among submitters that all have work', () => {
     expect(machine.usedBy('a') + machine.usedBy('b')).toBeCloseTo(300_000, -2)
   })
 
+  it('is counted in cores: who takes all of them with each unit has half of the time', () => {
+    const machine = new Machine({ slots: 4, warm: true })
+    machine.add(new Work({ submitter: 'wide', cpus: 4 }), new Work({ submitter: 'narrow' }))
+    machine.runTo(400_000)
+    expect((4 * machine.usedBy('wide')) / machine.usedBy('narrow')).toBeCloseTo(1, 1)
+    expect(4 * machine.usedBy('wide') + machine.usedBy('narrow')).toBeGreaterThan(0.95 * 1_600_000)
+  })
+
   it('is the part of the memory where that is more: who takes all of it alone pays for all slots', () => {
     const machine = new Machine({ slots: 4, memoryMiB: 1_024 })
     machine.add(new Work({ submitter: 'big', memoryMiB: 1_000 }), new Work({ submitter: 'small' }))
@@ -166,21 +174,24 @@ describe('ever new jobs of a submitter', () => {
 })
 
 describe('no starvation', () => {
-  it('whoever has units gets a slot in bounded time, whatever the memory, weights and lengths', () => {
+  it('whoever has units gets a slot in bounded time, whatever the cores, memory and lengths, and none is given twice', () => {
     const job = fc.record({
       submitter: fc.constantFrom('a', 'b', 'c'),
+      cpus: fc.constantFrom(1, 1, 1, 2, 3, 4),
       memoryMiB: fc.constantFrom(64, 64, 256, 700, 1_024),
       unitMs: lengths,
     })
     fc.assert(
       fc.property(fc.array(job, { minLength: 2, maxLength: 8 }), fc.integer({ min: 1, max: 4 }), (jobs, slots) => {
         const machine = new Machine({ slots, memoryMiB: 1_024 })
-        machine.add(...jobs.map((init) => new Work(init)))
+        machine.add(...jobs.map((init) => new Work({ ...init, cpus: Math.min(init.cpus, slots) })))
         machine.runTo(200_000)
+        expect(machine.mostCpus).toBeLessThanOrEqual(slots)
+        expect(machine.mostMiB).toBeLessThanOrEqual(1_024)
         const worst = Math.max(...machine.works.map(({ longestWaitMs }) => longestWaitMs))
-        // A turn each, of a quantum and a unit; who takes all memory is charged for all slots; memory is waited for.
+        // A turn each, of a quantum and a unit; who takes all of the machine is charged for all slots; room is waited for.
         const stay = LIMITS.SLOT_QUANTUM_MS + 400
-        const turn = slots * stay + stay + LIMITS.MEMORY_GRACE_MS
+        const turn = slots * stay + stay + LIMITS.ROOM_GRACE_MS
         expect(worst).toBeLessThan(2 * jobs.length * turn)
         for (const { usedMs } of machine.works) expect(usedMs).toBeGreaterThan(0)
       }),
@@ -195,8 +206,28 @@ describe('no starvation', () => {
     machine.runTo(5_000)
     machine.add(big)
     machine.runTo(12_000)
-    expect((big.firstAt ?? Number.POSITIVE_INFINITY) - 5_000).toBeLessThan(LIMITS.MEMORY_GRACE_MS + 1_000)
+    expect((big.firstAt ?? Number.POSITIVE_INFINITY) - 5_000).toBeLessThan(LIMITS.ROOM_GRACE_MS + 1_000)
   })
+
+  it.each([
+    ['another', 'big'],
+    ['the same', 'small1'],
+  ])(
+    'a job of %s submitter whose units take all cores has them kept, beside short ones that never end',
+    (_, submitter) => {
+      const machine = new Machine({ slots: 8 })
+      const wide = new Work({ submitter, cpus: 8, unitMs: () => 700 })
+      machine.add(...[1, 2, 3].map((n) => new Work({ submitter: `small${n}`, unitMs: () => 333 + n })))
+      machine.runTo(5_000)
+      machine.add(wide)
+      machine.runTo(60_000)
+      expect((wide.firstAt ?? Number.POSITIVE_INFINITY) - 5_000).toBeLessThan(LIMITS.ROOM_GRACE_MS + 1_000)
+      expect(machine.mostCpus).toBe(8)
+      expect(wide.usedMs).toBeGreaterThan(5_000)
+      // The others have theirs between its turns.
+      for (const { longestWaitMs } of machine.works) expect(longestWaitMs).toBeLessThan(10_000)
+    },
+  )
 
   it.each([
     [

@@ -156,6 +156,24 @@ test('few units are spread over the peers, however fast the first one came', () 
   expect([desk.holds('a').length, desk.holds('b').length]).toEqual([8, 8])
 })
 
+test('units of several cores are spread by how many a peer runs at once', () => {
+  const desk = new Desk()
+  desk.step({ type: 'peer.up', peer: 'wide', trust: 'member', ad: adOf('wide', { cpus: 8 }) })
+  desk.step({ type: 'peer.up', peer: 'small', trust: 'member', ad: adOf('small', { cpus: 3 }) })
+  desk.job(4, { cpus: 4 })
+  expect([desk.holds('wide').length, desk.holds('small').length]).toEqual([2, 0])
+  desk.job(100, { cpus: 4 }, 'long')
+  for (let i = 0; i < 20; i++) {
+    desk.pass(100, ['wide', 'small'])
+    desk.ends('wide', desk.holds('wide').slice(0, 2), '1', i < 2 ? 'job' : 'long')
+    expect(desk.holds('wide').length).toBeLessThanOrEqual(2 * 2)
+  }
+  expect(desk.seat('small', 'long').reason).toBe('own-limits')
+  // An owner who offers more is given units at once.
+  desk.step({ type: 'peer.ad', peer: 'small', ad: adOf('small', { cpus: 4, seq: 2 }) })
+  expect(desk.holds('small').length).toBe(1)
+})
+
 test('windows shrink before the last unit is given out, so that nobody waits long for the last peer', () => {
   const desk = new Desk()
   const peers = Array.from({ length: 10 }, (_, i) => `p${i}`)

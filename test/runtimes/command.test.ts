@@ -49,6 +49,7 @@ const open = (argv: string[], program: Partial<Program> = {}, init: Partial<Sand
   runtime.open({
     source: encodeProgram({ v: 1, argv, env: {}, stdin: null, files: [], ...program }),
     seed: 1,
+    cpus: 1,
     memoryMiB: 64,
     timeoutMs: 10_000,
     onReport: ({ unit, stderr }) => logs.push([unit, stderr]),
@@ -286,7 +287,8 @@ runs('it sees nothing of this machine but its programs', async () => {
   expect(await sh('ls -A /root /home /var /etc/shadow /etc/hosts 2>/dev/null; ls /')).toBe(await sh('ls /'))
   expect(await sh('cat /etc/passwd')).toBe('unit:x:65534:65534:unit:/unit:/bin/sh')
   expect(await sh('env | cut -d= -f1 | sort | tr "\\n" " "')).toBe(
-    'HOME LANG OMP_NUM_THREADS PATH PWD TALKOOT_PARAM_script TALKOOT_UNIT TMPDIR TZ',
+    'GOMAXPROCS HOME JULIA_NUM_THREADS LANG NUMBA_NUM_THREADS OMP_NUM_THREADS PATH PWD RAYON_NUM_THREADS ' +
+      'TALKOOT_CPUS TALKOOT_PARAM_script TALKOOT_UNIT TMPDIR TZ',
   )
   expect(await sh('ls /proc | grep -c "^[0-9]"')).toMatch(/^[1-6]$/)
 })
@@ -374,7 +376,7 @@ runs('a source that is no program fails every unit', async () => {
     '{"v":1}',
     encodeProgram({ v: 1, argv: ['a'], env: {}, stdin: null, files: [file('../x', '')] }),
   ]) {
-    const sandbox = runtime.open({ source, seed: 1, memoryMiB: 64, timeoutMs: 1_000 })
+    const sandbox = runtime.open({ source, seed: 1, cpus: 1, memoryMiB: 64, timeoutMs: 1_000 })
     expect((await collect(sandbox, [{}, {}])).map((attempt) => !attempt.ok && attempt.code)).toEqual([
       'E_SOURCE',
       'E_SOURCE',

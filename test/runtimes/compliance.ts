@@ -67,7 +67,7 @@ export function describeRuntime(name: string, { make, tells, tasks, gives, failu
       })
     const open = (source: string, init: Partial<SandboxInit> = {}): Sandbox => {
       const onReport = (report: UnitReport): void => void reports.push(report)
-      return runtime.open({ source, seed: 7, memoryMiB: 64, timeoutMs: 10_000, onReport, ...init })
+      return runtime.open({ source, seed: 7, cpus: 1, memoryMiB: 64, timeoutMs: 10_000, onReport, ...init })
     }
     const runAll = async (source: string, count = 3, init: Partial<SandboxInit> = {}): Promise<Attempt[]> => {
       const sandbox = open(source, init)
@@ -199,7 +199,7 @@ export function describeRuntime(name: string, { make, tells, tasks, gives, failu
       const before = { folders: await sandboxFolders(scratchDir, process.pid), pids: await descendantsOf(process.pid) }
       const own = make(scratchDir)
       await own.probe(AbortSignal.timeout(DEADLINE_MS))
-      const sandbox = own.open({ source: tasks.loops, seed: 1, memoryMiB: 64, timeoutMs: 60_000 })
+      const sandbox = own.open({ source: tasks.loops, seed: 1, cpus: 1, memoryMiB: 64, timeoutMs: 60_000 })
       const attempts = collect(sandbox, [{ x: 1 }])
       const started = async () => (await descendantsOf(process.pid)).filter((pid) => !before.pids.includes(pid))
       await until(async () => (await started()).length > 0)

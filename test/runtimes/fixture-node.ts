@@ -14,7 +14,7 @@ if (how === 'refused') {
 }
 say(await runtime.probe(signal))
 const source = 'module.exports = (loops) => { if (loops) for (;;); return Math.sin(1) }'
-const sandbox = runtime.open({ source, seed: 1, memoryMiB: 64, timeoutMs: 30_000 })
+const sandbox = runtime.open({ source, seed: 1, cpus: 1, memoryMiB: 64, timeoutMs: 30_000 })
 for await (const attempts of sandbox.run([{ unit: 0, params: 'false' }], signal)) say(attempts)
 if (how === 'loop') {
   const loop = sandbox

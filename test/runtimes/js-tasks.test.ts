@@ -30,6 +30,7 @@ describe.each(confinements)('js, confinement %s', (confinement) => {
     runtime.open({
       source: `module.exports.default = ${run}`,
       seed: 7,
+      cpus: 1,
       memoryMiB: 64,
       timeoutMs: 5_000,
       onReport: ({ unit, stderr }) => logs.push([unit, stderr]),
@@ -195,7 +196,7 @@ describe.each(confinements)('js, confinement %s', (confinement) => {
   test('agree - asks the task', async () => {
     const source =
       'exports.default = { run: () => 1, agree: (a, b) => { if (a === "boo") throw new Error("boo"); return a === "bad" ? 1 : Math.abs(a - b) < 0.1 } }'
-    const sandbox = runtime.open({ source, seed: 1, memoryMiB: 64, timeoutMs: 5_000 })
+    const sandbox = runtime.open({ source, seed: 1, cpus: 1, memoryMiB: 64, timeoutMs: 5_000 })
     const signal = AbortSignal.timeout(DEADLINE_MS)
     expect(await sandbox.agree('1', '1.05', signal)).toBe(true)
     expect(await sandbox.agree('1', '1.5', signal)).toBe(false)
@@ -209,7 +210,7 @@ describe.each(confinements)('js, confinement %s', (confinement) => {
     const without = open('() => 1')
     await expect(without.agree('1', '1', signal)).rejects.toMatchObject({ code: 'E_TASK_INVALID' })
     const source = 'exports.default = { run: () => 1, agree: () => { for (;;); } }'
-    const loops = runtime.open({ source, seed: 1, memoryMiB: 64, timeoutMs: 200 })
+    const loops = runtime.open({ source, seed: 1, cpus: 1, memoryMiB: 64, timeoutMs: 200 })
     await expect(loops.agree('1', '1', signal)).rejects.toMatchObject({ code: 'E_TIMEOUT' })
     await Promise.all([without.close(), loops.close()])
   })

@@ -67,7 +67,7 @@ describe.each(confinements)('js, confinement %s', (confinement) => {
     const before = await descendantsOf(process.pid)
     for (let round = 0; round < 60; round++) {
       const source = 'module.exports = () => { for (;;); }'
-      const sandbox = runtime.open({ source, seed: 1, memoryMiB: 64, timeoutMs: 60_000 })
+      const sandbox = runtime.open({ source, seed: 1, cpus: 1, memoryMiB: 64, timeoutMs: 60_000 })
       const attempt = sandbox
         .run([{ unit: 0, params: '0' }], AbortSignal.timeout(30_000))
         [Symbol.asyncIterator]()

@@ -79,6 +79,8 @@ describe('a job that', () => {
 
   it.each<[string, Who['role'], object, object, string | null]>([
     ['is of a peer that may only work', 'worker', {}, {}, 'E_ROLE'],
+    ['wants more cores than the owner gives', 'member', { cpus: 3 }, { slots: 2 }, 'E_OWN_LIMITS'],
+    ['wants all the cores the owner gives', 'member', { cpus: 2 }, { slots: 2 }, null],
     ['wants more memory than the owner gives', 'member', { memoryMiB: 2_000 }, {}, 'E_OWN_LIMITS'],
     ['wants all the memory the owner gives', 'member', { memoryMiB: 1_024 }, {}, null],
     ['is a stranger’s, without an OS sandbox', 'stranger', {}, { confinement: 'runtime' }, 'E_NO_OS_SANDBOX'],

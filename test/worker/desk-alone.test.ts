@@ -17,7 +17,11 @@ function open() {
   const onError = () => undefined
   const now = () => performance.now()
   const task = { source: '', release: () => undefined }
-  const needs = { key: '', runtime: 'js' as const, init: { source: '', seed: 0, memoryMiB: 64, timeoutMs: 1_000 } }
+  const needs = {
+    key: '',
+    runtime: 'js' as const,
+    init: { source: '', seed: 0, cpus: 1, memoryMiB: 64, timeoutMs: 1_000 },
+  }
   const admit = async () => ({ id: JOB, task, policy: policySchema.parse({}), needs })
   const outbox = new Outbox({ signer, now, onError })
   const desk = new Desk(

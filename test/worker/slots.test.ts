@@ -5,10 +5,12 @@ import type { Runtime, Sandbox } from '../../node/runtimes/runtime.ts'
 import { Runtimes } from '../../node/runtimes/runtimes.ts'
 import { WarmShelf } from '../../node/worker/warm-shelf.ts'
 import { digestOf } from '../../protocol/canonical.ts'
+import { encodeProgram } from '../../protocol/command/program.ts'
 import { LIMITS } from '../../protocol/limits.ts'
+import type { RuntimeKind } from '../../protocol/manifest.ts'
 import { until } from '../mesh/nodes.ts'
 import { newSigner, type SignedJob, Submitter, signJob } from './submitter.ts'
-import { SQUARE, Workshop } from './workshop.ts'
+import { FOREVER, SQUARE, Workshop } from './workshop.ts'
 
 /** About 10 ms a unit. */
 const SHORT =
@@ -23,13 +25,20 @@ const TURNS_LONG =
 let shop: Workshop
 beforeAll(async () => {
   shop = await Workshop.open()
-  for (const source of [SQUARE, SHORT, SLOW, TURNS_LONG]) shop.sources.set(digestOf(source), source)
+  for (const source of [SQUARE, SHORT, SLOW, FOREVER, TURNS_LONG]) shop.sources.set(digestOf(source), source)
 })
 afterEach(() => shop.stopWorkers())
 afterAll(() => shop.close())
 
-async function given(submitter: Submitter, source: string, count: number, policy: object = {}): Promise<SignedJob> {
-  const job = await signJob(submitter.signer, source, policy)
+async function given(
+  submitter: Submitter,
+  source: string,
+  count: number,
+  policy: object = {},
+  runtime: RuntimeKind = 'js',
+): Promise<SignedJob> {
+  const task = { runtime, digest: digestOf(source), bytes: Buffer.byteLength(source) }
+  const job = await signJob(submitter.signer, source, policy, { task })
   await submitter.introduce(job)
   for (let from = 0; from < count; from += LIMITS.FRAME_UNITS_MAX) {
     await submitter.run(job, Math.min(LIMITS.FRAME_UNITS_MAX, count - from), from)
@@ -104,9 +113,64 @@ describe('a slot', () => {
     await given(small, SHORT, 4_000, { memoryMiB: 100 })
     await until(() => worker.facts().total > 20)
     await given(big, SQUARE, 1, { memoryMiB: 1_000 })
-    await until(() => big.attempts.length === 1, LIMITS.MEMORY_GRACE_MS + 4_000)
+    await until(() => big.attempts.length === 1, LIMITS.ROOM_GRACE_MS + 4_000)
     const before = small.attempts.length
     await until(() => small.attempts.length > before)
+  })
+})
+
+describe('units of several cores', () => {
+  /** When it began and ended, and the cores it is told it has. */
+  const CLOCK = encodeProgram({
+    v: 1,
+    argv: ['sh', '-c', 'echo "$(date +%s%N) $TALKOOT_CPUS $OMP_NUM_THREADS"; sleep 0.05; date +%s%N'],
+    env: {},
+    stdin: null,
+    files: [],
+  })
+
+  it('have their turn beside short ones that never end, and no core is given twice', async () => {
+    const cannot = await shop.commands.probe(AbortSignal.timeout(30_000)).then(
+      () => null,
+      (error: Error) => error.message,
+    )
+    if (cannot !== null) return console.warn(`not run: ${cannot}`)
+    const worker = await shop.worker({ slots: 4 })
+    const [narrow, wide] = [new Submitter(worker, await newSigner()), new Submitter(worker, await newSigner())]
+    shop.sources.set(digestOf(CLOCK), CLOCK)
+    await given(narrow, CLOCK, 1_000, {}, 'command')
+    await until(() => worker.facts().total > 8)
+    const jobs = [
+      await given(wide, CLOCK, 8, { cpus: 4 }, 'command'),
+      await given(wide, CLOCK, 8, { cpus: 3 }, 'command'),
+    ]
+    await until(() => jobs.every((job) => endsOf(wide, job) === 8), 30_000)
+    const runs = [...narrow.attempts, ...wide.attempts].map((attempt) => {
+      if (!attempt.ok) throw new Error(attempt.message)
+      const [began = 0, cpus = 0, threads, ended = 0] = JSON.parse(attempt.value).stdout.split(/\s/).map(Number)
+      expect(threads).toBe(cpus)
+      return { began, ended, cpus }
+    })
+    expect(runs.filter(({ cpus }) => cpus === 4)).toHaveLength(8)
+    for (const { began } of runs) {
+      const beside = runs.filter((run) => run.began <= began && run.ended > began)
+      expect(beside.reduce((sum, { cpus }) => sum + cpus, 0)).toBeLessThanOrEqual(4)
+    }
+    expect(worker.facts().busy).toBeLessThanOrEqual(4)
+  })
+
+  it('that are wanted no more give back the cores that were kept for them', async () => {
+    const worker = await shop.worker({ slots: 2 })
+    const [narrow, wide] = [new Submitter(worker, await newSigner()), new Submitter(worker, await newSigner())]
+    await given(narrow, FOREVER, 1, { timeoutMs: 60_000 })
+    await until(() => worker.facts().busy === 1)
+    const { id: job } = await given(wide, SQUARE, 1, { cpus: 2 })
+    await until(() => worker.facts().queued === 1)
+    shop.ahead += LIMITS.ROOM_GRACE_MS
+    await given(narrow, FOREVER, 1, { timeoutMs: 60_000 })
+    await until(() => worker.facts().queued === 2)
+    await wide.say({ t: 'revoke', job, units: null })
+    await until(() => worker.facts().busy === 2)
   })
 })
 
@@ -128,7 +192,7 @@ describe('a sandbox without units', () => {
   const needs = (key: string, memoryMiB: number) => ({
     key,
     runtime: 'js' as const,
-    init: { source: '', seed: 0, timeoutMs: 1_000, memoryMiB },
+    init: { source: '', seed: 0, timeoutMs: 1_000, cpus: 1, memoryMiB },
   })
   const shelf = (memoryMiB: number) => {
     Object.assign(opened, { open: 0, closed: 0, warm: 0 })

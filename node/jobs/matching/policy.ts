@@ -27,7 +27,7 @@ export type Clause = {
 }
 
 /** `runtime`: of the task; `js` if not said. */
-export type Wanted = Pick<Policy, 'require' | 'memoryMiB'> & { runtime?: RuntimeKind }
+export type Wanted = Pick<Policy, 'require' | 'cpus' | 'memoryMiB'> & { runtime?: RuntimeKind }
 
 const MiB = 1024 * 1024
 
@@ -51,7 +51,7 @@ export const wantedOf = ({ policy, task }: Pick<Manifest, 'policy' | 'task'>): P
 })
 
 /** The parts of `require` joined by `&&`, after what the job needs by itself. All must hold. @throws E_EXPRESSION */
-export function clausesOf({ require, memoryMiB, runtime = 'js' }: Wanted): Clause[] {
+export function clausesOf({ require, cpus, memoryMiB, runtime = 'js' }: Wanted): Clause[] {
   const own: Clause[] = [
     { text: 'offers cores', reason: 'no-cores', asked: false, holds: ({ ad }) => ad.cpus > 0, bound: null },
     {
@@ -61,6 +61,7 @@ export function clausesOf({ require, memoryMiB, runtime = 'js' }: Wanted): Claus
       holds: ({ ad }) => ad.runtimes.some(({ kind }) => kind === runtime),
       bound: null,
     },
+    ...(cpus > 1 ? [severalCores(cpus)] : []),
     {
       text: `offers the ${memoryMiB} MiB of one unit`,
       reason: 'own-limits',
@@ -98,6 +99,18 @@ export function clausesOf({ require, memoryMiB, runtime = 'js' }: Wanted): Claus
   })
   return [...own, ...asked]
 }
+
+const severalCores = (cpus: number): Clause => ({
+  text: `offers the ${cpus} cores of one unit`,
+  reason: 'own-limits',
+  asked: false,
+  holds: ({ ad }) => ad.cpus >= cpus,
+  bound: {
+    valueOf: ({ ad }) => ad.cpus,
+    towards: 'lower',
+    relaxed: (cores) => `offers the ${cores} cores of one unit`,
+  },
+})
 
 /** Of the clauses that do not hold, the one that is furthest from being mended counts. */
 function misfitOf(clauses: readonly Clause[], candidate: Candidate): Reason | null {

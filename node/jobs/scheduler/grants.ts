@@ -6,7 +6,7 @@ import type { Bag } from './bag.ts'
 import { openingCopies, roomByCredit, takesCopiesFirst } from './credit.ts'
 import { activeJobs, fromLine, hasPlace, standInLine } from './line.ts'
 import { isTimed, markBegun, rateOf, unitMsOf } from './pace.ts'
-import { type Core, freshCount, type Job, type Peer, type Seat, type Unit } from './state.ts'
+import { type Core, freshCount, type Job, type Peer, type Seat, slotsOf, type Unit } from './state.ts'
 import { hand, holderOf, openUnit } from './units.ts'
 import { frameOf } from './window.ts'
 
@@ -38,13 +38,13 @@ export function serveLine(core: Core, peer: Peer): void {
 
 /** Remembers whether the seat could take more or waits for a place, and what it is at. */
 export function enlist(core: Core, seat: Seat): void {
-  const { job, peer, inFlight } = seat
+  const { job, inFlight } = seat
   markBegun(core, seat)
   job.idle.delete(seat)
   job.hungry.delete(seat)
   job.held.delete(seat)
   core.ending.add(job)
-  if (roomOf(core, seat) > 0) (inFlight.size < peer.ad.cpus ? job.idle : job.hungry).add(seat)
+  if (roomOf(core, seat) > 0) (inFlight.size < slotsOf(seat) ? job.idle : job.hungry).add(seat)
   else if (isOpen(core, seat) && roomByCredit(core, seat) <= 0) job.held.add(seat)
   else if (inFlight.size === 0 && isOpen(core, seat)) standInLine(core, seat)
 }
@@ -80,7 +80,7 @@ function serveFrom(core: Core, job: Job, bag: Bag<Seat>, triesMax: number): void
 export function roomOf(core: Core, seat: Seat): number {
   const { peer, window } = seat
   if (!isOpen(core, seat) || !hasPlace(core, seat)) return 0
-  const slots = peer.ad.cpus
+  const slots = slotsOf(seat)
   const share = Math.max(2 * slots, Math.floor(LIMITS.PEER_WINDOW_UNITS_MAX / Math.max(1, activeJobs(peer))))
   const size = Math.min(window.size, share)
   const held = seat.inFlight.size
@@ -113,7 +113,7 @@ function grant(core: Core, seat: Seat): number {
   const { peer, job, window } = seat
   const room = roomOf(core, seat)
   if (room === 0 || !hasWork(job)) return 0
-  const slots = peer.ad.cpus
+  const slots = slotsOf(seat)
   const count = Math.min(room, frameOf(window, slots), fairShare(core, seat) - seat.inFlight.size)
   if (count <= 0) return 0
   const wasIdle = seat.inFlight.size === 0
@@ -142,7 +142,7 @@ function fairShare(core: Core, seat: Seat): number {
   if (core.now >= job.weighAt) weigh(core, job)
   const rate = rateOf(core, seat)
   const share = rate / Math.max(job.rate, Number.MIN_VALUE)
-  const least = peer.ad.cpus + (isTimed(job) ? Math.floor(rate * peer.latencyMs) : 0)
+  const least = slotsOf(seat) + (isTimed(job) ? Math.floor(rate * peer.latencyMs) : 0)
   return Math.max(least, Math.ceil((leftOf(job) * Math.min(1, share)) / 2))
 }
 
@@ -157,7 +157,7 @@ function weigh(core: Core, job: Job): void {
     if (!seat.usable || core.now < seat.restUntil) continue
     const rate = rateOf(core, seat)
     job.rate += rate
-    job.bestMs = Math.min(job.bestMs, seat.peer.ad.cpus / rate)
+    job.bestMs = Math.min(job.bestMs, slotsOf(seat) / rate)
   }
 }
 
@@ -166,9 +166,10 @@ function weigh(core: Core, job: Job): void {
  * is given none, until nothing has ended for as long as a unit would take it: the others do not do what was expected.
  */
 function isTooLate(core: Core, seat: Seat): boolean {
-  const { job, passedAt, inFlight, peer } = seat
+  const { job, passedAt, inFlight } = seat
   if (!isTimed(job)) return false
-  const ownMs = unitMsOf(seat) * (1 + Math.max(0, inFlight.size - peer.ad.cpus + 1) / peer.ad.cpus)
+  const slots = slotsOf(seat)
+  const ownMs = unitMsOf(seat) * (1 + Math.max(0, inFlight.size - slots + 1) / slots)
   if (passedAt !== null && core.now - Math.max(passedAt, job.lastEndAt) > ownMs) return false
   const others = job.rate - rateOf(core, seat)
   return others > 0 && ownMs > (leftOf(job) + job.running / 2) / others + job.bestMs

@@ -5,7 +5,7 @@ import { diagnose } from './diagnose.ts'
 import type { AttemptEnd, UnitIndex } from './events.ts'
 import { noteLatency, notePace } from './pace.ts'
 import { fail, judge } from './settle.ts'
-import type { Core, Holder, Job, Seat, Unit } from './state.ts'
+import { type Core, type Holder, type Job, type Seat, slotsOf, type Unit } from './state.ts'
 import { noteFault, noteGood, rest, updateUsable } from './trust.ts'
 import { countWasted, giveBack, giveBackAll, holderOf, place, takeOut } from './units.ts'
 import { measure } from './window.ts'
@@ -41,7 +41,7 @@ export function hearResults(core: Core, seat: Seat, attempts: readonly AttemptEn
   if (ended === 0) return
   const { window, peer } = seat
   const full = before * 2 >= window.size
-  const ends = { ends: ended, turnaroundMs: turnaround, slots: peer.ad.cpus, latencyMs: peer.latencyMs, full }
+  const ends = { ends: ended, turnaroundMs: turnaround, slots: slotsOf(seat), latencyMs: peer.latencyMs, full }
   measure(window, ends, core.now)
   notePace(core, seat, begunMs, ended)
   seat.lastEndAt = core.now

@@ -4,7 +4,7 @@
  */
 
 import type { UnitIndex } from './events.ts'
-import type { Core, Job, Seat } from './state.ts'
+import { type Core, type Job, type Seat, slotsOf } from './state.ts'
 import { holderOf } from './units.ts'
 
 /** Sums that fade: of the time slots were busy, and of the units that ended in it. */
@@ -39,7 +39,7 @@ export function noteLatency(core: Core, seat: Seat, [index, heldMs]: [unit: Unit
 
 /** The first units in the peer's hands are those it runs. Call it whenever they may be others than before. */
 export function markBegun(core: Core, seat: Seat): void {
-  let slots = seat.peer.ad.cpus
+  let slots = slotsOf(seat)
   for (const unit of seat.inFlight.values()) {
     if (slots-- === 0) return
     const holder = holderOf(unit, seat)
@@ -54,7 +54,7 @@ export function notePace(core: Core, seat: Seat, begunMs: readonly number[], end
   let busyMs = 0
   for (const ms of begunMs) busyMs += ms
   // They were not those at the head of its queue: slots differ.
-  if (begunMs.length === 0) busyMs = (core.now - seat.lastEndAt) * Math.min(peer.ad.cpus, ended)
+  if (begunMs.length === 0) busyMs = (core.now - seat.lastEndAt) * Math.min(slotsOf(seat), ended)
   busyMs = Math.max(busyMs, LEAST_MS * ended)
   const mean = unitMsOf(seat)
   if (job.reference.ends > 0) {
@@ -82,7 +82,7 @@ export function unitMsOf({ job, pace, peer }: Seat): number {
 export function rateOf(core: Core, seat: Seat): number {
   const unitMs = unitMsOf(seat)
   const silentMs = seat.inFlight.size === 0 ? 0 : core.now - seat.lastEndAt
-  return seat.peer.ad.cpus / Math.max(unitMs, isTimed(seat.job) ? silentMs / SILENT_UNITS : 0)
+  return slotsOf(seat) / Math.max(unitMs, isTimed(seat.job) ? silentMs / SILENT_UNITS : 0)
 }
 
 /** Whether any unit of the job has ended here: until then nothing is known of their times. */

@@ -5,7 +5,7 @@ import { LIMITS } from '../../../protocol/limits.ts'
 import { isAdmitted } from './credit.ts'
 import type { SchedulerEvent } from './events.ts'
 import { activeSeats, leaveLine, newLines } from './line.ts'
-import type { Core, Job, Peer, Seat } from './state.ts'
+import { type Core, type Job, type Peer, type Seat, slotsOf } from './state.ts'
 import { rest, updateUsable } from './trust.ts'
 import { giveBackAll, revoke } from './units.ts'
 import { openWindow } from './window.ts'
@@ -31,7 +31,7 @@ export function peerUp(core: Core, event: Extract<SchedulerEvent, { type: 'peer.
   for (const job of core.jobs.values()) takeSeat(core, job, peer)
   peerAd(core, peer, event.ad)
   for (const seat of peer.seats) {
-    seat.window = openWindow(peer.ad.cpus, core.now)
+    seat.window = openWindow(slotsOf(seat), core.now)
     seat.strays.clear()
   }
   watchLeases(core)
@@ -88,7 +88,7 @@ export function takeSeat(core: Core, job: Job, peer: Peer): Seat {
     called: false,
     inFlight: new Map(),
     strays: new Map(),
-    window: openWindow(peer.ad.cpus, core.now),
+    window: openWindow(Math.floor(peer.ad.cpus / job.policy.cpus), core.now),
     pace: { busyMs: 0, ends: 0, vainMs: 0 },
     passedAt: null,
     named: 0,

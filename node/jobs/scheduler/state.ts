@@ -291,6 +291,9 @@ export type Unit = {
   asked: Set<string> | null
 }
 
+/** Units of the job that the peer runs at once. */
+export const slotsOf = ({ peer, job }: Seat): number => Math.floor(peer.ad.cpus / job.policy.cpus)
+
 export const settledCount = (job: Job): number => job.accepted + job.failed
 
 /** Units never given out and not settled. */

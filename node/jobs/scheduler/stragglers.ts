@@ -12,7 +12,7 @@
 import { LIMITS } from '../../../protocol/limits.ts'
 import { enlist, roomOf } from './grants.ts'
 import { isTimed, unitMsOf } from './pace.ts'
-import { type Core, freshCount, type Holder, type Job, type Seat, type Unit } from './state.ts'
+import { type Core, freshCount, type Holder, type Job, type Seat, slotsOf, type Unit } from './state.ts'
 import { giveBack, hand, holderOf, revoke } from './units.ts'
 
 const CHECK_MS = 100
@@ -74,7 +74,7 @@ function takerOf(core: Core, seat: Seat, busyMs: readonly number[]): Taker {
   const { peer, job, usable } = seat
   const freeMs = [...busyMs]
   if (!usable || core.now < seat.restUntil) freeMs.length = 0
-  else for (let slot = freeMs.length; slot < Math.min(peer.ad.cpus, TRIES_MAX); slot++) freeMs.push(peer.latencyMs)
+  else for (let slot = freeMs.length; slot < Math.min(slotsOf(seat), TRIES_MAX); slot++) freeMs.push(peer.latencyMs)
   return { seat, freeMs, unitMs: unitMsOf(seat), room: job.idle.has(seat) ? roomOf(core, seat) : 0, given: [] }
 }
 

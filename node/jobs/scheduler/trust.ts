@@ -94,8 +94,9 @@ export function noteAgreed(core: Core, seat: Seat | undefined): void {
  */
 export function noteServed(core: Core, seat: Seat | undefined): void {
   if (seat === undefined || seat.peer.trust === 'self') return
-  const { busyMs, ends } = seat.job.reference
-  seat.servedMs += ends === 0 ? 0 : busyMs / ends
+  const { reference, policy } = seat.job
+  const { busyMs, ends } = reference
+  seat.servedMs += ends === 0 ? 0 : (policy.cpus * busyMs) / ends
   if (seat.servedMs >= SERVED_TOLD_MS) core.touched.add(seat)
 }
 

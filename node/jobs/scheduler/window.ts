@@ -31,7 +31,8 @@ export type Window = {
 type Ends = { ends: number; turnaroundMs: number; slots: number; latencyMs: number; full: boolean }
 
 export const openWindow = (slots: number, now: number): Window => ({
-  size: Math.min(2 * slots, LIMITS.PEER_WINDOW_UNITS_MAX),
+  // A peer without room for one unit may offer more later.
+  size: Math.max(1, Math.min(2 * slots, LIMITS.PEER_WINDOW_UNITS_MAX)),
   changedAt: now,
   turnaroundMs: 0,
   rate: 0,

@@ -63,34 +63,54 @@ export function bubblewrapOptions(facts: CommandFacts, inputs: { folder: string;
   ]
 }
 
+/** What one unit may use. */
+export type Room = { cpus: number; memoryMiB: number }
+
+/**
+ * Libraries that see all cores of the machine would start a thread for each. OpenMP's is also what OpenBLAS, MKL, `nproc`
+ * and with it `make -j$(nproc)` go by.
+ */
+const THREAD_VARIABLES = [
+  'OMP_NUM_THREADS',
+  'GOMAXPROCS',
+  'RAYON_NUM_THREADS',
+  'JULIA_NUM_THREADS',
+  'NUMBA_NUM_THREADS',
+]
+
 export type UnitCommand = { argv: readonly string[]; env: Readonly<Record<string, string>> }
 
 /** What differs between units. */
-export function commandLine(facts: CommandFacts, { argv, env }: UnitCommand, memoryMiB: number): string[] {
+export function commandLine(facts: CommandFacts, { argv, env }: UnitCommand, room: Room): string[] {
   return [
     ...[facts.choom, '-n', String(FIRST_TO_END), '--', facts.bwrap, '--args', String(OPTIONS_FD)],
-    ...['--', facts.prlimit, ...limits(memoryMiB), '--'],
+    ...['--', facts.prlimit, ...limits(room), '--'],
     // For nothing before: bubblewrap and prlimit would be loaded with what these name, outside or without limits.
-    ...[facts.env, '--', ...Object.entries({ ...ENV, ...env }).map(([name, value]) => `${name}=${value}`), ...argv],
+    ...[
+      facts.env,
+      '--',
+      ...Object.entries({ ...variables(room), ...env }).map(([name, value]) => `${name}=${value}`),
+      ...argv,
+    ],
   ]
 }
 
-/** A unit has one core: libraries that see more would start a thread for each. */
-const ENV = {
+const variables = ({ cpus }: Room): Record<string, string> => ({
   PATH: '/usr/local/bin:/usr/bin:/bin',
   HOME: UNIT_FOLDER,
   TMPDIR: '/tmp',
   LANG: 'C.UTF-8',
   TZ: 'UTC',
-  OMP_NUM_THREADS: '1',
-}
+  TALKOOT_CPUS: String(cpus),
+  ...Object.fromEntries(THREAD_VARIABLES.map((name) => [name, String(cpus)])),
+})
 
 /** Of each process; that of all together is looked at from outside. */
-const limits = (memoryMiB: number): string[] => [
+const limits = ({ cpus, memoryMiB }: Room): string[] => [
   `--data=${(LIMITS.SANDBOX_BASE_MIB + memoryMiB) * MIB}`,
   '--core=0',
   `--nofile=${LIMITS.COMMAND_OPEN_FILES_MAX}`,
-  `--nproc=${LIMITS.UNIT_PROCESSES_MAX}`,
+  `--nproc=${cpus * LIMITS.UNIT_PROCESSES_MAX}`,
 ]
 
 /** On most systems all but `/usr` are links into it. */

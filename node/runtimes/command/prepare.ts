@@ -78,7 +78,11 @@ async function probe(
   const options = join(folder, 'options')
   await writeFile(options, bubblewrapOptions(facts, { folder, names: [] }).join('\0'))
   const handed = [options, ...(facts.seccomp === undefined ? [] : [facts.seccomp])]
-  const line = commandLine(facts, { argv: ['/bin/sh', '-c', 'echo $(( 6 * 7 ))'], env: {} }, PROBE_MEMORY_MIB)
+  const line = commandLine(
+    facts,
+    { argv: ['/bin/sh', '-c', 'echo $(( 6 * 7 ))'], env: {} },
+    { cpus: 1, memoryMiB: PROBE_MEMORY_MIB },
+  )
   const limits = { memoryMiB: PROBE_MEMORY_MIB, timeoutMs: PROBE_TIMEOUT_MS }
   const end = await runUnitProcess({ line, handed, shut, user, stdin: null, ...limits }, signal)
   if (end.code === 0 && end.stdout.toString() === '42\n') return uid

@@ -71,7 +71,7 @@ export class CommandSandbox implements Sandbox {
       }
       const { facts, shut, user } = prepared
       const { memoryMiB, timeoutMs } = this.#init
-      const line = commandLine(facts, command, memoryMiB)
+      const line = commandLine(facts, command, this.#init)
       const handed = [options, ...(facts.seccomp === undefined ? [] : [facts.seccomp])]
       const end = await runUnitProcess({ line, handed, shut, user, stdin, timeoutMs, memoryMiB }, signal)
       if (end.killed === 'aborted') return null

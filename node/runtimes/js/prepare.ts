@@ -17,6 +17,7 @@ const DENO_VERSION = '2.9.6'
 const UNIT: SandboxInit = {
   source: 'module.exports = () => [0.1 + 0.2, Math.pow(1.1, 10), typeof Deno]',
   seed: 1,
+  cpus: 1,
   memoryMiB: 64,
   timeoutMs: 10_000,
 }
