@@ -169,7 +169,7 @@ describe('a plan', () => {
       peer('b', { cpus: 3 }),
     ])
     expect(made.peers).toEqual({ known: 2, matching: 1, paused: 0, slots: 2, freeSlots: 1 })
-    expect(made.finish?.lowMs).toBeCloseTo((made.units * 100) / 2)
+    expect(made.finish?.lowMs).toBeCloseTo((made.units * 100) / (2 * 1.5))
   })
 
   test('counts who matches, and says what it assumes', () => {

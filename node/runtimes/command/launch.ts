@@ -70,13 +70,7 @@ export type Room = { cpus: number; memoryMiB: number }
  * Libraries that see all cores of the machine would start a thread for each. OpenMP's is also what OpenBLAS, MKL, `nproc`
  * and with it `make -j$(nproc)` go by.
  */
-const THREAD_VARIABLES = [
-  'OMP_NUM_THREADS',
-  'GOMAXPROCS',
-  'RAYON_NUM_THREADS',
-  'JULIA_NUM_THREADS',
-  'NUMBA_NUM_THREADS',
-]
+const THREAD_VARIABLES = ['OMP_NUM_THREADS', 'GOMAXPROCS', 'RAYON_NUM_THREADS', 'NUMBA_NUM_THREADS']
 
 export type UnitCommand = { argv: readonly string[]; env: Readonly<Record<string, string>> }
 
