@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach } from 'vitest'
-import type { MeshInit, MeshNode } from '../../node/mesh/create.ts'
+import type { MeshNode } from '../../node/mesh/create.ts'
 import { TreeExchange } from '../../node/mesh/trees/tree-exchange.ts'
 import { type HeldTree, TreeStore } from '../../node/store/tree-store.ts'
 import type { Digest } from '../../protocol/canonical.ts'
@@ -28,17 +28,55 @@ export function freshFolder(): string {
 
 export type TreeNode = { node: MeshNode; store: TreeStore; trees: TreeExchange<HeldTree>; folder: string }
 
-export function withTrees(node: MeshNode, budgetBytes = 256 * MiB): TreeNode {
-  const folder = freshFolder()
+type Keeping = {
+  budgetBytes?: number
+  /** With trees from an earlier life. */
+  folder?: string
+  now?: () => number
+  /** One exchange a node serves. @default true */
+  serves?: boolean
+  /** What it does instead with what it keeps. */
+  corrupt?: (held: HeldTree) => Partial<HeldTree>
+}
+
+export function withTrees(
+  node: MeshNode,
+  {
+    budgetBytes = 256 * MiB,
+    folder = freshFolder(),
+    now = () => performance.now(),
+    serves = true,
+    corrupt = () => ({}),
+  }: Keeping = {},
+): TreeNode {
   const store = new TreeStore({ folder, budgetBytes })
-  const trees = new TreeExchange({ mesh: node, trees: store, now: () => performance.now(), random: Math.random })
+  const kept = {
+    has: (digest: Digest) => store.has(digest),
+    hold: async (digest: Digest, signal: AbortSignal) => corrupted(await store.hold(digest, signal), corrupt),
+    begin: (description: Uint8Array, signal: AbortSignal) => store.begin(description, signal),
+  }
+  const mesh = {
+    peerId: node.peerId,
+    open: node.open.bind(node),
+    meet: node.meet.bind(node),
+    serve: serves ? node.serve.bind(node) : () => undefined,
+  }
+  const trees = new TreeExchange<HeldTree>({ mesh, trees: kept, now, random: Math.random })
   return { node, store, trees, folder }
 }
 
+/** `whole` is asked for when it is needed. */
+function corrupted(held: HeldTree, corrupt: (held: HeldTree) => Partial<HeldTree>): HeldTree {
+  return Object.defineProperties(held, Object.getOwnPropertyDescriptors(corrupt(held)))
+}
+
 /** The first is the founder, whom all others know; they come to know each other through it. */
-export async function startTreeNodes(count: number, init: Partial<MeshInit> = {}): Promise<TreeNode[]> {
-  const founder = await startNode(init)
-  const members = await Promise.all(Array.from({ length: count - 1 }, () => startMember(founder, 'member', init)))
+export async function startTreeNodes(count: 2): Promise<[TreeNode, TreeNode]>
+export async function startTreeNodes(count: 3): Promise<[TreeNode, TreeNode, TreeNode]>
+export async function startTreeNodes(count: number): Promise<[TreeNode, ...TreeNode[]]>
+export async function startTreeNodes(count: number): Promise<TreeNode[]> {
+  const founder = await startNode()
+  const members = await Promise.all(Array.from({ length: count - 1 }, () => startMember(founder)))
   return [founder, ...members].map((node) => withTrees(node))
 }
 

@@ -3,41 +3,157 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { deadline, sees, until } from './nodes.ts'
-import { plant, sampleTree, startTreeNodes } from './tree-nodes.ts'
+import type { HeldTree } from '../../node/store/tree-store.ts'
+import { encodeTree } from '../../protocol/data/tree.ts'
+import { codeOf, deadline, startMember, startNode, until } from './nodes.ts'
+import { plant, sampleTree, startTreeNodes, type TreeNode, withTrees } from './tree-nodes.ts'
 
 const MiB = 2 ** 20
-const SAMPLE = sampleTree(24.5 * MiB)
+const SAMPLE = sampleTree(16.5 * MiB)
 const { digest, bytes } = SAMPLE
+const CHUNKS = SAMPLE.chunks.length
 
-test('a tree comes whole from one peer, and all others get most of it from each other', async () => {
+const fetch = ({ trees }: TreeNode, from: readonly TreeNode[], signal = deadline(40_000)): Promise<HeldTree> =>
+  trees.fetch(digest, { from: from.map(({ node }) => node.peerId), maxBytes: bytes, signal })
+
+function expectAll({ folder, whole }: HeldTree): void {
+  expect(whole).toBe(true)
+  expect(readFileSync(join(folder, 'data.bin')).equals(Buffer.concat(SAMPLE.chunks))).toBe(true)
+}
+
+/** A promise for the first progress over so many bytes, and what to give `fetch`. */
+function progressOver(enough: number) {
+  const { promise: reached, resolve } = Promise.withResolvers<void>()
+  return { reached, onProgress: ({ bytes: got }: { bytes: number }) => got >= enough && resolve() }
+}
+
+test('all who want a tree get it mostly from each other; the source sends less than two copies', async () => {
   const [source, ...others] = await startTreeNodes(5)
-  if (source === undefined) throw new Error('no source')
   await until(() => others.every(({ node }) => node.peers().length === 4))
   await plant(source, SAMPLE)
-  const seen: number[] = []
-  const from = [source.node.peerId]
-  const held = await Promise.all(
-    others.map(({ trees }, at) =>
-      trees.fetch(digest, {
-        from,
-        maxBytes: bytes,
-        signal: deadline(30_000),
-        ...(at === 0 && { onProgress: (progress) => seen.push(progress.bytes) }),
-      }),
-    ),
-  )
-  for (const { folder, whole } of held) {
-    expect(whole).toBe(true)
-    expect(readFileSync(join(folder, 'data.bin')).equals(Buffer.concat(SAMPLE.chunks))).toBe(true)
-  }
-  expect(seen.at(-1)).toBe(bytes)
-  expect(seen).toEqual([...seen].sort((a, b) => a - b))
-  console.warn(
-    source.trees.traffic,
-    others.map(({ trees }) => trees.traffic),
-  )
+  const held = await Promise.all(others.map((node) => fetch(node, [source])))
+  for (const tree of held) expectAll(tree)
   expect(source.trees.traffic.sent).toBeLessThan(2 * bytes)
-  for (const tree of held) tree.release()
-  expect(sees(source.node, { peerId: others[0]?.node.peerId ?? '' })).toBe(true)
+  for (const { trees } of others) expect(trees.traffic.received).toBe(bytes)
+  const given = others.reduce((sum, { trees }) => sum + trees.traffic.sent, source.trees.traffic.sent)
+  expect(given).toBeGreaterThanOrEqual(4 * bytes)
+})
+
+test('two fetches of one tree at one node share one transfer, and either may leave it', async () => {
+  const [source, asker] = await startTreeNodes(2)
+  await plant(source, SAMPLE)
+  const leaving = new AbortController()
+  const seen: number[] = []
+  const wanted = { from: [source.node.peerId], maxBytes: bytes }
+  const left = asker.trees.fetch(digest, {
+    ...wanted,
+    signal: leaving.signal,
+    onProgress: () => leaving.abort(),
+  })
+  const stayed = asker.trees.fetch(digest, {
+    ...wanted,
+    signal: deadline(40_000),
+    onProgress: (progress) => seen.push(progress.bytes),
+  })
+  expect(await codeOf(left)).toBe('E_UNREACHABLE')
+  expectAll(await stayed)
+  expect(asker.trees.traffic.received).toBe(bytes)
+  expect(seen).toEqual([...seen].sort((a, b) => a - b))
+  expect(seen.at(-1)).toBe(bytes)
+  // What is here is not fetched again, whoever is named.
+  expectAll(await fetch(asker, []))
+  expect(asker.trees.traffic.received).toBe(bytes)
+})
+
+test('a fetch that everybody has left stops, and the next goes on from what had come', async () => {
+  const [source, asker] = await startTreeNodes(2)
+  await plant(source, SAMPLE)
+  const leaving = new AbortController()
+  const { reached, onProgress } = progressOver(5 * MiB)
+  const wanted = { from: [source.node.peerId], maxBytes: bytes, signal: leaving.signal, onProgress }
+  const left = codeOf(asker.trees.fetch(digest, wanted))
+  await reached
+  leaving.abort()
+  expect(await left).toBe('E_UNREACHABLE')
+  const { received } = asker.trees.traffic
+  expect(received).toBeLessThan(bytes)
+  expectAll(await fetch(asker, [source]))
+  expect(asker.trees.traffic.received).toBeLessThanOrEqual(bytes)
+  const again = withTrees(asker.node, { folder: asker.folder, serves: false })
+  expectAll(await fetch(again, []))
+})
+
+test('a wrong chunk is refused, blamed and fetched elsewhere, and its sender not asked again', async () => {
+  const admin = await startNode()
+  const wrong = { read: async (chunk: number) => new Uint8Array(SAMPLE.chunks[chunk]?.length ?? 0) }
+  const source = withTrees(admin)
+  const liar = withTrees(await startMember(admin), { corrupt: () => wrong })
+  const asker = withTrees(await startMember(admin))
+  await until(() => asker.node.peers().length === 2)
+  await plant(source, SAMPLE)
+  await plant(liar, SAMPLE)
+  const held = await fetch(asker, [liar, source])
+  expectAll(held)
+  const refusals = asker.node.refusals().filter(({ peer }) => peer === liar.node.peerId)
+  expect(refusals).toMatchObject([{ code: 'E_BLOB', by: 'ours', count: 1 }])
+  // Nothing else between the two is at stake.
+  expect(asker.node.peers()).toHaveLength(2)
+  held.release()
+
+  const alone = withTrees(await startMember(admin))
+  await until(() => alone.node.peers().some(({ id }) => id === liar.node.peerId))
+  expect(await codeOf(fetch(alone, [liar]))).toBe('E_TREE_SOURCE')
+})
+
+test('when a holder dies, or says nothing any more, the others give what it owed', async () => {
+  const admin = await startNode()
+  const source = withTrees(admin)
+  const dying = withTrees(await startMember(admin))
+  const stuck = withTrees(await startMember(admin), {
+    corrupt: () => ({ read: () => new Promise<never>(() => undefined) }),
+  })
+  // Time flies, so that a stall is noticed soon.
+  const asker = withTrees(await startMember(admin), { now: () => performance.now() * 20 })
+  await until(() => asker.node.peers().length === 3)
+  for (const node of [dying, stuck]) await plant(node, SAMPLE, (chunk) => chunk % 2 === 0)
+  await plant(source, SAMPLE)
+  const { reached, onProgress } = progressOver(1)
+  const from = [dying, stuck, source].map(({ node }) => node.peerId)
+  const fetched = asker.trees.fetch(digest, { from, maxBytes: bytes, signal: deadline(40_000), onProgress })
+  await reached
+  await dying.node.stop()
+  expectAll(await fetched)
+  expect(asker.trees.traffic.received).toBe(bytes)
+})
+
+test('a peer that has part of a tree gives that, and what comes to it meanwhile', async () => {
+  const [first, second, asker] = await startTreeNodes(3)
+  await until(() => [second, asker].every(({ node }) => node.peers().length === 2))
+  await plant(first, SAMPLE, (chunk) => chunk < CHUNKS / 2)
+  await plant(second, SAMPLE, (chunk) => chunk >= CHUNKS / 2)
+  const [one, two] = await Promise.all([fetch(asker, [first, second]), fetch(first, [second])])
+  expectAll(one)
+  expectAll(two)
+})
+
+test('what is too large, is no tree, is not there, or does not fit is refused with its code', async () => {
+  const [source, asker] = await startTreeNodes(2)
+  await plant(source, SAMPLE)
+  const from = [source.node.peerId]
+  const signal = deadline(40_000)
+  expect(await codeOf(asker.trees.fetch(digest, { from, maxBytes: bytes - 1, signal }))).toBe('E_TREE')
+  expect(asker.store.has(digest)).toBe(false)
+  expect(await codeOf(asker.trees.fetch(sampleTree(1).digest, { from, maxBytes: bytes, signal }))).toBe('E_TREE_SOURCE')
+  expect(await codeOf(asker.trees.fetch(digest, { from: [], maxBytes: bytes, signal }))).toBe('E_TREE_SOURCE')
+  const small = withTrees(asker.node, { budgetBytes: MiB, serves: false })
+  expect(await codeOf(fetch(small, [source]))).toBe('E_DISK_BUDGET')
+  expect(await codeOf(fetch(asker, [source], AbortSignal.abort(new Error('no'))))).not.toBe('no error')
+})
+
+test('a tree without chunks is fetched too', async () => {
+  const [source, asker] = await startTreeNodes(2)
+  const empty = encodeTree({ v: 1, files: [{ path: 'empty', bytes: 0, executable: false, chunks: new Uint8Array() }] })
+  await plant(source, { ...empty, bytes: 0, chunks: [] })
+  const held = await asker.trees.fetch(empty.digest, { from: [source.node.peerId], maxBytes: 0, signal: deadline() })
+  expect(readFileSync(join(held.folder, 'empty'))).toHaveLength(0)
 })

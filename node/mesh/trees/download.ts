@@ -69,9 +69,8 @@ export class Download {
     const { wants, now, onAsked } = this.#init
     const chunks: number[] = []
     while (this.#owed.size < LIMITS.TREE_ASKS_PER_HOLDER) {
-      const chunk = this.#chooses ? wants.late(this.peer, now()) : wants.next(this.peer, now())
+      const chunk = wants.next(this.peer, now(), { chooses: this.#chooses })
       if (chunk === undefined) break
-      if (this.#chooses) wants.asked(this.peer, chunk, now())
       this.#owe(chunk)
       chunks.push(chunk)
     }
@@ -163,10 +162,7 @@ export class Download {
     this.#coming = undefined
     this.#owed.delete(chunk)
     if (wants.held.has(chunk)) return this.ask()
-    onArrived(
-      chunk,
-      wants.arrived(chunk).filter((holder) => holder !== this.peer),
-    )
+    onArrived(chunk, wants.arrived(this.peer, chunk, now()))
     this.ask()
   }
 

@@ -2,8 +2,9 @@
  * Which chunk a holder of all of a tree gives to an asker who leaves the choice to it. Pure: time and chance are passed in.
  *
  * First one that no asker has or gets, drawn by lot: so the chunks of the first copy go to different askers, who give them to each
- * other, and the holder uploads little over one copy. When there is none, one that the asker has lacked for `patienceMs` since it
- * last went to anybody, the rarest of some: for askers that cannot reach each other, or not fast enough.
+ * other, and the holder uploads little over one copy. When there is none, one that the asker could have had from another for long,
+ * the rarest of some: for askers that cannot reach each other, or not fast enough. Long is `patienceMs`, or what so many chunks
+ * take from here where everything is slow.
  */
 
 import type { Bitmap } from './bitmap.ts'
@@ -11,6 +12,10 @@ import type { Bitmap } from './bitmap.ts'
 /** Looked at for one choice: of the patient kind there may be 100,000. */
 const LOOKED_AT_MAX = 2_048
 const COMPARED_MAX = 16
+
+const PATIENCE_CHUNKS = 8
+/** Of the latest chunk in the mean of how long one takes. */
+const WEIGHT = 0.2
 
 export type Choice = { chunk: number } | { waitMs: number }
 
@@ -22,8 +27,9 @@ export class Handout {
   readonly #askers = new Map<string, Asker>()
   /** Askers that have it or get it, now or when they left. */
   readonly #copies: Uint32Array
-  /** When it last went to an asker, or was first heard to be at one. */
+  /** When it had last gone to an asker, or was first heard to be at one; without end while it goes. */
   readonly #since: Float64Array
+  #chunkMs = 0
   /** Chunks without a copy, and where each of them is in this list. */
   readonly #fresh: number[]
   readonly #freshAt: Int32Array
@@ -44,11 +50,15 @@ export class Handout {
   }
 
   /** One that has all of it still gives it to the others. */
-  leave(asker: string): void {
+  leave(asker: string, nowMs: number): void {
     const has = this.#askers.get(asker)?.has
     this.#askers.delete(asker)
     if (has === undefined || has.full) return
-    for (const chunk of has) this.#uncopied(chunk)
+    for (const chunk of has) {
+      this.#uncopied(chunk)
+      // On its way to the one that left, if to anybody.
+      if (this.#since[chunk] === Number.POSITIVE_INFINITY) this.#since[chunk] = nowMs
+    }
   }
 
   taken(asker: string, chunk: number, nowMs: number): void {
@@ -67,21 +77,28 @@ export class Handout {
     const choice = fresh === undefined ? this.#rarest(known, nowMs) : { chunk: fresh }
     if ('chunk' in choice) {
       this.taken(asker, choice.chunk, nowMs)
-      this.#since[choice.chunk] = nowMs
+      this.#since[choice.chunk] = Number.POSITIVE_INFINITY
     }
     return choice
+  }
+
+  /** The asker has what was chosen for it. */
+  given(chunk: number, nowMs: number, tookMs: number): void {
+    this.#since[chunk] = nowMs
+    this.#chunkMs += (tookMs - this.#chunkMs) * WEIGHT
   }
 
   #rarest(asker: Asker, nowMs: number): Choice {
     const { size } = asker.has
     let best: number | undefined
     let compared = 0
+    const patienceMs = Math.max(this.#patienceMs, PATIENCE_CHUNKS * this.#chunkMs)
     let waitMs = this.#patienceMs
     for (let looked = 0; looked < Math.min(size, LOOKED_AT_MAX) && compared < COMPARED_MAX; looked++) {
       const chunk = asker.cursor
       asker.cursor = (asker.cursor + 1) % size
       if (asker.has.has(chunk)) continue
-      const due = (this.#since[chunk] ?? 0) + this.#patienceMs - nowMs
+      const due = (this.#since[chunk] ?? 0) + patienceMs - nowMs
       if (due > 0) {
         waitMs = Math.min(waitMs, due)
       } else {

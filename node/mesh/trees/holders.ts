@@ -78,7 +78,7 @@ export class Holders {
 
   /** Why none is left to ask, if so. */
   hopeless(): ErrorCode | null {
-    let why: ErrorCode | null = null
+    let why: ErrorCode = 'E_NOT_FOUND'
     for (const { refused } of this.#known.values()) {
       if (refused === null) return null
       why = refused

@@ -47,9 +47,9 @@ export class Sharing {
     if (this.#askers.size > LIMITS.TREE_FETCHERS_TOLD_MAX && oldest !== undefined) this.#askers.delete(oldest)
   }
 
-  left(upload: Upload): void {
+  left(upload: Upload, nowMs: number): void {
     this.#uploads.delete(upload)
-    this.#handout?.leave(upload.id)
+    this.#handout?.leave(upload.id, nowMs)
   }
 
   /** A chunk came here. */

@@ -96,7 +96,11 @@ export class Transfer<Held extends HeldTree> {
       this.#heardAtMs = this.#init.now()
       const held = await this.#begin()
       this.#held = held
-      this.#wants = new Wants(bitmapOf(held), { random: this.#init.random, lateMs: LIMITS.TREE_LATE_MS })
+      this.#wants = new Wants(bitmapOf(held), {
+        random: this.#init.random,
+        lateMs: LIMITS.TREE_LATE_MS,
+        asksMax: LIMITS.TREE_ASKS_PER_HOLDER,
+      })
       this.#sized(treeBytes(held.layout.tree))
       this.#got = this.#bytes
       for (const chunk of held.missing()) this.#got -= held.layout.chunk(chunk)?.bytes ?? 0

@@ -51,7 +51,7 @@ export class Upload {
    * @throws E_FRAME, E_FLOOD, E_UNREACHABLE
    */
   async run(messages: AsyncIterator<Uint8Array>): Promise<void> {
-    const { held, sharing } = this.#init
+    const { held, sharing, now } = this.#init
     if (held.whole) this.#handout = sharing.handout(held.layout.chunks)
     // Before it is told what is here: what comes after that is news.
     sharing.opened(this)
@@ -68,7 +68,7 @@ export class Upload {
       this.#ended = true
       this.#wake.ring()
       await sending
-      sharing.left(this)
+      sharing.left(this, now())
     }
   }
 
@@ -133,6 +133,7 @@ export class Upload {
   /** False when it is not here after all. */
   async #give(chunk: number): Promise<boolean> {
     this.#asks.delete(chunk)
+    const beganMs = this.#init.now()
     const bytes = await this.#init.held.read(chunk).catch(() => undefined)
     if (bytes === undefined) {
       await this.#say({ t: 'gone', chunk })
@@ -141,6 +142,7 @@ export class Upload {
     for (let at = 0; at < bytes.length && !this.#ended; at += LIMITS.TREE_PIECE_BYTES) {
       await this.#say({ t: 'piece', chunk, at, bytes: bytes.subarray(at, at + LIMITS.TREE_PIECE_BYTES) })
     }
+    this.#handout?.given(chunk, this.#init.now(), this.#init.now() - beganMs)
     this.#init.onSent(bytes.length)
     return true
   }

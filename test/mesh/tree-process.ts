@@ -1,0 +1,90 @@
+/**
+ * A node that keeps trees, in a process of its own: its folder, the address it listens on, and a token to join with (none: it
+ * founds the mesh). Obeys each line of its input, and answers it with a line of JSON.
+ */
+
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { createMesh } from '../../node/mesh/create.ts'
+import { memoryMeshStore } from '../../node/mesh/memory-store.ts'
+import { TreeExchange } from '../../node/mesh/trees/tree-exchange.ts'
+import { TreeStore } from '../../node/store/tree-store.ts'
+import { encodeTree } from '../../protocol/data/tree.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import { AD } from './ad.ts'
+
+export type Order =
+  | { do: 'token' }
+  /** Makes a tree of one file. */
+  | { do: 'plant'; chunks: number; seed: number }
+  | { do: 'fetch'; digest: string; from: string[]; bytes: number }
+  | { do: 'facts' }
+export type Facts = { peers: number; sent: number; received: number; peakMiB: number; got: number }
+
+const FOREVER = new AbortController().signal
+const TTL_MS = 3_600_000
+
+const [folder = '', listen = '', token] = process.argv.slice(2)
+const mesh = await createMesh({ store: memoryMeshStore() }, { describe: () => AD, listen: [listen], mdns: false })
+const store = new TreeStore({ folder, budgetBytes: 2 ** 30 })
+const trees = new TreeExchange({ mesh, trees: store, now: () => performance.now(), random: Math.random })
+let got = 0
+await mesh.start()
+if (token !== undefined) await mesh.join(token, AbortSignal.timeout(20_000))
+say({ peerId: mesh.peerId })
+for await (const line of createInterface({ input: process.stdin })) {
+  const { id, order }: { id: number; order: Order } = JSON.parse(line)
+  // Facts are asked for while a fetch goes on.
+  void obey(order).then((answer) => say({ id, answer }))
+}
+process.exit()
+
+async function obey(order: Order): Promise<object> {
+  if (order.do === 'token') return { token: mesh.createToken({ uses: 100, ttlMs: TTL_MS, role: 'member' }).text }
+  if (order.do === 'plant') return await plant(order.chunks, order.seed)
+  if (order.do === 'facts') return facts()
+  const began = performance.now()
+  const onProgress = ({ bytes }: { bytes: number }) => {
+    got = bytes
+  }
+  const { digest, from, bytes: maxBytes } = order
+  const held = await trees.fetch(digest, { from, maxBytes, signal: FOREVER, onProgress })
+  held.release()
+  return { ms: performance.now() - began }
+}
+
+function facts(): Facts {
+  const status = readFileSync('/proc/self/status', 'utf8')
+  const peakMiB = Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) / 1_024
+  return { peers: mesh.peers().length, ...trees.traffic, peakMiB, got }
+}
+
+async function plant(chunks: number, seed: number): Promise<object> {
+  const digests = Buffer.alloc(chunks * 32)
+  for (let at = 0; at < chunks; at++)
+    createHash('sha256')
+      .update(chunkOf(at, seed))
+      .digest()
+      .copy(digests, at * 32)
+  const bytes = chunks * LIMITS.TREE_CHUNK_BYTES
+  const file = { path: 'data.bin', bytes, executable: false, chunks: new Uint8Array(digests) }
+  const { digest, description } = encodeTree({ v: 1, files: [file] })
+  const held = await store.begin(description, FOREVER)
+  for (let at = 0; at < chunks; at++) await held.write(at, chunkOf(at, seed))
+  held.release()
+  return { digest, bytes }
+}
+
+function chunkOf(at: number, seed: number): Uint8Array {
+  const words = new Uint32Array(LIMITS.TREE_CHUNK_BYTES / 4)
+  for (let place = 0, word = seed + at; place < words.length; place++) {
+    word = Math.imul(word ^ (word >>> 15), 0x2c1b3c6d) + place
+    words[place] = word
+  }
+  return new Uint8Array(words.buffer)
+}
+
+function say(answer: object): void {
+  process.stdout.write(`${JSON.stringify(answer)}\n`)
+}
