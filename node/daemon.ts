@@ -16,9 +16,11 @@ import { Cleanup } from './cleanup.ts'
 import type { Settings } from './config.ts'
 import { IdleMemory } from './idle-memory.ts'
 import { JobService } from './jobs/job-service.ts'
+import { JobTrees } from './jobs/job-trees.ts'
 import { createScheduler } from './jobs/scheduler/scheduler.ts'
 import { fetchBlob, serveBlobs } from './mesh/blob-exchange.ts'
 import { createMesh, type MeshNode } from './mesh/create.ts'
+import { TreeExchange } from './mesh/trees/tree-exchange.ts'
 import { type Offer, probeOffer } from './offer.ts'
 import { openRuntimes, type RuntimeInit } from './runtimes/open.ts'
 import type { Runtime } from './runtimes/runtime.ts'
@@ -34,6 +36,8 @@ import { PeerNumbers } from './store/peer-numbers.ts'
 import { PeerRuleStore } from './store/peer-rules.ts'
 import { ReceiptStore } from './store/receipt-store.ts'
 import { takeStateFolder } from './store/state-folder.ts'
+import { type HeldTree, TreeStore } from './store/tree-store.ts'
+import { TreeUploads } from './store/tree-uploads.ts'
 import { OwnerPause } from './worker/owner-pause.ts'
 import { Worker } from './worker/worker.ts'
 
@@ -74,7 +78,7 @@ export async function startNode(init: NodeInit): Promise<RunningNode> {
 
 async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
   const { paths, settings, log } = init
-  const stores = openStores(paths, cleanup)
+  const stores = openStores(paths, settings, cleanup)
   const runtimes = startRuntimes(init, cleanup)
   const offer = await probeOffer(runtimes, settings, paths.state)
   init.onProgress?.('sandbox')
@@ -90,7 +94,9 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
       found: { kind: settings.mesh, name: settings.name },
     },
   )
-  const worker = buildWorker({ ...stores, runtimes, mesh, offer }, init)
+  const exchange = new TreeExchange({ mesh, trees: stores.trees, now: () => performance.now(), random: Math.random })
+  cleanup.add(() => exchange.stop())
+  const worker = buildWorker({ ...stores, runtimes, mesh, exchange, offer }, init)
   const pause = new OwnerPause({
     store: stores.pauseStore,
     wallClock: Date.now,
@@ -125,6 +131,7 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
   const jobs = new JobService({
     ...stores,
     jobs: stores.jobStore,
+    trees: new JobTrees({ ...stores, onError: passing(log) }),
     scheduler: createScheduler({
       random: xoroshiro128plus(randomInt(2 ** 31)),
       credit: (peer) => stores.evidence.creditAt(peer, Date.now()),
@@ -150,11 +157,13 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
   cleanup.add(() => idleMemory.stop())
   idleMemory.start()
 
+  const stopping = new AbortController()
+  cleanup.add(() => stopping.abort())
   const stopped = Promise.withResolvers<void>()
   const stop = () => cleanup.run().then(stopped.resolve)
   const services = nodeServices(
     { ...stores, mesh, jobs, runtimes, worker, pause, offer, ownAd },
-    { apiUrl: () => api.url, requestStop: () => setImmediate(stop) },
+    { apiUrl: () => api.url, requestStop: () => setImmediate(stop), stopping: stopping.signal },
   )
   const server = new ApiServer({ services, log }, { port: settings.apiPort, addressFile: paths.api })
   cleanup.add(() => server.stop())
@@ -188,12 +197,15 @@ function watchPeers({ mesh, worker, receiptStore, rules }: Watchers, cleanup: Cl
   }, stopping.signal)
 }
 
-function openStores(paths: StatePaths, cleanup: Cleanup) {
+function openStores(paths: StatePaths, settings: Settings, cleanup: Cleanup) {
   const folder = takeStateFolder(paths.state)
   cleanup.add(() => folder.release())
   const ledger = openLedger(paths.ledger)
   cleanup.add(() => ledger.close())
   const peers = new PeerNumbers(ledger)
+  const trees = new TreeStore({ folder: paths.trees, budgetBytes: settings.diskMiB * 2 ** 20 })
+  const uploads = new TreeUploads({ trees })
+  cleanup.add(() => uploads.stop())
   return {
     ledger,
     evidence: new EvidenceStore({ ledger, peers }),
@@ -203,6 +215,8 @@ function openStores(paths: StatePaths, cleanup: Cleanup) {
     meshStore: new SqliteMeshStore(ledger),
     pauseStore: new SqlitePauseStore(ledger),
     blobs: new BlobStore(paths.blobs),
+    trees,
+    uploads,
   }
 }
 
@@ -218,13 +232,14 @@ type WorkerParts = {
   runtimes: Runtimes
   mesh: MeshNode
   blobs: BlobStore
+  exchange: TreeExchange<HeldTree>
   evidence: EvidenceStore
   rules: PeerRuleStore
   offer: Offer
 }
 
 function buildWorker(
-  { runtimes, mesh, blobs, evidence, rules, offer }: WorkerParts,
+  { runtimes, mesh, blobs, exchange, evidence, rules, offer }: WorkerParts,
   { settings, log }: NodeInit,
 ): Worker {
   const versions = new Map(offer.describe(0, null).runtimes.map(({ kind, version }) => [kind, version]))
@@ -238,6 +253,7 @@ function buildWorker(
         const bounded = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.REQUEST_TIMEOUT_MS)])
         return await fetchBlob(mesh, from, { digest, length }, bounded)
       },
+      fetchTree: (from, { digest, bytes }, signal) => exchange.fetch(digest, { from: [from], maxBytes: bytes, signal }),
       doneFor: (peer) => evidence.servedMs(peer),
       isBlocked: (peer) => {
         const known = mesh.peers().find(({ id }) => id === peer)

@@ -19,6 +19,8 @@ import type { JobStore } from './store/job-store.ts'
 import type { SqliteMeshStore } from './store/mesh-store.ts'
 import type { PeerRuleStore } from './store/peer-rules.ts'
 import type { ReceiptStore } from './store/receipt-store.ts'
+import type { TreeStore } from './store/tree-store.ts'
+import type { TreeUploads } from './store/tree-uploads.ts'
 import type { OwnerPause } from './worker/owner-pause.ts'
 import type { Worker } from './worker/worker.ts'
 
@@ -30,6 +32,8 @@ type Components = {
   worker: Worker
   pause: OwnerPause
   blobs: BlobStore
+  trees: TreeStore
+  uploads: TreeUploads
   evidence: EvidenceStore
   rules: PeerRuleStore
   jobStore: JobStore
@@ -38,7 +42,7 @@ type Components = {
   ownAd(): Ad
 }
 
-type Init = { apiUrl(): string; requestStop(): void }
+type Init = { apiUrl(): string; requestStop(): void; stopping: AbortSignal }
 
 export function nodeServices(components: Components, init: Init): NodeServices {
   const { mesh, meshStore, jobs, blobs, jobStore, receiptStore } = components
@@ -49,7 +53,13 @@ export function nodeServices(components: Components, init: Init): NodeServices {
     signer: mesh.signer,
     chainOf: (peer) => mesh.chainOf(peer),
   })
-  const reproducing = { jobs: jobStore, blobs, runtimes: components.runtimes, now: () => performance.now() }
+  const reproducing = {
+    jobs: jobStore,
+    blobs,
+    trees: components.trees,
+    runtimes: components.runtimes,
+    now: () => performance.now(),
+  }
   const peers = new PeerDirectory(components)
   const startedAt = performance.now()
   const statusNow = () => status(components, init.apiUrl(), performance.now() - startedAt)
@@ -94,6 +104,8 @@ export function nodeServices(components: Components, init: Init): NodeServices {
       digest: blobs.put(bytes, digest),
       bytes: bytes.length,
     }),
+    beginTree: (digest, description) => components.uploads.begin(digest, description, init.stopping),
+    takeChunks: (digest, chunks, bytes) => components.uploads.take(digest, chunks, bytes),
     submit: async (request, options) => {
       checkSubmits(mesh)
       return await jobs.submit({ ...request, retryOf: null }, options)

@@ -60,7 +60,11 @@ export const ERRORS = {
     'peer',
     'no peer gives all of the files: keep a machine that has them running; what has come is kept',
   ),
-  E_DISK_BUDGET: entry('owner', 'the files do not fit what the owner lets them take of the disk'),
+  E_DISK_BUDGET: entry(
+    'owner',
+    'let the files of jobs take more of the disk: `talkoot up --disk`, or `diskMiB` in config.json',
+  ),
+  E_DISK_TAKEN: entry('owner', 'wait until a job that needs its files has ended, or let files take more: `up --disk`'),
 
   // a job and its policy
   E_JOB_INVALID: entry('user', 'correct the named field of the job'),
@@ -74,7 +78,7 @@ export const ERRORS = {
   E_SWEEP_TOO_BIG: entry('user', 'split the sweep into several jobs'),
   E_TASK_INVALID: entry('user', 'a task module exports a function, or defineTask(...), as its default'),
   E_TASK_BUNDLE: entry('user', 'correct the error esbuild names in the task module'),
-  E_TASK_TOO_BIG: entry('user', 'bundle less: load large data as sweep rows instead'),
+  E_TASK_TOO_BIG: entry('user', 'bundle less: large data goes with `--in`, or as sweep rows'),
   E_INPUT: entry('user', 'the parameters do not fit the input schema of the task'),
   E_OUTPUT: entry('user', 'the value does not fit the output schema of the task'),
   E_JOB_STOPPED: entry(

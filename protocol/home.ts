@@ -15,6 +15,8 @@ export type StatePaths = {
   readonly ledger: string
   /** Folder of task bundles and rows. */
   readonly blobs: string
+  /** Folder of the files that jobs bring. */
+  readonly trees: string
   readonly log: string
 }
 
@@ -45,5 +47,6 @@ const pathsIn = (state: string, config: string, cache: string): StatePaths => ({
   api: join(state, 'api.json'),
   ledger: join(state, 'ledger.sqlite'),
   blobs: join(state, 'blobs'),
+  trees: join(state, 'trees'),
   log: join(state, 'node.log'),
 })

@@ -124,9 +124,8 @@ export const LIMITS = {
   COMMAND_FILLED_MAX_BYTES: 127 * KiB,
   /** All of them together: Linux takes 2 MiB, parameters as variables included. */
   COMMAND_LINE_MAX_BYTES: 1 * MiB,
-  COMMAND_FILES_MAX: 1_000,
-  /** Folders its files lie in, at any depth. */
-  COMMAND_FOLDERS_MAX: 1_000,
+  /** Files and folders right in the folder of a unit. */
+  COMMAND_INPUTS_MAX: 1_000,
   FILE_PATH_MAX_BYTES: 1_024,
   FILE_NAME_MAX_BYTES: 255,
   /** What a unit may write: in its folder, in /tmp, and in /dev/shm, each. All of it is memory. */
@@ -170,6 +169,16 @@ export const LIMITS = {
   TREE_STALL_MS: 10_000,
   /** Nobody sends anything. */
   TREE_SILENCE_MS: 60_000,
+
+  /** Trees on their way from the user to this node, and how long one is kept that neither grows nor is needed. */
+  UPLOADS_MAX: 64,
+  UPLOAD_IDLE_MS: 600_000,
+  /** Points of a sweep whose files are named by their parameters. */
+  INPUT_POINTS_MAX: 1_000_000,
+  /** One request with chunks, and one answer with what is missing. */
+  UPLOAD_BYTES_MAX: 8 * MiB,
+  UPLOAD_CHUNKS_MAX: 1_024,
+  UPLOAD_RANGES_MAX: 1_000,
 
   // one sandbox process
   SANDBOX_START_TIMEOUT_MS: 20_000,

@@ -1,7 +1,8 @@
 /** The kinds of tasks: for whom they are run, and what their source tells before anything is sent. */
 
 import { z } from 'zod'
-import { decodeProgram, parametersOf } from './command/program.ts'
+import { decodeProgram, parametersOf, treesOfProgram } from './command/program.ts'
+import type { TreeRef } from './data/tree.ts'
 
 export type KindFacts = {
   /** `sandboxed`: it can do nothing but compute, and is run for anybody. `native`: a program, for whom the owner names. */
@@ -10,14 +11,21 @@ export type KindFacts = {
   agrees: boolean
   /** Parameters its units read; null: only a run would show. @throws E_SOURCE if the source is no task of the kind */
   parametersOf(source: string): string[] | null
+  /** Trees of files it brings: they are fetched before its first unit. @throws E_SOURCE if the source is no task of the kind */
+  treesOf(source: string): TreeRef[]
 }
 
 /** Each has its runtime in `node/runtimes/open.ts`. */
 export const RUNTIME_KINDS = {
   /** A bundled module. */
-  js: { trust: 'sandboxed', agrees: true, parametersOf: () => null },
+  js: { trust: 'sandboxed', agrees: true, parametersOf: () => null, treesOf: () => [] },
   /** A program of the machine: `command/program.ts`. */
-  command: { trust: 'native', agrees: false, parametersOf: (source) => parametersOf(decodeProgram(source)) },
+  command: {
+    trust: 'native',
+    agrees: false,
+    parametersOf: (source) => parametersOf(decodeProgram(source)),
+    treesOf: (source) => treesOfProgram(decodeProgram(source)),
+  },
 } as const satisfies Record<string, KindFacts>
 
 export type RuntimeKind = keyof typeof RUNTIME_KINDS

@@ -20,15 +20,18 @@ import type { Policy } from '../protocol/manifest.ts'
 import { evidenceSchema, type PeerEvidence } from '../protocol/peer-credit.ts'
 import { type PeerVerdict, peerRulesSchema, type RuleRequest } from '../protocol/peer-rules.ts'
 import { type Plan, type PlanRequest, planSchema } from '../protocol/plan.ts'
-import { sweepSchema } from '../protocol/sweep/schema.ts'
-import { bundleTask, type ProgramTask, type TaskBundle } from './bundle.ts'
+import { compileSweep } from '../protocol/sweep/generator.ts'
+import { type Sweep as SweepData, sweepSchema } from '../protocol/sweep/schema.ts'
+import { type BundleContext, bundleTask, type ProgramTask, type TaskBundle } from './bundle.ts'
 import { Client, type ConnectOptions } from './client.ts'
+import type { ReadOptions } from './inputs.ts'
 import { Job } from './job.ts'
 import { type LocalOptions, startLocalNodes } from './local.ts'
 import { type MapOptions, policyOf, policyOver } from './policy.ts'
 import type { Sweep } from './sweep.ts'
 import type { Task } from './task.ts'
 import type { TaskAt } from './task-at.ts'
+import { uploadTree } from './upload.ts'
 
 /** A peer, or all peers of an operator. */
 export type Whom = string | { readonly operator: string }
@@ -88,7 +91,7 @@ export class Mesh implements AsyncDisposable {
   ): Promise<Job<Params, unknown>> {
     const { name, queue = false, after = [], signal } = options
     const { bundle, ...described } = await this.#describe(task, sweep, options)
-    await this.#store(bundle.source, signal)
+    await this.#send(bundle, options)
     const body: JobRequest = {
       task: bundle.ref,
       ...described,
@@ -111,9 +114,9 @@ export class Mesh implements AsyncDisposable {
   ): Promise<Job<Params, Value>> {
     const { name, queue = false, after = [], signal } = options
     const id = typeof job === 'string' ? job : job.id
-    const { policy } = await this.#client.request(API.job(id), jobInfoSchema, { signal })
-    const bundle = task === undefined ? undefined : await bundleOf(task)
-    if (bundle !== undefined) await this.#store(bundle.source, signal)
+    const { policy, sweep } = await this.#client.request(API.job(id), jobInfoSchema, { signal })
+    const bundle = task === undefined ? undefined : await bundleOf(task, sweep, rowsElsewhere, options)
+    if (bundle !== undefined) await this.#send(bundle, options)
     const body: RetryRequest = {
       policy: policyOver(policy, options),
       after: after.map(idOf),
@@ -210,11 +213,22 @@ export class Mesh implements AsyncDisposable {
   ): Promise<{ bundle: TaskBundle } & Pick<JobRequest, 'sweep'> & { policy: Policy }> {
     const { signal } = options
     signal?.throwIfAborted()
-    const bundle = await bundleOf(task)
-    const policy = policyOf(options, bundle.agreement)
-    const data = sweepSchema.safeParse(await sweep.toData((bytes) => this.#store(bytes, signal)))
+    const rows = new Map<string, Uint8Array>()
+    const data = sweepSchema.safeParse(
+      await sweep.toData(async (bytes) => {
+        const digest = await this.#store(bytes, signal)
+        rows.set(digest, bytes)
+        return digest
+      }),
+    )
     if (!data.success) throw new TalkootError('E_SWEEP_INVALID', z.prettifyError(data.error))
-    return { bundle, sweep: data.data, policy }
+    const bundle = await bundleOf(task, data.data, (digest) => rows.get(digest) ?? rowsElsewhere(), options)
+    return { bundle, sweep: data.data, policy: policyOf(options, bundle.agreement) }
+  }
+
+  async #send({ source, trees }: TaskBundle, options: MapOptions): Promise<void> {
+    await this.#store(source, options.signal)
+    for (const tree of trees) await uploadTree(this.#client, tree, readOptions(options, 'sending'))
   }
 
   async #store(bytes: Uint8Array, signal: AbortSignal | undefined): Promise<string> {
@@ -236,8 +250,25 @@ const rulePath = (whom: Whom): string =>
 
 const idOf = (job: string | { readonly id: string }): string => (typeof job === 'string' ? job : job.id)
 
-const bundleOf = <Params>(task: AnyTask<Params>): Promise<TaskBundle> =>
-  isProgram(task) ? task.bundle() : bundleTask(moduleOf(task))
+async function bundleOf<Params>(
+  task: AnyTask<Params>,
+  sweep: SweepData,
+  rows: (digest: string) => Uint8Array,
+  options: MapOptions,
+): Promise<TaskBundle> {
+  if (!isProgram(task)) return await bundleTask(moduleOf(task))
+  const points = () => compileSweep(sweep, rows)
+  return await task.bundle({ points, ...readOptions(options, 'reading') } satisfies BundleContext)
+}
+
+const rowsElsewhere = (): never => {
+  throw new TalkootError('E_INPUT', 'the rows of the sweep are not here to name files by: name their folder')
+}
+
+const readOptions = ({ signal, onInputs }: MapOptions, step: 'reading' | 'sending'): ReadOptions => ({
+  signal: signal ?? new AbortController().signal,
+  ...(onInputs === undefined ? {} : { onProgress: (done, of) => onInputs({ step, done, of }) }),
+})
 
 function moduleOf(task: ModuleTask<never>): URL | string {
   if (typeof task === 'string' || task instanceof URL) return task

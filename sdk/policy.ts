@@ -7,6 +7,9 @@ import type { Task, Tolerance } from './task.ts'
 
 type Plain = z.input<typeof policySchema>
 
+/** First all files are read, then what the node does not have is sent. */
+export type InputsProgress = { step: 'reading' | 'sending'; done: number; of: number }
+
 /** Every field may be left out; see `policySchema` for what each does, its unit and its default. */
 export type MapOptions = Omit<Plain, 'verify' | 'agree'> & {
   /** Shown in lists. */
@@ -23,6 +26,8 @@ export type MapOptions = Omit<Plain, 'verify' | 'agree'> & {
   after?: readonly (string | { readonly id: string })[]
   /** Accept the job even if no peer known now could ever run it. */
   queue?: boolean
+  /** Told how far the files of the task are read and sent to the node of this machine, bytes. */
+  onInputs?: (progress: InputsProgress) => void
   /** Aborting cancels the job. */
   signal?: AbortSignal
 }
@@ -33,7 +38,16 @@ export const policyOf = (options: MapOptions, ofTask: Task<never, unknown>['agre
 
 /** What is given takes the place of what there is. @throws E_JOB_INVALID naming the field */
 export function policyOver(base: Plain, options: MapOptions): Policy {
-  const { name: _name, queue: _queue, signal: _signal, after: _after, verify, agree, ...plain } = options
+  const {
+    name: _name,
+    queue: _queue,
+    signal: _signal,
+    after: _after,
+    onInputs: _onInputs,
+    verify,
+    agree,
+    ...plain
+  } = options
   const parsed = policySchema.safeParse({
     ...base,
     ...plain,

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { stringify } from 'csv-stringify'
-import { onFile } from './file-error.ts'
+import { onFile } from '../node/files/file-error.ts'
 import { flatten, TableColumns } from './flatten.ts'
 import type { Result } from './result.ts'
 

@@ -4,10 +4,10 @@
  */
 
 import { readFile } from 'node:fs/promises'
+import { onFile } from '../node/files/file-error.ts'
 import type { Json } from '../protocol/canonical.ts'
 import { parseRows } from '../protocol/sweep/rows.ts'
 import type { Axes, Axis, Draw, Sweep as SweepData } from '../protocol/sweep/schema.ts'
-import { onFile } from './file-error.ts'
 
 /** Stores the bytes of a file with the node and returns their digest. */
 export type StoreBytes = (bytes: Uint8Array) => Promise<string>

@@ -60,7 +60,7 @@ export const programs: Benchmark = {
 function openBarePrograms() {
   const scratchDir = mkdtempSync(join(tmpdir(), 'talkoot-bench-'))
   const runtime = createCommandRuntime({ scratchDir })
-  const source = encodeProgram({ v: 1, argv: PROGRAM, env: {}, stdin: null, files: [] })
+  const source = encodeProgram({ v: 1, argv: PROGRAM, env: {}, stdin: null, inputs: null })
   const init = { source, seed: 0, cpus: 1, memoryMiB: MEMORY_MIB, timeoutMs: TIMEOUT_MS }
   const sandboxes = Array.from({ length: SLOTS }, () => runtime.open(init))
   return {

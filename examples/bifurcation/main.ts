@@ -10,7 +10,7 @@ import { withMesh } from '../connect.ts'
 import { diagram } from './diagram.ts'
 
 const logistic = command(['python3', 'logistic.py', '{r}'], {
-  files: ['logistic.py'],
+  inputs: ['logistic.py'],
   cwd: fileURLToPath(new URL('.', import.meta.url)),
 })
 const RANGE = [2.8, 4] as const

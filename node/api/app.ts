@@ -14,15 +14,16 @@ import {
   type Stopping,
 } from '../../protocol/api.ts'
 import { tokenRequestSchema } from '../../protocol/api-tokens.ts'
-import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
+import { TalkootError } from '../../protocol/errors.ts'
 import { digestSchema } from '../../protocol/manifest.ts'
 import { peerVerdictSchema, ruleRequestSchema } from '../../protocol/peer-rules.ts'
 import { planRequestSchema } from '../../protocol/plan.ts'
 import { answerError } from './answers.ts'
-import { readBody, readJson } from './body.ts'
+import { parse, readBody, readJson } from './body.ts'
 import { loopbackOnly, ownerOnly } from './guards.ts'
 import type { NodeServices } from './services.ts'
 import { eventStream, lineStream } from './streams.ts'
+import { treeRoutes } from './tree-routes.ts'
 
 type Components = { services: NodeServices; log: Logger }
 type Init = { token: string; stopping: AbortSignal }
@@ -45,6 +46,7 @@ export function createApp({ services, log }: Components, { token, stopping }: In
 
   nodeRoutes(app, services)
   tokenRoutes(app, services)
+  treeRoutes(app, services)
   jobRoutes(app, services)
   streamRoutes(app, services, { log, stopping })
   return app
@@ -166,10 +168,4 @@ function streamRoutes(app: Hono<Env>, services: NodeServices, init: { log: Logge
       { headers: { ...STREAM_HEADERS, 'content-type': 'application/x-ndjson' } },
     )
   })
-}
-
-function parse<T extends z.ZodType>(schema: T, value: unknown, code: ErrorCode): z.output<T> {
-  const parsed = schema.safeParse(value)
-  if (!parsed.success) throw new TalkootError(code, z.prettifyError(parsed.error))
-  return parsed.data
 }

@@ -1,7 +1,8 @@
-/** Request bodies, read whole and never beyond their bound. */
+/** What comes with a request: read within its bound, and of the shape it must have. */
 
 import type { IncomingMessage } from 'node:http'
-import { TalkootError } from '../../protocol/errors.ts'
+import { z } from 'zod'
+import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 
 /** @throws E_REQUEST_TOO_BIG before more than the bound was kept */
@@ -25,6 +26,13 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   } catch (cause) {
     throw new TalkootError('E_REQUEST', 'the body is not JSON', { cause })
   }
+}
+
+/** @throws `code` */
+export function parse<T extends z.ZodType>(schema: T, value: unknown, code: ErrorCode): z.output<T> {
+  const parsed = schema.safeParse(value)
+  if (!parsed.success) throw new TalkootError(code, z.prettifyError(parsed.error))
+  return parsed.data
 }
 
 function refuseOver(bytes: number): void {

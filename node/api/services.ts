@@ -15,6 +15,7 @@ import type {
   Status,
 } from '../../protocol/api.ts'
 import type { Revoked, TokenCreated, Tokens, tokenRequestSchema } from '../../protocol/api-tokens.ts'
+import type { ChunksQuery, TreeUpload } from '../../protocol/data/upload.ts'
 import type { JobExplanation, PeerExplanation, UnitExplanation } from '../../protocol/explanation.ts'
 import type { PeerEvidence } from '../../protocol/peer-credit.ts'
 import type { PeerRules, PeerVerdict, RuleRequest, RuleTarget } from '../../protocol/peer-rules.ts'
@@ -43,6 +44,10 @@ export interface NodeServices {
   revokeToken(id: string, options: { members: boolean }): Promise<Revoked>
   /** @throws E_BLOB when the bytes have another digest, E_DISK_FULL */
   putBlob(digest: string, bytes: Uint8Array): BlobStored
+  /** Room for a tree of files, kept while it comes. @throws E_TREE, E_BLOB, E_DISK_BUDGET, E_DISK_TAKEN, E_DISK_FULL */
+  beginTree(digest: string, description: Uint8Array): Promise<TreeUpload>
+  /** @throws E_NOT_FOUND when it was not begun, E_BLOB, E_DISK_FULL */
+  takeChunks(digest: string, chunks: ChunksQuery, bytes: AsyncIterable<Uint8Array>): Promise<TreeUpload>
   /** @throws UnplaceableError unless `queue` */
   submit(request: z.output<typeof jobRequestSchema>, options: { queue: boolean }): Promise<JobInfo>
   /** A new job of the units of another that have failed. @throws E_NOT_FOUND, E_JOB_INVALID, and as `submit` */

@@ -15,16 +15,16 @@ export function parseTask(
   words: string[],
   flags: TaskFlags,
 ): string | ProgramTask<unknown, Json> {
-  const { in: files = [], env = [], stdin } = flags
+  const { in: inputs = [], env = [], stdin } = flags
   if (argv.includes('--')) {
     if (words.length === 0) throw new TalkootError('E_USAGE', 'what to run? give a program after --')
     const variables = Object.fromEntries(env.map(parseVariable))
-    return command(words, { files, env: variables, cwd: io.cwd, ...(stdin === undefined ? {} : { stdin }) })
+    return command(words, { inputs, env: variables, cwd: io.cwd, ...(stdin === undefined ? {} : { stdin }) })
   }
   const [file, ...more] = words
   if (file === undefined) throw new TalkootError('E_USAGE', 'what to run? give a task module, or -- and a program')
   if (more.length > 0) throw new TalkootError('E_USAGE', `a program is given after --: \`-- ${words.join(' ')}\``)
-  if (files.length > 0 || env.length > 0 || stdin !== undefined) {
+  if (inputs.length > 0 || env.length > 0 || stdin !== undefined) {
     throw new TalkootError('E_USAGE', '--in, --env and --stdin are for programs, given after --')
   }
   return resolve(io.cwd, file)

@@ -24,6 +24,7 @@ import { Effects } from './effects.ts'
 import { Explainer } from './explainer.ts'
 import { Gates } from './gates.ts'
 import { checkPlaceable, Intake, type JobDescription } from './intake.ts'
+import type { JobTrees } from './job-trees.ts'
 import { JobViews } from './job-views.ts'
 import { knownPeers } from './known-peers.ts'
 import { LiveJob } from './live-job.ts'
@@ -44,6 +45,7 @@ type Components = {
   evidence: EvidenceStore
   rules: PeerRuleStore
   blobs: BlobStore
+  trees: JobTrees
   mesh: Mesh
   worker: Worker
   runtimes: Pick<Runtimes, 'open'>
@@ -192,6 +194,7 @@ export class JobService {
   async submit(description: JobDescription, options: { queue: boolean }): Promise<JobInfo> {
     const { jobs, wallClock } = this.#components
     const after = description.after.map((job) => this.#views.find(job).id)
+    await this.#components.trees.check(description.task)
     const { id, manifest, bytes, signature, sweep } = await this.#intake.sign({ ...description, after })
     if (this.#live.size >= LIMITS.JOBS_ACTIVE_MAX) {
       throw new TalkootError('E_JOB_INVALID', `${LIMITS.JOBS_ACTIVE_MAX} jobs are running already`)
@@ -289,6 +292,7 @@ export class JobService {
 
   #begin(job: LiveJob): void {
     this.#live.set(job.id, job)
+    this.#components.trees.keep(job.id, job.manifest.task)
     this.#idsByNumber.set(job.stored.n, job.id)
     const gate = this.#gates.watch(job.id, job.manifest.after)
     this.#step({ type: 'job.added', job: job.spec(this.#components.wallClock() - job.stored.createdMs, gate) })
@@ -342,6 +346,7 @@ export class JobService {
     const took = tookOf(this.#live.get(id), this.#components.scheduler.progress(id))
     this.#live.delete(id)
     this.#gates.forget(id)
+    this.#components.trees.forget(id)
     this.#idleSince = this.#components.now()
     this.#log.add({ kind: 'end', job: n, state, atMs: this.#components.wallClock(), ...took })
     this.#log.commit()

@@ -1,23 +1,27 @@
 /** Runs one unit of a job submitted here once more, in this machine's own sandbox, with the inputs and limits it had. */
 
 import type { ResultRow } from '../../protocol/api.ts'
-import { canonicalJson } from '../../protocol/canonical.ts'
+import { canonicalJson, type Digest } from '../../protocol/canonical.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { decodeManifest } from '../../protocol/manifest.ts'
 import type { Reproduction } from '../../protocol/reproduction.ts'
+import { RUNTIME_KINDS } from '../../protocol/runtime-kinds.ts'
 import { checkUnit, compileUnits } from '../../protocol/sweep/generator.ts'
 import type { Attempt } from '../../protocol/work.ts'
 import type { Sandbox, UnitInput, UnitReport } from '../runtimes/runtime.ts'
 import type { Runtimes } from '../runtimes/runtimes.ts'
 import type { BlobStore } from '../store/blobs.ts'
 import type { JobStore } from '../store/job-store.ts'
+import type { HeldTree, TreeStore } from '../store/tree-store.ts'
+import { type HeldInputs, holdInputs } from '../worker/inputs.ts'
 import { toRow } from './result-reader.ts'
 import { sandboxInit } from './sandbox-init.ts'
 
 type Components = {
   jobs: JobStore
   blobs: BlobStore
+  trees: Pick<TreeStore, 'hold'>
   runtimes: Pick<Runtimes, 'open'>
   /** Milliseconds, monotonic. */
   now(): number
@@ -30,7 +34,7 @@ type Run = (signal: AbortSignal) => AsyncIterable<Reproduction>
  * @param id of a job, whole
  * @throws E_NOT_FOUND, E_BLOB, before anything is run
  */
-export function reproductionOf({ jobs, blobs, runtimes, now }: Components, id: string, unit: number): Run {
+export function reproductionOf({ jobs, blobs, trees, runtimes, now }: Components, id: string, unit: number): Run {
   const job = jobs.get(id)
   if (job === null) throw new TalkootError('E_NOT_FOUND', `no job ${id}`)
   const { manifest } = decodeManifest(job.manifest)
@@ -41,9 +45,17 @@ export function reproductionOf({ jobs, blobs, runtimes, now }: Components, id: s
   return async function* (signal) {
     const began = now()
     const reports: UnitReport[] = []
-    const open = (): Sandbox =>
-      runtimes.open(manifest.task.runtime, { ...init, onReport: (report) => reports.push(report) })
-    const attempt = await attemptAt(open, { unit, params: canonicalJson(params) }, signal)
+    const open = (inputs: HeldInputs): Sandbox =>
+      runtimes.open(manifest.task.runtime, {
+        ...init,
+        trees: inputs.trees,
+        onReport: (report) => reports.push(report),
+      })
+    const hold = async (): Promise<HeldInputs> => {
+      const wanted = RUNTIME_KINDS[manifest.task.runtime].treesOf(init.source)
+      return await holdInputs((_, { digest }) => wholeOf(trees, digest, signal), { from: '', trees: wanted }, signal)
+    }
+    const attempt = await attemptAt({ hold, open }, { unit, params: canonicalJson(params) }, signal)
     if (attempt === null) return
     const [stored] = jobs.results(job.n, 'unit', unit - 1, 1)
     const decided = stored?.unit === unit ? toRow(stored, sweep) : null
@@ -57,10 +69,16 @@ export function reproductionOf({ jobs, blobs, runtimes, now }: Components, id: s
 }
 
 /** Null when it was aborted. What this machine cannot do is a failure like any other. */
-async function attemptAt(open: () => Sandbox, input: UnitInput, signal: AbortSignal): Promise<Attempt | null> {
+async function attemptAt(
+  { hold, open }: { hold(): Promise<HeldInputs>; open(inputs: HeldInputs): Sandbox },
+  input: UnitInput,
+  signal: AbortSignal,
+): Promise<Attempt | null> {
+  let inputs: HeldInputs | undefined
   let sandbox: Sandbox | undefined
   try {
-    sandbox = open()
+    inputs = await hold()
+    sandbox = open(inputs)
     for await (const [attempt] of sandbox.run([input], signal)) if (attempt !== undefined) return attempt
     return null
   } catch (thrown) {
@@ -74,7 +92,16 @@ async function attemptAt(open: () => Sandbox, input: UnitInput, signal: AbortSig
     }
   } finally {
     await sandbox?.close()
+    inputs?.release()
   }
+}
+
+/** Kept as long as a job needs it, and then as long as there is room. */
+async function wholeOf(trees: Components['trees'], digest: Digest, signal: AbortSignal): Promise<HeldTree> {
+  const held = await trees.hold(digest, signal)
+  if (held.whole) return held
+  held.release()
+  throw new TalkootError('E_NOT_FOUND', `some files with digest ${digest} are not here any more`)
 }
 
 const isSame = (attempt: Attempt, decided: ResultRow): boolean =>

@@ -1,5 +1,7 @@
 /** The one interface of every runtime. `test/runtimes` holds the compliance suite each implementation passes. */
 
+import type { Digest } from '../../protocol/canonical.ts'
+import type { TreeLayout } from '../../protocol/data/layout.ts'
 import type { RuntimeKind } from '../../protocol/runtime-kinds.ts'
 import type { Attempt } from '../../protocol/work.ts'
 
@@ -17,12 +19,17 @@ export type RuntimeProbe = {
   warning?: string
 }
 
+/** A tree of files, whole, as a folder of this machine; only to be read. */
+export type LaidTree = { readonly folder: string; readonly layout: TreeLayout }
+
 /** One job on one slot: everything a sandbox process needs to know before its first unit. */
 export type SandboxInit = {
   /** Of the task, as its runtime reads it. */
   source: string
   /** Seeds random numbers together with each unit's index: the same on every peer. */
   seed: number
+  /** Those its task names; they stay where they are until the sandbox is closed, or no job needs them. Absent: none. */
+  trees?: ReadonlyMap<Digest, LaidTree>
   /** Cores a unit may use. */
   cpus: number
   memoryMiB: number

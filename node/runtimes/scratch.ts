@@ -19,16 +19,22 @@ export const unitUser = (): User | undefined => (process.getuid?.() === 0 ? UNPR
 export async function makeScratch(scratchDir: string, user: User | undefined): Promise<string> {
   // A state folder is private, and root's is closed to the user units run as.
   await mkdir(scratchDir, { recursive: true, mode: 0o700 })
-  const parent = user === undefined ? scratchDir : await openFolder()
+  const parent = user === undefined ? scratchDir : await openFolder(scratchDir)
   await removeAbandoned(parent)
   const folder = await mkdtemp(join(parent, `${FOLDER}${process.pid}-`))
   if (user !== undefined) await chmod(folder, 0o711)
   return folder
 }
 
-/** A folder for temporary files that any user can reach into. @throws E_ROOT */
-async function openFolder(): Promise<string> {
-  for (const folder of [tmpdir(), '/tmp', '/var/tmp']) if (await isOpenToAll(folder)) return folder
+/** A folder for temporary files that any user can reach into, on the disk of the other if there is one. @throws E_ROOT */
+async function openFolder(near: string): Promise<string> {
+  const { dev } = await stat(near)
+  const open: { folder: string; dev: number }[] = []
+  for (const folder of [tmpdir(), '/tmp', '/var/tmp']) {
+    if (await isOpenToAll(folder)) open.push({ folder, dev: (await stat(folder)).dev })
+  }
+  const [first] = open
+  if (first !== undefined) return (open.find((one) => one.dev === dev) ?? first).folder
   throw new TalkootError('E_ROOT', 'no temporary folder can be entered by the user units run as')
 }
 

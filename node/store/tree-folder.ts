@@ -25,6 +25,14 @@ export class TreeFolder {
     this.#left = layout.chunks
   }
 
+  /** Of files that were read just now. */
+  static whole(folder: string, tree: Tree): TreeFolder {
+    const whole = new TreeFolder(folder, new TreeLayout(tree))
+    whole.#held.fill(0xff)
+    whole.#left = 0
+    return whole
+  }
+
   /** Lays out the folders and empty files, and looks which chunks are there by their digests. @throws E_DISK_FULL */
   static async open(folder: string, tree: Tree): Promise<TreeFolder> {
     const opened = new TreeFolder(folder, new TreeLayout(tree))

@@ -9,20 +9,23 @@
  *     await held.read(chunk)
  *     held.release()                                          from now on it may be evicted
  *
- * What is held is pinned. Of the rest the least recently held goes first when room is wanted.
+ * What is held or pinned stays. Of the rest the least recently held goes first when room is wanted.
  */
 
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DIGEST_PATTERN, type Digest, digestOf } from '../../protocol/canonical.ts'
 import { decodeTree, type Tree } from '../../protocol/data/tree.ts'
 import { TalkootError } from '../../protocol/errors.ts'
-import { costKept, costOf } from './tree-cost.ts'
+import { readFolder } from '../files/read-tree.ts'
+import { costOf } from './tree-cost.ts'
 import { TreeFolder } from './tree-folder.ts'
 
 const DESCRIPTION = 'description'
 const FILES = 'files'
+/** What the tree takes of the budget, kept so that a start need not read every description. */
+const COST = 'cost'
 /** Not a tree: on its way in or out. */
 const PASSING = '.'
 
@@ -66,10 +69,22 @@ export class TreeStore {
     return this.#trees.has(digest)
   }
 
+  /** Keeps what is here of a tree, as it is, until it is let go; true of one that is not looked at. @throws E_NOT_FOUND */
+  pin(digest: Digest): () => void {
+    const entry = this.#trees.get(digest)
+    if (entry === undefined) throw absent(digest)
+    entry.holders += 1
+    let pinned = true
+    return () => {
+      if (pinned) this.#release(entry)
+      pinned = false
+    }
+  }
+
   /** What is here of a tree, verified. @throws E_NOT_FOUND, and E_TREE when its description was damaged */
   async hold(digest: Digest, signal: AbortSignal): Promise<HeldTree> {
     const entry = this.#trees.get(digest)
-    if (entry === undefined) throw new TalkootError('E_NOT_FOUND', `no files with digest ${digest} are kept here`)
+    if (entry === undefined) throw absent(digest)
     entry.holders += 1
     try {
       const description = await this.#description(entry)
@@ -90,23 +105,52 @@ export class TreeStore {
     }
   }
 
-  /** Takes room for a tree, unless it is here, and holds it. @throws E_TREE, E_DISK_BUDGET, E_DISK_FULL */
+  /** Takes room for a tree, unless it is here, and holds it. @throws E_TREE, E_DISK_BUDGET, E_DISK_TAKEN, E_DISK_FULL */
   async begin(description: Uint8Array, signal: AbortSignal): Promise<HeldTree> {
     const tree = decodeTree(description)
     const digest = digestOf(description)
+    let gone: Promise<unknown> = Promise.resolve()
     if (!this.#trees.has(digest)) {
       const cost = costOf(tree, description)
-      this.#makeRoom(cost)
-      this.#write(digest, description)
-      this.#trees.set(digest, { digest, cost, holders: 0, opened: null })
-      this.#used += cost
+      gone = this.#makeRoom(cost)
+      this.#keep({ digest, description, cost }, (coming) => mkdirSync(join(coming, FILES), { mode: 0o700 }))
     }
-    return this.hold(digest, signal)
+    const held = await this.hold(digest, signal)
+    await gone
+    return held
+  }
+
+  /** A new folder on the disk of this store, for files that `take` is to move in. */
+  newFolder(): string {
+    const folder = this.#passingPlace('new')
+    mkdirSync(folder, { mode: 0o700 })
+    return folder
+  }
+
+  /**
+   * Moves in a folder of `newFolder` as the tree it is, and holds it: nothing is copied. It is gone from its place, or stays
+   * as it was when this throws.
+   * @throws E_TREE, E_FILE, E_DISK_BUDGET, E_DISK_TAKEN, E_DISK_FULL
+   */
+  async take(folder: string, signal: AbortSignal): Promise<HeldTree> {
+    const { digest, description } = await readFolder(folder, signal)
+    let gone: Promise<unknown> = Promise.resolve()
+    if (this.#trees.has(digest)) gone = rm(folder, { recursive: true, force: true })
+    else {
+      const tree = decodeTree(description)
+      const cost = costOf(tree, description)
+      gone = this.#makeRoom(cost)
+      const entry = this.#keep({ digest, description, cost }, (coming) => renameSync(folder, join(coming, FILES)))
+      entry.opened = Promise.resolve(TreeFolder.whole(this.#place(digest, FILES), tree))
+    }
+    const held = await this.hold(digest, signal)
+    await gone
+    return held
   }
 
   /** What a tree would take of the budget. @throws E_DISK_BUDGET when it would not fit if nothing else were needed */
   checkFits(tree: Tree, description: Uint8Array): void {
-    if (costOf(tree, description) > this.#budget) throw noRoom(costOf(tree, description), this.#budget)
+    if (costOf(tree, description) > this.#budget) throw overBudget(costOf(tree, description), this.#budget)
   }
 
   #lend(entry: Entry, opened: TreeFolder, description: Uint8Array): HeldTree {
@@ -145,15 +189,16 @@ export class TreeStore {
   async #description(entry: Entry): Promise<Uint8Array> {
     const description = await readFile(this.#place(entry.digest, DESCRIPTION))
     if (digestOf(description) === entry.digest) return new Uint8Array(description)
-    if (entry.holders === 1) this.#evict(entry)
+    if (entry.holders === 1) await this.#evict(entry)
     throw new TalkootError(
       'E_TREE',
       `the description kept for ${entry.digest} was damaged; the files have been removed`,
     )
   }
 
-  #makeRoom(cost: number): void {
-    if (cost > this.#budget) throw noRoom(cost, this.#budget)
+  /** Room in the budget at once, on the disk when the promise settles. */
+  #makeRoom(cost: number): Promise<unknown> {
+    if (cost > this.#budget) throw overBudget(cost, this.#budget)
     let free = this.#budget - this.#used
     const leaving: Entry[] = []
     for (const entry of this.#trees.values()) {
@@ -163,39 +208,52 @@ export class TreeStore {
       free += entry.cost
     }
     // Nothing goes for what would not fit anyway.
-    if (free < cost) throw noRoom(cost, this.#budget)
-    for (const entry of leaving) this.#evict(entry)
+    if (free < cost) {
+      throw new TalkootError(
+        'E_DISK_TAKEN',
+        `the files take ${cost} bytes, and jobs need all but ${free} of the budget`,
+      )
+    }
+    return Promise.all(leaving.map((entry) => this.#evict(entry)))
   }
 
   /** Gone at once by name: killed in the midst, no half of a tree is taken for one. */
-  #evict(entry: Entry): void {
+  #evict(entry: Entry): Promise<unknown> {
     this.#trees.delete(entry.digest)
     this.#used -= entry.cost
-    const leaving = join(this.#folder, `${PASSING}${entry.digest}.${this.#passing++}`)
+    const leaving = this.#passingPlace(entry.digest)
     renameSync(this.#place(entry.digest), leaving)
-    rmSync(leaving, { recursive: true, force: true })
+    // What stays now goes at the next start.
+    return rm(leaving, { recursive: true, force: true }).catch(() => undefined)
   }
 
-  #write(digest: Digest, description: Uint8Array): void {
-    const coming = join(this.#folder, `${PASSING}${digest}.${this.#passing++}`)
+  /** There by name only when all of it is written. @throws E_DISK_FULL */
+  #keep(
+    { digest, description, cost }: { digest: Digest; description: Uint8Array; cost: number },
+    layOut: (coming: string) => void,
+  ): Entry {
+    const coming = this.#passingPlace(digest)
     try {
-      mkdirSync(join(coming, FILES), { recursive: true, mode: 0o700 })
+      mkdirSync(coming, { mode: 0o700 })
+      writeFileSync(join(coming, COST), String(cost), { mode: 0o600 })
       writeFileSync(join(coming, DESCRIPTION), description, { mode: 0o600, flush: true })
+      layOut(coming)
       renameSync(coming, this.#place(digest))
     } catch (cause) {
       rmSync(coming, { recursive: true, force: true })
       throw new TalkootError('E_DISK_FULL', 'the files could not be begun', { cause })
     }
+    const entry: Entry = { digest, cost, holders: 0, opened: null }
+    this.#trees.set(digest, entry)
+    this.#used += cost
+    return entry
   }
 
   #find(): void {
     const found: { entry: Entry; used: number }[] = []
     for (const name of readdirSync(this.#folder)) {
       const place = join(this.#folder, name)
-      const description = DIGEST_PATTERN.test(name)
-        ? statSync(join(place, DESCRIPTION), { throwIfNoEntry: false })
-        : undefined
-      const cost = description === undefined ? null : costKept(join(place, DESCRIPTION))
+      const cost = DIGEST_PATTERN.test(name) ? costKept(join(place, COST)) : null
       if (cost === null) rmSync(place, { recursive: true, force: true })
       else found.push({ entry: { digest: name, cost, holders: 0, opened: null }, used: statSync(place).mtimeMs })
     }
@@ -208,14 +266,25 @@ export class TreeStore {
     for (const { entry } of found) if (this.#used > this.#budget) this.#evict(entry)
   }
 
+  #passingPlace(name: string): string {
+    return join(this.#folder, `${PASSING}${name}.${this.#passing++}`)
+  }
+
   #place(digest: Digest, ...parts: string[]): string {
     if (!DIGEST_PATTERN.test(digest)) throw new TalkootError('E_TREE', 'not a digest')
     return join(this.#folder, digest, ...parts)
   }
 }
 
-const noRoom = (cost: number, budget: number): TalkootError =>
-  new TalkootError(
-    'E_DISK_BUDGET',
-    `the files take ${cost} bytes of a budget of ${budget}, and what is there is needed`,
-  )
+const absent = (digest: Digest): TalkootError =>
+  new TalkootError('E_NOT_FOUND', `no files with digest ${digest} are kept here`)
+
+const overBudget = (cost: number, budget: number): TalkootError =>
+  new TalkootError('E_DISK_BUDGET', `the files take ${cost} bytes of the disk, and its owner lets files take ${budget}`)
+
+/** Null when there is none, as of what was written by half. */
+function costKept(file: string): number | null {
+  if (statSync(file, { throwIfNoEntry: false }) === undefined) return null
+  const cost = Number(readFileSync(file, 'utf8'))
+  return Number.isSafeInteger(cost) && cost > 0 ? cost : null
+}

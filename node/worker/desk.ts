@@ -10,12 +10,11 @@ import { toWorkerSchema } from '../../protocol/work.ts'
 import type { Channel } from '../mesh/mesh.ts'
 import type { UnitInput } from '../runtimes/runtime.ts'
 import type { Outbox } from './outbox.ts'
-import type { HeldTask } from './task-shelf.ts'
 import { bytesOf, UnitQueue } from './unit-queue.ts'
 import type { Needs } from './warm-shelf.ts'
 
-/** A job whose manifest was checked and whose task is here. */
-export type AdmittedJob = { id: JobId; task: HeldTask; policy: Policy; needs: Needs }
+/** A job whose manifest was checked and whose task is here with its files, until it is released. */
+export type AdmittedJob = { id: JobId; policy: Policy; needs: Needs; release(): void }
 
 /** Units taken together: `left` of them still run, and `cut` ends their process once none is wanted. */
 type Batch = { left: number; began: number; abort: AbortController; cut: NodeJS.Timeout | null }
@@ -249,7 +248,7 @@ export class Desk {
     this.#unanswered.add(entry)
     try {
       const admitted = await admit(message, entry.abort.signal)
-      if (this.#jobs.get(job) !== entry) return admitted.task.release()
+      if (this.#jobs.get(job) !== entry) return admitted.release()
       entry.admitted = admitted
       onReady()
       await this.#tell({ t: 'accept', job })
@@ -326,7 +325,7 @@ export class Desk {
       batch.abort.abort()
       if (batch.cut !== null) clearTimeout(batch.cut)
     }
-    entry.admitted?.task.release()
+    entry.admitted?.release()
   }
 
   /** What is queued will be given to others; what runs goes on, for its results still count if we meet again. */

@@ -10,9 +10,10 @@ import type { Channel } from '../mesh/mesh.ts'
 import type { Confinement } from '../runtimes/runtime.ts'
 import type { Runtimes } from '../runtimes/runtimes.ts'
 import { type AdmittedJob, Desk } from './desk.ts'
+import { type FetchTree, type HeldInputs, holdInputs } from './inputs.ts'
 import { Outbox } from './outbox.ts'
 import { Slots } from './slots.ts'
-import { type FetchTask, type HeldTask, TaskShelf } from './task-shelf.ts'
+import { type FetchTask, TaskShelf } from './task-shelf.ts'
 import type { Needs } from './warm-shelf.ts'
 import { type Shares, type Submitter, weightOf } from './weights.ts'
 
@@ -43,6 +44,7 @@ type Components = {
   signer: Signer
   /** The bytes of a task, from here or from the submitter. */
   fetchTask: FetchTask
+  fetchTree: FetchTree
   /** Slot time a peer has done for this node, milliseconds. */
   doneFor(peer: string): number
   /** No work is taken from it. */
@@ -192,7 +194,18 @@ export class Worker {
     }
     this.#checkOwner(manifest, { id: from, role: this.#seats.get(from)?.role ?? 'stranger' })
     const task = await this.#tasks.hold(from, manifest.task, signal)
-    return { id, task, policy: manifest.policy, needs: needsOf(manifest, task) }
+    try {
+      const trees = RUNTIME_KINDS[manifest.task.runtime].treesOf(task.source)
+      const inputs = await holdInputs(this.#components.fetchTree, { from, trees }, signal)
+      const release = (): void => {
+        task.release()
+        inputs.release()
+      }
+      return { id, policy: manifest.policy, needs: needsOf(manifest, task.source, inputs.trees), release }
+    } catch (error) {
+      task.release()
+      throw error
+    }
   }
 
   #checkOwner({ policy, task }: Manifest, { id, role }: Submitter): void {
@@ -249,11 +262,15 @@ function mayRunCommands(allowed: OwnerPolicy['commands'], { id, role }: Submitte
 }
 
 /** Units leave nothing behind in a process: jobs of one submitter that need the same may use it one after another. */
-function needsOf({ submitter, task: { digest, runtime }, policy }: Manifest, { source }: HeldTask): Needs {
+function needsOf(
+  { submitter, task: { digest, runtime }, policy }: Manifest,
+  source: string,
+  trees: HeldInputs['trees'],
+): Needs {
   const { seed, cpus, memoryMiB, timeoutMs } = policy
   return {
     key: [submitter, digest, seed, cpus, memoryMiB, timeoutMs].join(' '),
     runtime,
-    init: { source, seed, cpus, memoryMiB, timeoutMs },
+    init: { source, trees, seed, cpus, memoryMiB, timeoutMs },
   }
 }

@@ -1,13 +1,13 @@
 /**
- * A program as a task: what is started for each unit, and the small files it brings. Its canonical JSON is the source
- * of a task of runtime `command`, so the digest of the task covers all of it.
+ * A program as a task: what is started for each unit, and the files it brings, by their digest. Its canonical JSON is the
+ * source of a task of runtime `command`, so the digest of the task covers all of it.
  */
 
 import { z } from 'zod'
 import { canonicalJson } from '../canonical.ts'
+import { type TreeRef, treeRefSchema } from '../data/tree.ts'
 import { TalkootError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
-import { clashOf, filePathFault } from './file-path.ts'
 import { placeholdersOf, templateFault, UNIT_PLACEHOLDER } from './template.ts'
 
 const template = z
@@ -20,14 +20,6 @@ const template = z
 
 const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'not the name of an environment variable')
 
-const path = z.string().superRefine((text, context) => {
-  const fault = filePathFault(text)
-  if (fault !== null) context.addIssue({ code: 'custom', message: fault })
-})
-
-const fileSchema = z.strictObject({ path, executable: z.boolean(), base64: z.base64() })
-export type ProgramFile = z.infer<typeof fileSchema>
-
 const shape = z.strictObject({
   v: z.literal(1),
   /** The program and its arguments. `{name}` stands for the unit's parameter, `{unit}` for its index, `{{` for a brace. */
@@ -38,17 +30,8 @@ const shape = z.strictObject({
   }),
   /** What it reads from standard input; null: nothing. */
   stdin: template.nullable(),
-  /** Read-only, in the folder the program is started in. */
-  files: z
-    .array(fileSchema)
-    .max(LIMITS.COMMAND_FILES_MAX)
-    .superRefine((files, context) => {
-      const clash = clashOf(
-        files.map((file) => file.path),
-        LIMITS.COMMAND_FOLDERS_MAX,
-      )
-      if (clash !== null) context.addIssue({ code: 'custom', message: clash })
-    }),
+  /** Files, read-only in the folder the program is started in; null: none. */
+  inputs: treeRefSchema.nullable(),
 })
 export type Program = z.infer<typeof shape>
 
@@ -65,6 +48,9 @@ export function parametersOf({ argv, env, stdin }: Program): string[] {
   const named = [...argv, ...Object.values(env), stdin ?? ''].flatMap(placeholdersOf)
   return [...new Set(named)].filter((name) => name !== UNIT_PLACEHOLDER)
 }
+
+/** The files it brings. */
+export const treesOfProgram = ({ inputs }: Program): TreeRef[] => (inputs === null ? [] : [inputs])
 
 export const encodeProgram = (program: Program): string => canonicalJson(program)
 

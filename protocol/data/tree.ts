@@ -5,12 +5,19 @@
 
 import { z } from 'zod'
 import { bytesSchema } from '../bytes.ts'
-import { canonicalBytes, type Digest, decodeCanonical, digestOf } from '../canonical.ts'
+import { canonicalBytes, DIGEST_PATTERN, type Digest, decodeCanonical, digestOf } from '../canonical.ts'
 import { clashOf, filePathFault } from '../command/file-path.ts'
 import { TalkootError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 
 const TOO_MANY = `over ${LIMITS.TREE_FILES_MAX} files`
+
+/** A tree by its name, and what its files have together: nobody takes more for it than was said. */
+export const treeRefSchema = z.strictObject({
+  digest: z.string().regex(DIGEST_PATTERN),
+  bytes: z.int().min(0).max(LIMITS.TREE_MAX_BYTES),
+})
+export type TreeRef = z.infer<typeof treeRefSchema>
 
 /** Bytes of a SHA-256. */
 export const CHUNK_DIGEST_BYTES = 32
@@ -38,6 +45,11 @@ const shape = z.strictObject({ v: z.literal(1), files: z.array(fileSchema).max(L
 export const chunksOf = (bytes: number): number => Math.ceil(bytes / LIMITS.TREE_CHUNK_BYTES)
 
 export const treeBytes = ({ files }: Tree): number => files.reduce((sum, { bytes }) => sum + bytes, 0)
+
+/** The names at its root, of files and folders. */
+export const topNames = ({ files }: Tree): string[] => [
+  ...new Set(files.map(({ path }) => path.split('/', 1)[0] ?? '')),
+]
 
 /** The files in the order they have in a tree. */
 export const inOrder = (files: readonly TreeFile[]): TreeFile[] =>

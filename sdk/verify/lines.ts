@@ -2,9 +2,9 @@
 
 import { createReadStream } from 'node:fs'
 import type { z } from 'zod'
+import { onFile } from '../../node/files/file-error.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
-import { onFile } from '../file-error.ts'
 
 /** One line, its end included where there is one. */
 export type Line = { at: number; bytes: Buffer }

@@ -112,6 +112,9 @@ export class FakeServices implements NodeServices {
     return { schema: 'talkoot.blob/1', digest, bytes: bytes.length }
   }
 
+  beginTree: NodeServices['beginTree'] = async (digest) => ({ schema: 'talkoot.tree/1', digest, missing: [] })
+  takeChunks: NodeServices['takeChunks'] = async (digest) => ({ schema: 'talkoot.tree/1', digest, missing: [] })
+
   submit: NodeServices['submit'] = async (request, options) => {
     if (this.unplaceable && !options.queue) {
       throw new UnplaceableError('no peer can run this job: 2 known', [

@@ -109,7 +109,7 @@ it('is the Python script of the example', async (context) => {
     return context.annotate('not run: no programs on this machine')
   }
   const cwd = fileURLToPath(new URL('../../examples/bifurcation', import.meta.url))
-  const script = command(['python3', 'logistic.py', '{r}'], { files: ['logistic.py'], cwd })
+  const script = command(['python3', 'logistic.py', '{r}'], { inputs: ['logistic.py'], cwd })
   await using job = await mesh.map(script, grid({ r: [2, 3.2, 3.5, 4] }))
   const visited = (await job.collect()).map(({ value }) => JSON.parse(value.stdout))
   // A fixed point, a cycle of two, one of four, and chaos: for 2 and 4 in closed form.

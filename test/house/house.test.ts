@@ -14,19 +14,21 @@ const FILE_LINES_MAX = 400
 /** Each floor with those it may import from, itself included by rule. Anything not listed is above all of them. */
 const FLOORS: Record<string, string[]> = {
   protocol: [],
-  'node/store': ['protocol'],
+  'node/files': ['protocol'],
+  'node/store': ['protocol', 'node/files'],
   'node/mesh': ['protocol'],
   'node/runtimes': ['protocol'],
   'node/worker': ['protocol', 'node/store', 'node/mesh', 'node/runtimes'],
   'node/jobs': ['protocol', 'node/store', 'node/mesh', 'node/runtimes', 'node/worker'],
   'node/api': ['protocol', 'node/store', 'node/mesh', 'node/runtimes', 'node/worker', 'node/jobs'],
   node: ['protocol', 'node/store', 'node/mesh', 'node/runtimes', 'node/worker', 'node/jobs', 'node/api'],
-  sdk: ['protocol', 'node'],
+  sdk: ['protocol', 'node', 'node/files'],
   examples: ['protocol', 'sdk'],
   'node/cli': [
     'protocol',
     'node',
     'node/api',
+    'node/files',
     'node/jobs',
     'node/mesh',
     'node/store',

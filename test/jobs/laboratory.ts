@@ -8,6 +8,7 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import { afterAll } from 'vitest'
 import type { JobDescription } from '../../node/jobs/intake.ts'
 import { JobService } from '../../node/jobs/job-service.ts'
+import { JobTrees } from '../../node/jobs/job-trees.ts'
 import { createScheduler } from '../../node/jobs/scheduler/scheduler.ts'
 import { memoryChannels } from '../../node/mesh/memory-channel.ts'
 import type { AdmittedPeer, Channel, Mesh, MeshEvent } from '../../node/mesh/mesh.ts'
@@ -19,6 +20,8 @@ import { JobStore } from '../../node/store/job-store.ts'
 import { type Ledger, openLedger } from '../../node/store/ledger.ts'
 import { PeerNumbers } from '../../node/store/peer-numbers.ts'
 import { PeerRuleStore } from '../../node/store/peer-rules.ts'
+import { TreeStore } from '../../node/store/tree-store.ts'
+import { TreeUploads } from '../../node/store/tree-uploads.ts'
 import { Worker } from '../../node/worker/worker.ts'
 import type { Ad } from '../../protocol/ad.ts'
 import { type JobInfo, jobRequestSchema, type ResultRow, resultsQuerySchema } from '../../protocol/api.ts'
@@ -162,7 +165,8 @@ export class Laboratory {
     const evidence = new EvidenceStore({ ledger, peers })
     const rules = new PeerRuleStore({ ledger, wallClock: () => Date.now() + this.wallAhead })
     const blobs = new BlobStore(join(this.folder, 'blobs'))
-    const onError = (error: unknown) => this.errors.push(error)
+    const trees = new TreeStore({ folder: join(this.folder, 'trees'), budgetBytes: 2 ** 24 })
+    const onError = (error: unknown) => void this.errors.push(error)
     const { runtimes, signer, mesh } = this
     const now = () => performance.now()
     const worker = new Worker(
@@ -170,6 +174,7 @@ export class Laboratory {
         runtimes,
         signer,
         fetchTask: async (_, digest) => blobs.get(digest),
+        fetchTree: (_, { digest }, signal) => trees.hold(digest, signal),
         runtimeVersion: () => '1',
         isBlocked: () => false,
         doneFor: (peer) => evidence.servedMs(peer),
@@ -197,6 +202,7 @@ export class Laboratory {
       evidence,
       rules,
       blobs,
+      trees: new JobTrees({ blobs, trees, uploads: new TreeUploads({ trees }), onError }),
       mesh,
       worker,
       runtimes,

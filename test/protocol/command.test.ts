@@ -2,6 +2,7 @@
 
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { digestOf } from '../../protocol/canonical.ts'
 import { filePathFault } from '../../protocol/command/file-path.ts'
 import { decodeProgram, encodeProgram, type Program, parametersOf } from '../../protocol/command/program.ts'
 import { fill, placeholdersOf, templateFault } from '../../protocol/command/template.ts'
@@ -12,10 +13,9 @@ const program = (changes: Partial<Program>): Program => ({
   argv: ['run'],
   env: {},
   stdin: null,
-  files: [],
+  inputs: null,
   ...changes,
 })
-const file = (path: string) => ({ path, executable: false, base64: '' })
 
 describe('a template', () => {
   it.each([
@@ -81,7 +81,7 @@ describe('a program', () => {
       argv: ['a', '{x}'],
       env: { V: '{y}' },
       stdin: '{x} {unit}',
-      files: [file('d/a'), file('d/b')],
+      inputs: { digest: digestOf('files'), bytes: 7 },
     })
     expect(decodeProgram(encodeProgram(whole))).toEqual(whole)
     expect(parametersOf(whole)).toEqual(['x', 'y'])
@@ -99,15 +99,9 @@ describe('a program', () => {
       'too many variables',
       { env: Object.fromEntries(Array.from({ length: LIMITS.COMMAND_VARIABLES_MAX + 1 }, (_, i) => [`V${i}`, ''])) },
     ],
-    ['a file that escapes', { files: [file('../a')] }],
-    ['a file twice', { files: [file('a'), file('a')] }],
-    ['files that differ in case', { files: [file('a/B'), file('A/b')] }],
-    ['a file in a file', { files: [file('a'), file('a/b')] }],
-    ['a folder in the place of a file', { files: [file('a/b'), file('a')] }],
-    ['too many files', { files: Array.from({ length: LIMITS.COMMAND_FILES_MAX + 1 }, (_, i) => file(`f${i}`)) }],
-    ['more folders than files may need', { files: [1, 2, 3].map((i) => file(`f${i}${'/a'.repeat(400)}`)) }],
     ['more than any machine could start', { argv: Array(33).fill('a'.repeat(LIMITS.COMMAND_ARGUMENT_MAX_CHARS)) }],
-    ['bytes that are not base64', { files: [{ ...file('a'), base64: '?' }] }],
+    ['files that have no digest', { inputs: { digest: '../a', bytes: 1 } }],
+    ['more bytes than files may have', { inputs: { digest: digestOf(''), bytes: LIMITS.TREE_MAX_BYTES + 1 } }],
   ])('with %s is refused', (_, changes) => {
     expect(() => decodeProgram(encodeProgram(program(changes)))).toThrow(expect.objectContaining({ code: 'E_SOURCE' }))
   })

@@ -14,6 +14,7 @@ import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { Attempt } from '../../protocol/work.ts'
 import { until } from '../mesh/nodes.ts'
+import { layDown } from './laid.ts'
 
 const DEADLINE_MS = 20_000
 const NOBODY = 65_534
@@ -47,7 +48,7 @@ const runs = (name: string, body: () => Promise<void>): void =>
 
 const open = (argv: string[], program: Partial<Program> = {}, init: Partial<SandboxInit> = {}): Sandbox =>
   runtime.open({
-    source: encodeProgram({ v: 1, argv, env: {}, stdin: null, files: [], ...program }),
+    source: encodeProgram({ v: 1, argv, env: {}, stdin: null, inputs: null, ...program }),
     seed: 1,
     ...{ cpus: 1, memoryMiB: 64, timeoutMs: 10_000 },
     onReport: ({ unit, stderr }) => logs.push([unit, stderr]),
@@ -73,12 +74,6 @@ async function sh(script: string, init?: Partial<SandboxInit>): Promise<string> 
   const [attempt] = await all(['sh', '-c', '{script}'], [{ script }], {}, init)
   return attempt?.ok ? JSON.parse(attempt.value).stdout.trim() : `${attempt?.code} ${attempt?.message}`
 }
-
-const file = (path: string, text: string, executable = false) => ({
-  path,
-  executable,
-  base64: Buffer.from(text).toString('base64'),
-})
 
 runs('probe - runs programs as somebody who is nobody here', async () => {
   const probe = await runtime.probe(AbortSignal.timeout(DEADLINE_MS))
@@ -111,11 +106,9 @@ runs('no parameter is read by a shell that the program did not start', async () 
 })
 
 runs('its files lie in its folder, and it cannot change them', async () => {
-  const files = [
-    file('run.sh', '#!/bin/sh\ncat data/a.txt; echo x > run.sh; echo y > out && cat out', true),
-    file('data/a.txt', 'A\n'),
-  ]
-  const attempts = await all(['./run.sh'], [{}, {}], { files })
+  const program = '#!/bin/sh\ncat data/a.txt; echo x > run.sh; echo x > data/b; echo y > out && cat out'
+  const { ref, trees } = await layDown(scratchDir, { 'run.sh': { program }, 'data/a.txt': 'A\n' })
+  const attempts = await all(['./run.sh'], [{}, {}], { inputs: ref }, { trees })
   const expected = { ok: true, value: '{"stdout":"A\\ny"}' }
   expect(attempts).toEqual([
     { unit: 0, ...expected },
@@ -154,7 +147,8 @@ runs(
       const [attempt] = await all([name], [{}])
       expect(attempt).toMatchObject({ ok: false, code: 'E_PROGRAM_MISSING', blame: 'machine' })
     }
-    const [attempt] = await all(['./a.txt'], [{}], { files: [file('a.txt', 'text')] })
+    const { ref, trees } = await layDown(scratchDir, { 'a.txt': 'text' })
+    const [attempt] = await all(['./a.txt'], [{}], { inputs: ref }, { trees })
     expect(attempt).toMatchObject({ ok: false, code: 'E_PROGRAM_MISSING' })
   },
 )
@@ -267,7 +261,8 @@ runs('aborting while it is set up leaves nothing', async () => {
 })
 
 runs('closing ends what runs and removes what it brought', async () => {
-  const sandbox = open(['sh', '-c', 'sleep 1000', `talkoot-${process.pid}-close`], { files: [file('a', 'a')] })
+  const { ref, trees } = await layDown(scratchDir, { a: 'a' })
+  const sandbox = open(['sh', '-c', 'sleep 1000', `talkoot-${process.pid}-close`], { inputs: ref }, { trees })
   const running = collect(sandbox, [{}])
   await until(async () => (await commandLines()).some((line) => line.includes(`talkoot-${process.pid}-close`)))
   await sandbox.close()
@@ -275,7 +270,7 @@ runs('closing ends what runs and removes what it brought', async () => {
   const probe = await runtime.probe(AbortSignal.timeout(DEADLINE_MS))
   expect(probe.kind).toBe('command')
   const folders = await readdir(scratchDir, { recursive: true })
-  expect(folders.filter((name) => name.includes('job-'))).toEqual([])
+  expect(folders.filter((name) => /job-|tree-/.test(name))).toEqual([])
 })
 
 runs('it sees nothing of this machine but its programs', async () => {
@@ -334,7 +329,7 @@ runs('whatever a point makes of its arguments, no more is built than a machine c
 })
 
 runs('a message that would have no canonical form is given one', async () => {
-  const source = '{"v":1,"argv":["\\ud800"],"env":{},"stdin":null,"files":[]}'
+  const source = '{"v":1,"argv":["\\ud800"],"env":{},"stdin":null,"inputs":null}'
   const [missing] = await all([], [{}], {}, { source })
   const [cut] = await all(
     ['sh', '-c', '{script}'],
@@ -370,7 +365,7 @@ runs('a source that is no program fails every unit', async () => {
   for (const source of [
     '{',
     '{"v":1}',
-    encodeProgram({ v: 1, argv: ['a'], env: {}, stdin: null, files: [file('../x', '')] }),
+    encodeProgram({ v: 1, argv: ['a'], env: {}, stdin: null, inputs: { digest: '../x', bytes: 1 } }),
   ]) {
     const sandbox = runtime.open({ source, seed: 1, cpus: 1, memoryMiB: 64, timeoutMs: 1_000 })
     expect((await collect(sandbox, [{}, {}])).map((attempt) => !attempt.ok && attempt.code)).toEqual([

@@ -30,7 +30,7 @@ const jsTasks: ComplianceTasks = {
 
 /** A shell's lines, with x as `$1`. */
 const shell = (lines: string): string =>
-  encodeProgram({ v: 1, argv: ['sh', '-c', lines, 'sh', '{x}'], env: {}, stdin: null, files: [] })
+  encodeProgram({ v: 1, argv: ['sh', '-c', lines, 'sh', '{x}'], env: {}, stdin: null, inputs: null })
 
 const shellWhereOne = (does: string): string => shell(`if [ "$1" = 1 ]; then ${does}; fi; echo $(($1 + 1))`)
 

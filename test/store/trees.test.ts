@@ -16,6 +16,7 @@ import { TreeStore } from '../../node/store/tree-store.ts'
 import { canonicalBytes } from '../../protocol/canonical.ts'
 import { decodeTree, encodeTree, inOrder, type TreeFile } from '../../protocol/data/tree.ts'
 import { LIMITS } from '../../protocol/limits.ts'
+import { until } from '../mesh/nodes.ts'
 
 const { TREE_CHUNK_BYTES, TREE_FILES_MAX, TREE_FOLDERS_MAX, TREE_MAX_BYTES } = LIMITS
 const signal = new AbortController().signal
@@ -152,7 +153,7 @@ describe('the store', () => {
     ;(await trees.hold(a.digest, signal)).release()
     const third = await trees.begin(c.description, signal)
     expect([a, b, c].map(({ digest }) => trees.has(digest))).toEqual([false, true, true])
-    await expect(trees.begin(a.description, signal)).rejects.toMatchObject({ code: 'E_DISK_BUDGET' })
+    await expect(trees.begin(a.description, signal)).rejects.toMatchObject({ code: 'E_DISK_TAKEN' })
     expect(trees.used).toBeLessThanOrEqual(6 * MiB)
     second.release()
     second.release()
@@ -168,7 +169,7 @@ describe('the store', () => {
     ;(await fill(trees, b)).release()
     const lowered = store(3 * MiB)
     expect(lowered.used).toBeLessThanOrEqual(3 * MiB)
-    expect([...readdirSync(join(folder, 'trees'))]).toHaveLength(1)
+    await until(() => readdirSync(join(folder, 'trees')).length === 1)
     await expect(store(2 * MiB).begin(a.description, signal)).rejects.toMatchObject({ code: 'E_DISK_BUDGET' })
     expect(existsSync(join(folder, 'trees', a.digest))).toBe(false)
   })

@@ -219,7 +219,7 @@ describe('more jobs than a desk has room for', () => {
 })
 
 describe('a program', () => {
-  const PROGRAM = encodeProgram({ v: 1, argv: ['echo', '{n}'], env: {}, stdin: null, files: [] })
+  const PROGRAM = encodeProgram({ v: 1, argv: ['echo', '{n}'], env: {}, stdin: null, inputs: null })
   const task = { runtime: 'command' as const, digest: digestOf(PROGRAM), bytes: Buffer.byteLength(PROGRAM) }
   const cases: [commands: OwnerPolicy['commands'], role: Who['role'], runs: boolean][] = [
     ['members', 'self', true],

@@ -16,13 +16,13 @@ const signer = await newSigner()
 function open() {
   const onError = () => undefined
   const now = () => performance.now()
-  const task = { source: '', release: () => undefined }
+  const release = () => undefined
   const needs = {
     key: '',
     runtime: 'js' as const,
     init: { source: '', seed: 0, cpus: 1, memoryMiB: 64, timeoutMs: 1_000 },
   }
-  const admit = async () => ({ id: JOB, task, policy: policySchema.parse({}), needs })
+  const admit = async () => ({ id: JOB, release, policy: policySchema.parse({}), needs })
   const outbox = new Outbox({ signer, now, onError })
   const desk = new Desk(
     { outbox, admit, onReady: () => undefined, isPaused: () => false, now, onError },

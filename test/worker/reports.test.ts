@@ -17,7 +17,7 @@ afterEach(() => shop.stopWorkers())
 afterAll(() => shop.close())
 
 const shell = (script: string): string =>
-  encodeProgram({ v: 1, argv: ['sh', '-c', script], env: {}, stdin: null, files: [] })
+  encodeProgram({ v: 1, argv: ['sh', '-c', script], env: {}, stdin: null, inputs: null })
 
 async function reportsOf(job: SignedJob, submitter: Submitter, units: number): Promise<UnitReport[]> {
   shop.sources.set(digestOf(job.source), job.source)

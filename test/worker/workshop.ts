@@ -7,6 +7,7 @@ import { createCommandRuntime } from '../../node/runtimes/command/runtime.ts'
 import { createJsRuntime } from '../../node/runtimes/js/runtime.ts'
 import type { Runtime } from '../../node/runtimes/runtime.ts'
 import { Runtimes } from '../../node/runtimes/runtimes.ts'
+import type { FetchTree } from '../../node/worker/inputs.ts'
 import type { FetchTask } from '../../node/worker/task-shelf.ts'
 import { type OwnerPolicy, Worker } from '../../node/worker/worker.ts'
 import { TalkootError } from '../../protocol/errors.ts'
@@ -47,12 +48,16 @@ export class Workshop {
       if (source === undefined) throw new TalkootError('E_BLOB', 'the peer does not have the bytes')
       return Buffer.from(source)
     },
+    fetchTree: FetchTree = async () => {
+      throw new TalkootError('E_BLOB', 'the peer does not have the files')
+    },
   ): Promise<Worker> {
     const worker = new Worker(
       {
         runtimes: new Runtimes({ js: this.runtime, command: this.commands }),
         signer: await newSigner(),
         fetchTask,
+        fetchTree,
         now: () => performance.now() + this.ahead,
         runtimeVersion: () => '1',
         isBlocked: () => false,

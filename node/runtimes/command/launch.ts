@@ -4,7 +4,6 @@
  */
 
 import { existsSync, lstatSync, readlinkSync } from 'node:fs'
-import { join } from 'node:path'
 import { LIMITS } from '../../../protocol/limits.ts'
 
 export type CommandFacts = {
@@ -20,8 +19,9 @@ export type CommandFacts = {
   passwd: string
 }
 
-/** Where a unit's programs and their small files are, and where it is started. */
+/** Where a unit is started; its files are there by links, for a place of their own each would take as long as a short unit. */
 export const UNIT_FOLDER = '/unit'
+const INPUTS_FOLDER = '/inputs'
 const MIB = 1024 * 1024
 /** The most that `oom_score_adj` can be (proc(5)). */
 const FIRST_TO_END = 1_000
@@ -34,8 +34,11 @@ const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']
 /** What the loader and Debian's alternatives read. */
 const CONFIGURATION = ['/etc/alternatives', '/etc/ld.so.cache', '/etc/ld.so.conf', '/etc/ld.so.conf.d']
 
-/** Options that are the same for every unit of a job. `inputs`: a folder, and the names in it. */
-export function bubblewrapOptions(facts: CommandFacts, inputs: { folder: string; names: readonly string[] }): string[] {
+/** The files of a job: a folder, and the names in it. */
+export type Inputs = { folder: string; names: readonly string[] }
+
+/** Options that are the same for every unit of a job. */
+export function bubblewrapOptions(facts: CommandFacts, inputs: Inputs | null): string[] {
   const scratch = (place: string): string[] => [
     '--size',
     String(LIMITS.COMMAND_SCRATCH_MIB * MIB),
@@ -58,10 +61,15 @@ export function bubblewrapOptions(facts: CommandFacts, inputs: { folder: string;
     ...['--dev', '/dev', '--dev-bind', '/dev/full', '/dev/zero'],
     // `--dev` has a place for shared memory that is not bounded.
     ...['--remount-ro', '/dev', ...scratch('/dev/shm'), ...scratch('/tmp'), ...scratch(UNIT_FOLDER)],
-    ...inputs.names.flatMap((name) => ['--ro-bind', join(inputs.folder, name), `${UNIT_FOLDER}/${name}`]),
+    ...(inputs === null ? [] : inputOptions(inputs)),
     ...['--remount-ro', '/', '--chdir', UNIT_FOLDER],
   ]
 }
+
+const inputOptions = ({ folder, names }: Inputs): string[] => [
+  ...['--ro-bind', folder, INPUTS_FOLDER],
+  ...names.flatMap((name) => ['--symlink', `${INPUTS_FOLDER}/${name}`, `${UNIT_FOLDER}/${name}`]),
+]
 
 /** What one unit may use. */
 export type Room = { cpus: number; memoryMiB: number }

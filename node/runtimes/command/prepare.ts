@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { TalkootError } from '../../../protocol/errors.ts'
 import { inheritedDescriptors } from '../inherited.ts'
 import type { Prepared } from '../prepared-runtime.ts'
+import { ReachableFolders } from '../reachable-folders.ts'
 import { makeScratch, type User, unitUser } from '../scratch.ts'
 import { seccompFilter } from '../seccomp.ts'
 import { findTool } from '../tools.ts'
@@ -19,6 +20,8 @@ export type PreparedCommand = Prepared & {
   shut: readonly number[]
   /** Lets the user units run as look into a folder. */
   open(folder: string): Promise<void>
+  /** Where that user finds the files of a job. */
+  inputs: ReachableFolders
 }
 
 /** Of the way programs are described and started, not of any program. */
@@ -43,7 +46,8 @@ export async function prepareCommand(scratchDir: string, signal: AbortSignal): P
     }
     const uid = await probe(facts, { folder, user, shut }, signal)
     const proved = { kind: 'command', version: VERSION, confinement: 'os', deterministic: false, uid } as const
-    return { facts, folder, user, shut, probe: proved, open }
+    const inputs = new ReachableFolders({ place: folder, user })
+    return { facts, folder, user, shut, probe: proved, open, inputs }
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
     throw error
@@ -76,7 +80,7 @@ async function probe(
   const uid = user?.uid ?? process.getuid?.() ?? 0
   if (uid === 0) throw new TalkootError('E_ROOT', 'units never run as root')
   const options = join(folder, 'options')
-  await writeFile(options, bubblewrapOptions(facts, { folder, names: [] }).join('\0'))
+  await writeFile(options, bubblewrapOptions(facts, null).join('\0'))
   const handed = [options, ...(facts.seccomp === undefined ? [] : [facts.seccomp])]
   const line = commandLine(
     facts,

@@ -1,30 +1,33 @@
 /** One job on one slot: a process for each unit, started with the unit's parameters in their places. */
 
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { canonicalJson, type Json } from '../../../protocol/canonical.ts'
 import { decodeProgram, type Program } from '../../../protocol/command/program.ts'
 import { fill, written } from '../../../protocol/command/template.ts'
+import { type TreeRef, topNames } from '../../../protocol/data/tree.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { Attempt } from '../../../protocol/work.ts'
 import { failed } from '../failed.ts'
 import { type SandboxComponents, untilAborted } from '../prepared-runtime.ts'
+import type { Reached } from '../reachable-folders.ts'
 import type { Sandbox, SandboxInit, UnitInput } from '../runtime.ts'
 import { existsHere } from './installed.ts'
-import { bubblewrapOptions, commandLine, type UnitCommand } from './launch.ts'
+import { bubblewrapOptions, commandLine, type Inputs, type UnitCommand } from './launch.ts'
 import type { PreparedCommand } from './prepare.ts'
 import { runUnitProcess, type UnitEnd } from './unit-process.ts'
 
 /** What is on disk for the units of the job. */
-type Laid = { prepared: PreparedCommand; folder: string; options: string; program: Program }
+type Laid = { prepared: PreparedCommand; folder: string; inputs: string | null; options: string; program: Program }
 
 export class CommandSandbox implements Sandbox {
   readonly #components: SandboxComponents<PreparedCommand>
   readonly #init: SandboxInit
   readonly #closing = new AbortController()
   #laid: Promise<Laid> | undefined
+  #reached: Reached | null = null
   #running: Promise<unknown> = Promise.resolve()
 
   constructor(components: SandboxComponents<PreparedCommand>, init: SandboxInit) {
@@ -57,16 +60,17 @@ export class CommandSandbox implements Sandbox {
     await this.#running
     const laid = await this.#laid?.catch(() => undefined)
     if (laid !== undefined) await rm(laid.folder, { recursive: true, force: true })
+    await this.#reached?.release()
     this.#components.onClosed(this)
   }
 
   /** Null when it was aborted. */
   async #runUnit({ unit, params }: UnitInput, signal: AbortSignal): Promise<Attempt | null> {
     try {
-      const { prepared, folder, options, program } = await this.#lay()
+      const { prepared, inputs, options, program } = await this.#lay()
       const { command, stdin } = unitOf(program, unit, params)
       const [name = ''] = command.argv
-      if (!existsHere(name, folder)) {
+      if (!existsHere(name, inputs)) {
         throw new TalkootError('E_PROGRAM_MISSING', `there is no program ${name} on this machine`)
       }
       const { facts, shut, user } = prepared
@@ -96,31 +100,28 @@ export class CommandSandbox implements Sandbox {
     return this.#laid
   }
 
-  /** Writes the program's files, and the options they go with. */
+  /** Writes the options its units are started with. */
   async #layDown(): Promise<Laid> {
     const prepared = await this.#components.prepared()
     const program = decodeProgram(this.#init.source)
+    const inputs = program.inputs === null ? null : await this.#reach(prepared, program.inputs)
     const folder = await mkdtemp(join(prepared.folder, 'job-'))
-    const inputs = join(folder, 'inputs')
-    await makeFolder(inputs)
-    for (const { path, executable, base64 } of program.files) {
-      const file = join(inputs, path)
-      await makeFolder(dirname(file))
-      await writeFile(file, Buffer.from(base64, 'base64'))
-      // Whatever the umask: units may run as another user.
-      await chmod(file, executable ? 0o755 : 0o644)
-    }
-    const names = [...new Set(program.files.map(({ path }) => path.split('/')[0] ?? ''))]
     const options = join(folder, 'options')
-    await writeFile(options, bubblewrapOptions(prepared.facts, { folder: inputs, names }).join('\0'))
+    await writeFile(options, bubblewrapOptions(prepared.facts, inputs).join('\0'))
     await prepared.open(folder)
-    return { prepared, folder: inputs, options, program }
+    return { prepared, folder, inputs: inputs?.folder ?? null, options, program }
   }
-}
 
-async function makeFolder(folder: string): Promise<void> {
-  const made = await mkdir(folder, { recursive: true })
-  for (let path = folder; made !== undefined && path.startsWith(made); path = dirname(path)) await chmod(path, 0o755)
+  async #reach({ inputs }: PreparedCommand, { digest }: TreeRef): Promise<Inputs> {
+    const tree = this.#init.trees?.get(digest)
+    if (tree === undefined) throw new TalkootError('E_INTERNAL', 'the files of the task are not here')
+    const names = topNames(tree.layout.tree)
+    if (names.length > LIMITS.COMMAND_INPUTS_MAX) {
+      throw new TalkootError('E_SOURCE', `over ${LIMITS.COMMAND_INPUTS_MAX} files and folders in the folder of a unit`)
+    }
+    this.#reached = await inputs.reach(tree.folder)
+    return { folder: this.#reached.folder, names }
+  }
 }
 
 function unitOf(program: Program, unit: number, text: string): { command: UnitCommand; stdin: string | null } {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { readFolder } from '../../node/store/read-folder.ts'
+import { readFolder } from '../../node/files/read-tree.ts'
 import { TreeStore } from '../../node/store/tree-store.ts'
 import { decodeTree } from '../../protocol/data/tree.ts'
 import { LIMITS } from '../../protocol/limits.ts'

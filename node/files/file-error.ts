@@ -1,6 +1,6 @@
 /** What the operating system says about a file a person named, as a coded error. */
 
-import { TalkootError } from '../protocol/errors.ts'
+import { TalkootError } from '../../protocol/errors.ts'
 
 const NO_SPACE = new Set(['ENOSPC', 'EDQUOT'])
 const FILE_CODES = new Set([
