@@ -176,7 +176,7 @@ export const LIMITS = {
   /** Points of a sweep whose files are named by their parameters. */
   INPUT_POINTS_MAX: 1_000_000,
   /** One request with chunks, and one answer with what is missing. */
-  UPLOAD_BYTES_MAX: 8 * MiB,
+  UPLOAD_MAX_BYTES: 8 * MiB,
   UPLOAD_CHUNKS_MAX: 1_024,
   UPLOAD_RANGES_MAX: 1_000,
 

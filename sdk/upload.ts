@@ -23,7 +23,7 @@ export async function uploadTree(client: Client, local: LocalTree, { signal, onP
       const bytes = await bytesOf(local, chunks)
       const query = { first: String(first), count: String(chunks.length) }
       const put = { method: 'PUT', query, body: bytes, signal } as const
-      missing = (await client.request(TREE_API.chunks(digest), treeUploadSchema, put)).missing
+      missing = (await client.request(TREE_API.chunks(digest), treeUploadSchema, put).catch(changed)).missing
       sent += bytes.length
       onProgress?.(Math.min(sent, local.ref.bytes), local.ref.bytes)
     }
@@ -31,17 +31,23 @@ export async function uploadTree(client: Client, local: LocalTree, { signal, onP
   }
 }
 
+/** To the node it is a peer that sends what it does not announce. */
+function changed(error: unknown): never {
+  if (!(error instanceof TalkootError) || error.code !== 'E_BLOB') throw error
+  throw new TalkootError('E_FILE', 'a file changed while it was sent: submit it again', { cause: error })
+}
+
 function* batches(layout: TreeLayout, missing: TreeUpload['missing']): Iterable<Batch> {
   for (const [start, count] of missing) {
     let batch: Batch = { first: start, chunks: [] }
-    let room: number = LIMITS.UPLOAD_BYTES_MAX
+    let room: number = LIMITS.UPLOAD_MAX_BYTES
     for (let number = start; number < start + count; number++) {
       const chunk = layout.chunk(number)
       if (chunk === undefined) throw new TalkootError('E_PROTOCOL_VERSION', 'the node wants what is not in the tree')
       if (chunk.bytes > room || batch.chunks.length === LIMITS.UPLOAD_CHUNKS_MAX) {
         yield batch
         batch = { first: number, chunks: [] }
-        room = LIMITS.UPLOAD_BYTES_MAX
+        room = LIMITS.UPLOAD_MAX_BYTES
       }
       batch.chunks.push(chunk)
       room -= chunk.bytes

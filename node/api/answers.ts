@@ -13,7 +13,9 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   E_JOB_UNPLACEABLE: 409,
   E_JOB_CANCELLED: 409,
   E_REQUEST_TOO_BIG: 413,
+  E_DISK_BUDGET: 507,
   E_DISK_FULL: 507,
+  E_DISK_TAKEN: 507,
 }
 const STATUS_BY_MOVER: Record<Mover, number> = { user: 422, owner: 503, peer: 502, platform: 503, bug: 500 }
 

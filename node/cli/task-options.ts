@@ -33,7 +33,12 @@ function sweepOptions(verb: Command): Command {
 
 function taskOptions(verb: Command): Command {
   return verb
-    .addOption(new Option('--in <path>', 'a file or folder the program needs (repeatable)').argParser(repeat))
+    .addOption(
+      new Option(
+        '--in <path>',
+        'a file, a folder or a glob the program needs; data/{name}.csv: that of each point (repeatable)',
+      ).argParser(repeat),
+    )
     .addOption(
       new Option('--env <name=value>', 'an environment variable of the program (repeatable)').argParser(repeat),
     )

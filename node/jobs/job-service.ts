@@ -194,8 +194,8 @@ export class JobService {
   async submit(description: JobDescription, options: { queue: boolean }): Promise<JobInfo> {
     const { jobs, wallClock } = this.#components
     const after = description.after.map((job) => this.#views.find(job).id)
-    await this.#components.trees.check(description.task)
     const { id, manifest, bytes, signature, sweep } = await this.#intake.sign({ ...description, after })
+    await this.#components.trees.check(description.task)
     if (this.#live.size >= LIMITS.JOBS_ACTIVE_MAX) {
       throw new TalkootError('E_JOB_INVALID', `${LIMITS.JOBS_ACTIVE_MAX} jobs are running already`)
     }

@@ -43,7 +43,15 @@ type Components = {
 }
 
 /** Refusals that the same job may not meet a while later. */
-const PASSING: ReadonlySet<string> = new Set(['E_BUSY', 'E_UNREACHABLE', 'E_BLOB', 'E_PAUSED'])
+const PASSING: ReadonlySet<string> = new Set([
+  'E_BUSY',
+  'E_UNREACHABLE',
+  'E_BLOB',
+  'E_PAUSED',
+  'E_TREE_SOURCE',
+  'E_DISK_TAKEN',
+  'E_DISK_FULL',
+])
 
 export class Desk {
   readonly submitter: string

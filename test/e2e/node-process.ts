@@ -90,13 +90,13 @@ export class NodeProcess {
   }
 
   /** Runs the program on this node's state folder. */
-  run(args: string[], options: { timeoutMs?: number } = {}): Promise<Output> {
+  run(args: string[], options: { timeoutMs?: number; cwd?: string } = {}): Promise<Output> {
     const [command, ...rest] = this.#commandLine([PROGRAM, ...args])
     return new Promise((resolve) => {
       execFile(
         command ?? '',
         rest,
-        { env: this.#env(), timeout: options.timeoutMs ?? 60_000, maxBuffer: 64 * 2 ** 20 },
+        { env: this.#env(), cwd: options.cwd, timeout: options.timeoutMs ?? 60_000, maxBuffer: 64 * 2 ** 20 },
         (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr }),
       )
     })

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { OwnerPolicy, Submitter as Who } from '../../node/worker/worker.ts'
 import { canonicalBytes, digestOf } from '../../protocol/canonical.ts'
 import { encodeProgram } from '../../protocol/command/program.ts'
+import { encodeTree } from '../../protocol/data/tree.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { decodeManifest } from '../../protocol/manifest.ts'
 import { until } from '../mesh/nodes.ts'
@@ -219,7 +220,12 @@ describe('more jobs than a desk has room for', () => {
 })
 
 describe('a program', () => {
-  const PROGRAM = encodeProgram({ v: 1, argv: ['echo', '{n}'], env: {}, stdin: null, inputs: null })
+  const { digest, description } = encodeTree({
+    v: 1,
+    files: [{ path: 'data', bytes: 0, executable: false, chunks: new Uint8Array() }],
+  })
+  const inputs = { digest, bytes: 3_000_000 }
+  const PROGRAM = encodeProgram({ v: 1, argv: ['echo', '{n}'], env: {}, stdin: null, inputs })
   const task = { runtime: 'command' as const, digest: digestOf(PROGRAM), bytes: Buffer.byteLength(PROGRAM) }
   const cases: [commands: OwnerPolicy['commands'], role: Who['role'], runs: boolean][] = [
     ['members', 'self', true],
@@ -234,19 +240,27 @@ describe('a program', () => {
   ]
 
   it.each(cases)(
-    'of an owner who says %j, by a %s: %s; none of its bytes are fetched if not',
+    'of an owner who says %j, by a %s: %s; none of its bytes are fetched if not, nor of its files',
     async (commands, role, runs) => {
       let fetched = 0
-      const worker = await shop.worker({ commands }, async () => {
-        fetched += 1
-        return Buffer.from(PROGRAM)
-      })
+      const worker = await shop.worker(
+        { commands },
+        async () => {
+          fetched += task.bytes
+          return Buffer.from(PROGRAM)
+        },
+        async (from, tree, signal) => {
+          expect([from, tree]).toEqual([signer.peer, inputs])
+          fetched += tree.bytes
+          return await shop.trees.begin(description, signal)
+        },
+      )
       const submitter = new Submitter(worker, signer, { role })
       const job = await signJob(signer, PROGRAM, {}, { task })
       await submitter.introduce(job)
       if (runs) await until(() => submitter.of('accept').length === 1)
       else expect(await submitter.refused(job.id)).toMatchObject({ code: 'E_NATIVE_UNTRUSTED', retryAfterMs: null })
-      expect(fetched).toBe(runs ? 1 : 0)
+      expect(fetched).toBe(runs ? task.bytes + inputs.bytes : 0)
     },
   )
 })

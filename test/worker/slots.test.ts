@@ -126,7 +126,7 @@ describe('units of several cores', () => {
     argv: ['sh', '-c', 'echo "$(date +%s%N) $TALKOOT_CPUS $OMP_NUM_THREADS"; sleep 0.05; date +%s%N'],
     env: {},
     stdin: null,
-    files: [],
+    inputs: null,
   })
 
   it('have their turn beside short ones that never end, and no core is given twice', async () => {

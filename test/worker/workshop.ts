@@ -7,6 +7,7 @@ import { createCommandRuntime } from '../../node/runtimes/command/runtime.ts'
 import { createJsRuntime } from '../../node/runtimes/js/runtime.ts'
 import type { Runtime } from '../../node/runtimes/runtime.ts'
 import { Runtimes } from '../../node/runtimes/runtimes.ts'
+import { TreeStore } from '../../node/store/tree-store.ts'
 import type { FetchTree } from '../../node/worker/inputs.ts'
 import type { FetchTask } from '../../node/worker/task-shelf.ts'
 import { type OwnerPolicy, Worker } from '../../node/worker/worker.ts'
@@ -21,6 +22,7 @@ const EQUAL = { self: 1, member: 1, stranger: 1, peers: {} }
 export class Workshop {
   readonly runtime: Runtime
   readonly commands: Runtime
+  readonly trees: TreeStore
   readonly #folder: string
   readonly #workers: Worker[] = []
   /** What tasks there are to fetch, by digest. */
@@ -35,6 +37,7 @@ export class Workshop {
     this.#folder = folder
     this.runtime = createJsRuntime({ scratchDir: folder })
     this.commands = createCommandRuntime({ scratchDir: folder })
+    this.trees = new TreeStore({ folder: join(folder, 'trees'), budgetBytes: 2 ** 24 })
   }
 
   static async open(): Promise<Workshop> {

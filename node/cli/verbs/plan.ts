@@ -9,6 +9,7 @@ import { parseCount, parseDuration } from '../quantities.ts'
 import type { Colours } from '../render/colours.ts'
 import { count, duration, plural } from '../render/figures.ts'
 import { facts, grid } from '../render/grid.ts'
+import { showingInputs } from '../render/inputs-progress.ts'
 import { MOVES } from '../render/moves.ts'
 import type { View } from '../render/output.ts'
 import { parseSweep, type SweepFlags } from '../sweep-flags.ts'
@@ -32,7 +33,10 @@ async function planRun(context: Context, words: string[], options: Options): Pro
   const policy = parsePolicy(options)
   if (options.trial !== undefined) await tryOut(context, task, slice(sweep, 0, parseCount(options.trial)), policy)
   const unitMs = options.unitTime === undefined ? {} : { unitMs: parseDuration(options.unitTime) }
-  await output.show(await mesh.plan(task, sweep, { ...policy, ...unitMs, signal }), planView)
+  const plan = await showingInputs(context, (onInputs) =>
+    mesh.plan(task, sweep, { ...policy, ...unitMs, onInputs, signal }),
+  )
+  await output.show(plan, planView)
 }
 
 /** The time of its units is remembered as that of every job is. */

@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { TalkootError } from '../../../protocol/errors.ts'
 import type { Act, Context } from '../context.ts'
 import { type PolicyFlags, parsePolicy } from '../policy-flags.ts'
+import { showingInputs } from '../render/inputs-progress.ts'
 import { parseTask, type TaskFlags } from '../task-argument.ts'
 import { mendCommand } from '../task-options.ts'
 import { runJob } from './run.ts'
@@ -18,7 +19,9 @@ export function retryFailed(group: Command, act: Act): void {
       act((context, id: string, words: string[], options: Options) =>
         runJob(context, options, async () => {
           const job = await context.mesh.attach(id)
-          return context.mesh.retryFailed(job, { ...parsePolicy(options), ...taskOf(context, words, options) })
+          const { mesh, signal } = context
+          const asked = { ...parsePolicy(options), ...taskOf(context, words, options), signal }
+          return await showingInputs(context, (onInputs) => mesh.retryFailed(job, { ...asked, onInputs }))
         }),
       ),
     )

@@ -10,6 +10,7 @@ import type { Act, Context } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import { type PolicyFlags, parsePolicy } from '../policy-flags.ts'
 import { count, plural } from '../render/figures.ts'
+import { showingInputs } from '../render/inputs-progress.ts'
 import { ProgressLine } from '../render/progress.ts'
 import { parseSweep, type SweepFlags } from '../sweep-flags.ts'
 import { parseTask, type TaskFlags } from '../task-argument.ts'
@@ -49,7 +50,9 @@ export function run(program: Verb, act: Act): void {
 async function start(context: Context, words: string[], options: Options): Promise<AnyJob> {
   const task = parseTask(context, words, options)
   const sweep = parseSweep(options, context.io.cwd, { once: typeof task !== 'string' })
-  return context.mesh.map(task, sweep, parsePolicy(options))
+  const policy = parsePolicy(options)
+  const { mesh, signal } = context
+  return await showingInputs(context, (onInputs) => mesh.map(task, sweep, { ...policy, onInputs, signal }))
 }
 
 type Told = Pick<Options, 'out' | 'confidence'>

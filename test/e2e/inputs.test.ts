@@ -1,0 +1,101 @@
+/** Files of a program, from the command line of one machine into units on all of them. */
+
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { Jobs } from '../../protocol/api.ts'
+import { Lab, type NodeProcess, until } from './node-process.ts'
+
+const MiB = 2 ** 20
+const BIG_BYTES = 24 * MiB + 3
+
+type Row = { params: { p: number }; value: { stdout: string }; peers: string[] }
+
+let lab: Lab
+let home: NodeProcess
+let far: NodeProcess
+let files: string
+/** Why programs cannot be run here. */
+let obstacle: string | null = null
+
+beforeAll(async () => {
+  lab = new Lab()
+  home = await lab.node('home', ['--cores', '1', '--disk', '64MiB'])
+  const { runtimes } = await home.json<{ runtimes: { kind: string }[] }>(['status'])
+  if (!runtimes.some(({ kind }) => kind === 'command')) obstacle = 'no programs on this machine'
+  far = await lab.node('far', ['--cores', '1', '--disk', '64MiB', '--join', await home.token()])
+  await home.sees(2)
+  files = join(lab.folder, 'files')
+  mkdirSync(join(files, 'points'), { recursive: true })
+  writeFileSync(join(files, 'big.bin'), Buffer.alloc(BIG_BYTES, 'talkoot'))
+  for (let p = 0; p < 20; p++) writeFileSync(join(files, 'points', `${p}.txt`), `point ${p}`)
+  writeFileSync(join(files, 'sum.sh'), '#!/bin/sh\nsleep 0.1; wc -c < $1; cat $2\n', { mode: 0o755 })
+})
+afterAll(() => lab[Symbol.asyncDispose]())
+
+const runs = (name: string, body: () => Promise<void>): void =>
+  it(name, async (context) => {
+    if (obstacle === null) await body()
+    else await context.annotate(`not run: ${obstacle}`)
+  })
+const inputs = (...names: string[]) => names.flatMap((name) => ['--in', name])
+const run = (args: string[], options: { cwd?: string } = {}) => home.run(args, options)
+
+runs('a large file, a program and the file of each point are there on every machine', async () => {
+  const named = inputs('big.bin', '*.sh', 'points/{p}.txt')
+  const sweep = ['--param', 'p=0:20:1', '--json']
+  const { code, stdout, stderr } = await run(
+    ['run', ...sweep, ...named, '--', './sum.sh', 'big.bin', 'points/{p}.txt'],
+    {
+      cwd: files,
+    },
+  )
+  expect([code, stderr]).toEqual([0, expect.stringContaining('20 of 20 units accepted')])
+  const { results: rows }: { results: Row[] } = JSON.parse(stdout)
+  for (const { params, value } of rows) expect(value.stdout).toBe(`${BIG_BYTES}\npoint ${params.p}`)
+  expect(new Set(rows.flatMap(({ peers }) => peers)).size).toBe(2)
+  const [digest = ''] = readdirSync(join(far.home, 'trees'))
+  expect(
+    readFileSync(join(far.home, 'trees', digest, 'files/big.bin')).equals(readFileSync(join(files, 'big.bin'))),
+  ).toBe(true)
+})
+
+runs('a job goes on with its files when its machine has been killed', async () => {
+  writeFileSync(join(files, 'slow.sh'), '#!/bin/sh\nsleep 0.4; cat big.bin | wc -c\n', { mode: 0o755 })
+  const { code } = await run(['submit', '--param', 'p=0:20:1', ...inputs('big.bin', 'slow.sh'), '--', './slow.sh'], {
+    cwd: files,
+  })
+  expect(code).toBe(0)
+  await home.kill('SIGKILL')
+  await home.start()
+  const newest = async () => (await home.json<Jobs>(['jobs'])).jobs[0]
+  await until('the job to end', 40_000, async () => (await newest())?.state === 'done')
+  expect(await newest()).toMatchObject({ accepted: 20, failed: 0 })
+})
+
+runs('what no tree may have is refused with its code before a byte is read', async () => {
+  const submit = async (name: string): Promise<string> => {
+    const { code, stderr } = await run(['submit', '--json', ...inputs(name), '--', 'true'], { cwd: files })
+    expect(code).not.toBe(0)
+    return JSON.parse(stderr).error.code
+  }
+  const bad = (name: string): string => {
+    mkdirSync(join(files, 'bad', name), { recursive: true })
+    return join('bad', name)
+  }
+  symlinkSync('/etc/passwd', join(files, bad('link'), 'passwd'))
+  writeFileSync(join(files, bad('line'), 'two\nlines'), '')
+  writeFileSync(join(files, bad('bell'), 'a\u0007b'), '')
+  writeFileSync(join(files, bad('case'), 'A'), '')
+  writeFileSync(join(files, 'bad/case/a'), '')
+  writeFileSync(join(files, bad('sparse'), 'ten'), '')
+  truncateSync(join(files, 'bad/sparse/ten'), 10e9)
+  for (const name of ['link', 'line', 'bell', 'case', 'sparse']) {
+    expect([name, await submit(`bad/${name}`)]).toEqual([name, 'E_TREE'])
+  }
+  expect(await submit('absent')).toBe('E_FILE')
+  expect(await submit('*.absent')).toBe('E_FILE')
+  writeFileSync(join(files, 'full'), '')
+  truncateSync(join(files, 'full'), 70 * MiB)
+  expect(await submit('full')).toBe('E_DISK_BUDGET')
+})
