@@ -136,6 +136,14 @@ export const LIMITS = {
   /** How often the memory of all processes of a unit is added up. */
   COMMAND_MEMORY_LOOK_MS: 100,
 
+  // a WebAssembly module as a task
+  WASM_PARAMETERS_MAX: 256,
+  WASM_NAME_MAX_CHARS: 256,
+  /** Files a WASI program is given, the folders they lie in, and files it gives. */
+  WASI_FILES_MAX: 1_000,
+  /** What a WASI program may write to files. All of it is memory. */
+  WASI_WRITTEN_MAX_BYTES: 64 * MiB,
+
   // trees of files
   TREE_CHUNK_BYTES: 1 * MiB,
   TREE_FILES_MAX: 100_000,

@@ -3,6 +3,8 @@
 import { z } from 'zod'
 import { decodeProgram, parametersOf, treesOfProgram } from './command/program.ts'
 import type { TreeRef } from './data/tree.ts'
+import { decodeModuleTask, parametersOfModule } from './wasm/module-task.ts'
+import { decodeWasiProgram, parametersOfWasi } from './wasm/wasi-program.ts'
 
 export type KindFacts = {
   /** `sandboxed`: it can do nothing but compute, and is run for anybody. `native`: a program, for whom the owner names. */
@@ -19,6 +21,20 @@ export type KindFacts = {
 export const RUNTIME_KINDS = {
   /** A bundled module. */
   js: { trust: 'sandboxed', agrees: true, parametersOf: () => null, treesOf: () => [] },
+  /** A function of a WebAssembly module: `wasm/module-task.ts`. */
+  wasm: {
+    trust: 'sandboxed',
+    agrees: false,
+    parametersOf: (source) => parametersOfModule(decodeModuleTask(source)),
+    treesOf: () => [],
+  },
+  /** A WASI program: `wasm/wasi-program.ts`. */
+  wasi: {
+    trust: 'sandboxed',
+    agrees: false,
+    parametersOf: (source) => parametersOfWasi(decodeWasiProgram(source)),
+    treesOf: () => [],
+  },
   /** A program of the machine: `command/program.ts`. */
   command: {
     trust: 'native',

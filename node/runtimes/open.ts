@@ -2,21 +2,30 @@
 
 import { type RuntimeKind, runtimeKinds } from '../../protocol/runtime-kinds.ts'
 import { createCommandRuntime } from './command/runtime.ts'
+import { DenoHost } from './js/deno-host.ts'
 import { createJsRuntime } from './js/runtime.ts'
 import type { Runtime } from './runtime.ts'
 import { Runtimes } from './runtimes.ts'
+import { createWasiRuntime, createWasmRuntime } from './wasm/runtime.ts'
 
 export type RuntimeInit = {
   /** A private folder, made if need be. What is written there is removed by `stop()`. */
   scratchDir: string
 }
 
-type Factories = Readonly<Record<RuntimeKind, (init: RuntimeInit) => Runtime>>
+/** `host`: of all that run in Deno. */
+type Factories = Readonly<Record<RuntimeKind, (init: RuntimeInit, host: DenoHost) => Runtime>>
 
-const FACTORIES: Factories = { js: createJsRuntime, command: createCommandRuntime }
+const FACTORIES: Factories = {
+  js: createJsRuntime,
+  wasm: createWasmRuntime,
+  wasi: createWasiRuntime,
+  command: createCommandRuntime,
+}
 
 /** One of each kind; `instead` takes the place of those it names. Nothing is started yet. */
 export function openRuntimes(init: RuntimeInit, instead: Partial<Factories> = {}): Runtimes {
   const factories = { ...FACTORIES, ...instead }
-  return new Runtimes(Object.fromEntries(runtimeKinds.map((kind) => [kind, factories[kind](init)])))
+  const host = new DenoHost(init)
+  return new Runtimes(Object.fromEntries(runtimeKinds.map((kind) => [kind, factories[kind](init, host)])))
 }

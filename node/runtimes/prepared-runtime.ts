@@ -7,7 +7,7 @@ import type { Runtime, RuntimeProbe, Sandbox, SandboxInit } from './runtime.ts'
 /** What a runtime finds out and lays down before its first unit. */
 export type Prepared = {
   probe: RuntimeProbe
-  /** Of this runtime alone; removed when it stops. */
+  /** Removed when the runtime stops, unless it disposes of what it prepared itself. */
   folder: string
 }
 
@@ -21,6 +21,8 @@ export type PreparedRuntimeInit<P extends Prepared> = {
   /** Called once. Leaves nothing behind if it fails; the signal is that the runtime stops. */
   prepare(signal: AbortSignal): Promise<P>
   openSandbox(components: SandboxComponents<P>, init: SandboxInit): Sandbox
+  /** Takes back what was prepared. @default removes its folder */
+  dispose?(prepared: P): Promise<void>
 }
 
 export class PreparedRuntime<P extends Prepared> implements Runtime {
@@ -28,6 +30,7 @@ export class PreparedRuntime<P extends Prepared> implements Runtime {
   readonly #sandboxes = new Set<Sandbox>()
   readonly #stopping = new AbortController()
   #prepared: Promise<P> | undefined
+  #stopped: Promise<void> | undefined
 
   constructor(init: PreparedRuntimeInit<P>) {
     this.#init = init
@@ -45,11 +48,18 @@ export class PreparedRuntime<P extends Prepared> implements Runtime {
     return sandbox
   }
 
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<void> {
     this.#stopping.abort(new TalkootError('E_RUNTIME_MISSING', 'the runtime is stopped'))
     await Promise.all([...this.#sandboxes].map((sandbox) => sandbox.close()))
     const prepared = await this.#prepared?.catch(() => undefined)
-    if (prepared !== undefined) await rm(prepared.folder, { recursive: true, force: true })
+    if (prepared === undefined) return
+    const { dispose = ({ folder }: P) => rm(folder, { recursive: true, force: true }) } = this.#init
+    await dispose(prepared)
   }
 
   async #prepare(): Promise<P> {

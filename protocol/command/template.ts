@@ -42,9 +42,12 @@ export function fill(text: string, unit: number, params: Readonly<Record<string,
     whole = false
     return ''
   })
-  if (Buffer.byteLength(filled) > LIMITS.COMMAND_FILLED_MAX_BYTES) throw tooLong()
+  if (utf8.encode(filled).length > LIMITS.COMMAND_FILLED_MAX_BYTES) throw tooLong()
   return whole ? filled : undefined
 }
+
+/** Also used in the sandbox, which has nothing of Node. */
+const utf8 = new TextEncoder()
 
 const tooLong = (): TalkootError =>
   new TalkootError('E_INPUT', `a filled argument is over ${LIMITS.COMMAND_FILLED_MAX_BYTES} bytes`)

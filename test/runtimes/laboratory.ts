@@ -66,7 +66,8 @@ export class Laboratory {
   /** A task attacks: `units` of it run in one process. */
   async attack(source: string, init: AttackInit = {}, units: unknown[] = [null]): Promise<Attempt[]> {
     const job: SandboxInit = { source, seed: 7, cpus: 1, memoryMiB: 64, timeoutMs: 5_000, ...init }
-    const openSession = async () => new Session({ ...job, plan: this.plan(init), folder: this.prepared.folder })
+    const openSession = async () =>
+      new Session({ ...job, kind: 'js', plan: this.plan(init), folder: this.prepared.folder })
     const sandbox = new JsSandbox({ openSession, onClosed: () => undefined }, job)
     const inputs = units.map((params, unit) => ({ unit, params: JSON.stringify(params) }))
     const attempts: Attempt[] = []

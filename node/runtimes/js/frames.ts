@@ -6,7 +6,10 @@
  */
 
 /** `token` comes back in every frame of the process: task code does not know it, so it cannot forge one. */
-export type InitFrame = { token: string; source: string; seed: number }
+export type InitFrame = { token: string; kind: HarnessKind; source: string; seed: number; memoryMiB: number }
+
+/** The kinds of tasks whose units run in the harness. */
+export type HarnessKind = 'js' | 'wasm' | 'wasi'
 
 export type RunCall = { unit: number; params: string }
 export type AgreeCall = { a: string; b: string }

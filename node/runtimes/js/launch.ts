@@ -2,6 +2,7 @@
 
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { HarnessFiles } from './bundle.ts'
+import type { HarnessKind } from './frames.ts'
 
 export type LaunchFacts = HarnessFiles & {
   deno: string
@@ -35,8 +36,9 @@ export type LaunchPlan = {
 
 const ENV = { TZ: 'UTC', LANG: 'C', NO_COLOR: '1', DENO_NO_UPDATE_CHECK: '1', DENO_DIR: '/dev/null/none' }
 const MIB = 1024 * 1024
+const WASM_PAGE_BYTES = 64 * 1024
 
-export function planLaunch(facts: LaunchFacts, memoryMiB: number): LaunchPlan {
+export function planLaunch(facts: LaunchFacts, memoryMiB: number, kind: HarnessKind = 'js'): LaunchPlan {
   const inside = facts.bwrap !== undefined
   const harness = inside ? '/harness.js' : facts.harness
   const importMap = inside ? '/imports.json' : facts.importMap
@@ -45,7 +47,13 @@ export function planLaunch(facts: LaunchFacts, memoryMiB: number): LaunchPlan {
     // Without bubblewrap, a unit that loops would outlive a node that was killed.
     setpriv: inside || facts.setpriv === undefined ? [] : [facts.setpriv, '--pdeathsig', 'KILL', '--no-new-privs'],
     prlimit: facts.prlimit === undefined ? [] : [inside ? '/prlimit' : facts.prlimit, ...limits(memoryMiB, inside)],
-    deno: [inside ? '/deno' : facts.deno, 'run', ...denoArguments(memoryMiB), `--import-map=${importMap}`, harness],
+    deno: [
+      inside ? '/deno' : facts.deno,
+      'run',
+      ...denoArguments(memoryMiB, kind),
+      `--import-map=${importMap}`,
+      harness,
+    ],
     env: ENV,
     handed: inside && facts.seccomp !== undefined ? [facts.seccomp] : [],
     shut: facts.inherited,
@@ -92,9 +100,12 @@ function limits(memoryMiB: number, inside: boolean): string[] {
   return inside ? [...shared, `--nproc=${LIMITS.UNIT_PROCESSES_MAX}`] : shared
 }
 
-function denoArguments(memoryMiB: number): string[] {
+function denoArguments(memoryMiB: number, kind: HarnessKind): string[] {
+  const heap = `--max-old-space-size=${memoryMiB}`
+  // All that a module has is its memory; scripts have array buffers as well, which only `data` bounds.
+  const flags = kind === 'js' ? heap : `${heap},--wasm-max-mem-pages=${(memoryMiB * MIB) / WASM_PAGE_BYTES}`
   return [
     ...['--no-prompt', '--no-remote', '--no-npm', '--no-config', '--no-lock', '--deny-import', '--cached-only'],
-    ...['--no-check', '--no-code-cache', `--v8-flags=--max-old-space-size=${memoryMiB}`],
+    ...['--no-check', '--no-code-cache', `--v8-flags=${flags}`],
   ]
 }

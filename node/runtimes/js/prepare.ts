@@ -3,8 +3,9 @@
 import { rm } from 'node:fs/promises'
 import { TalkootError } from '../../../protocol/errors.ts'
 import type { Prepared } from '../prepared-runtime.ts'
-import type { Confinement, RuntimeProbe, SandboxInit } from '../runtime.ts'
+import type { Confinement, RuntimeProbe } from '../runtime.ts'
 import { discover } from './discover.ts'
+import type { HarnessKind } from './frames.ts'
 import { type LaunchFacts, planLaunch } from './launch.ts'
 import { Session } from './session.ts'
 
@@ -14,14 +15,15 @@ export type PreparedJs = Prepared & { facts: LaunchFacts }
 /** The version this release was tested with: another could compute other bits. */
 const DENO_VERSION = '2.9.6'
 
-const UNIT: SandboxInit = {
+/** A unit that proves a kind of tasks, and what it must give. */
+export type Proof = { kind: HarnessKind; source: string; value: string }
+
+const PROOF: Proof = {
+  kind: 'js',
   source: 'module.exports = () => [0.1 + 0.2, Math.pow(1.1, 10), typeof Deno]',
-  seed: 1,
-  cpus: 1,
-  memoryMiB: 64,
-  timeoutMs: 10_000,
+  value: '[0.30000000000000004,2.5937424601000023,"undefined"]',
 }
-const VALUE = '[0.30000000000000004,2.5937424601000023,"undefined"]'
+const LIMITS_OF_PROOF = { seed: 1, memoryMiB: 64, timeoutMs: 10_000 }
 
 /** @throws E_RUNTIME_MISSING, E_RUNTIME_VERSION, E_ROOT */
 export async function prepare(
@@ -43,25 +45,25 @@ async function strongest(
   folder: string,
   signal: AbortSignal,
 ): Promise<PreparedJs> {
-  if (facts.bwrap === undefined)
-    return { facts, folder, probe: await probe(facts, 'runtime', warnings, folder, signal) }
+  const warning = warnings.length === 0 ? {} : { warning: warnings.join('; ') }
   try {
-    return { facts, folder, probe: await probe(facts, 'os', warnings, folder, signal) }
+    return { facts, folder, probe: { ...(await prove(PROOF, { facts, folder }, signal)), ...warning } }
   } catch (error) {
     signal.throwIfAborted()
-    const warning = `bubblewrap does not work here: ${TalkootError.from(error).message}`
-    return await strongest({ ...facts, bwrap: undefined }, [...warnings, warning], folder, signal)
+    if (facts.bwrap === undefined) throw error
+    const weaker = `bubblewrap does not work here: ${TalkootError.from(error).message}`
+    return await strongest({ ...facts, bwrap: undefined }, [...warnings, weaker], folder, signal)
   }
 }
 
-async function probe(
-  facts: LaunchFacts,
-  confinement: Confinement,
-  warnings: string[],
-  folder: string,
+/** @throws E_RUNTIME_MISSING, E_RUNTIME_VERSION, E_ROOT when units of the kind do not run so, or as root */
+export async function prove(
+  { kind, source, value }: Proof,
+  { facts, folder }: Pick<PreparedJs, 'facts' | 'folder'>,
   signal: AbortSignal,
 ): Promise<RuntimeProbe> {
-  const session = new Session({ ...UNIT, plan: planLaunch(facts, UNIT.memoryMiB), folder })
+  const plan = planLaunch(facts, LIMITS_OF_PROOF.memoryMiB, kind)
+  const session = new Session({ ...LIMITS_OF_PROOF, kind, source, plan, folder })
   try {
     await session.start(signal)
     const uid = session.uid()
@@ -69,12 +71,11 @@ async function probe(
     if (session.denoVersion !== DENO_VERSION) {
       throw new TalkootError('E_RUNTIME_VERSION', `deno is ${session.denoVersion}, not ${DENO_VERSION}`)
     }
-    const { value } = await session.exchange([{ unit: 0, params: 'null' }], signal).next()
-    const [code, text] = Array.isArray(value) ? (value[0] ?? []) : [value?.code, value?.message]
-    if (code !== null || text !== VALUE) throw new TalkootError('E_RUNTIME_VERSION', `the probe gave ${code} ${text}`)
-    const warning = warnings.join('; ')
-    const proved = { kind: 'js', version: DENO_VERSION, confinement, deterministic: true, uid } as const
-    return { ...proved, ...(warning === '' ? {} : { warning }) }
+    const { value: ends } = await session.exchange([{ unit: 0, params: '{}' }], signal).next()
+    const [code, text] = Array.isArray(ends) ? (ends[0] ?? []) : [ends?.code, ends?.message]
+    if (code !== null || text !== value) throw new TalkootError('E_RUNTIME_VERSION', `the probe gave ${code} ${text}`)
+    const confinement = facts.bwrap === undefined ? 'runtime' : 'os'
+    return { kind, version: DENO_VERSION, confinement, deterministic: true, uid }
   } finally {
     await session.close()
   }

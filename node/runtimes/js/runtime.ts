@@ -10,28 +10,40 @@
  */
 
 import { PreparedRuntime } from '../prepared-runtime.ts'
-import type { Confinement, Runtime } from '../runtime.ts'
+import type { Runtime } from '../runtime.ts'
+import { DenoHost, type DenoHostInit } from './deno-host.ts'
+import type { HarnessKind } from './frames.ts'
 import { planLaunch } from './launch.ts'
-import { prepare } from './prepare.ts'
+import type { PreparedJs } from './prepare.ts'
 import { JsSandbox } from './sandbox.ts'
 import { Session } from './session.ts'
 
-export type JsRuntimeInit = {
-  /** A private folder, made if need be. What is written there is removed by `stop()`. */
-  scratchDir: string
-  /** `runtime` does without bubblewrap even where it works. @default 'os' */
-  confinement?: Confinement
-  /** @default the binary of the deno package */
-  denoPath?: string
-}
+export type JsRuntimeInit = DenoHostInit
 
-export function createJsRuntime(init: JsRuntimeInit): Runtime {
+export const createJsRuntime = (init: JsRuntimeInit, host = new DenoHost(init)): Runtime =>
+  createHarnessRuntime('js', host, async ({ probe }) => probe)
+
+/** A runtime of one kind of tasks whose units run in the harness, as `prove` has shown. */
+export function createHarnessRuntime(
+  kind: HarnessKind,
+  host: DenoHost,
+  prove: (prepared: PreparedJs, signal: AbortSignal) => Promise<PreparedJs['probe']>,
+): Runtime {
   return new PreparedRuntime({
-    prepare: (signal) => prepare(init, signal),
+    prepare: async (signal) => {
+      const prepared = await host.enter(signal)
+      try {
+        return { ...prepared, probe: await prove(prepared, signal) }
+      } catch (error) {
+        await host.leave()
+        throw error
+      }
+    },
+    dispose: () => host.leave(),
     openSandbox: ({ prepared, onClosed }, job) => {
       const openSession = async (): Promise<Session> => {
         const { facts, folder } = await prepared()
-        return new Session({ ...job, plan: planLaunch(facts, job.memoryMiB), folder })
+        return new Session({ ...job, kind, plan: planLaunch(facts, job.memoryMiB, kind), folder })
       }
       return new JsSandbox({ openSession, onClosed }, job)
     },

@@ -4,7 +4,8 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type ErrorCode, TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
-import type { Call, End, InitFrame, RunFrame } from './frames.ts'
+import type { SandboxInit } from '../runtime.ts'
+import type { Call, End, HarnessKind, InitFrame, RunFrame } from './frames.ts'
 import type { LaunchPlan } from './launch.ts'
 import { type Death, SandboxProcess } from './process.ts'
 import { Progress } from './progress.ts'
@@ -13,7 +14,11 @@ import { endsSchema, readySchema } from './replies.ts'
 /** What ended the process, and the index of the call that ran then. */
 export type Fatal = { index: number; code: ErrorCode; message: string }
 
-export type SessionInit = { plan: LaunchPlan; folder: string; source: string; seed: number; timeoutMs: number }
+export type SessionInit = Pick<SandboxInit, 'source' | 'seed' | 'memoryMiB' | 'timeoutMs'> & {
+  kind: HarnessKind
+  plan: LaunchPlan
+  folder: string
+}
 
 const TOKEN_BYTES = 24
 /** What V8 and Rust's allocator say when they give up. */
@@ -39,8 +44,8 @@ export class Session {
 
   /** Waits for the greeting. @throws E_RUNTIME_MISSING when the process does not get that far */
   async start(signal: AbortSignal): Promise<void> {
-    const { source, seed } = this.#init
-    this.process.send({ token: this.#token, source, seed } satisfies InitFrame)
+    const { kind, source, seed, memoryMiB } = this.#init
+    this.process.send({ token: this.#token, kind, source, seed, memoryMiB } satisfies InitFrame)
     const received = await this.#receive(LIMITS.SANDBOX_START_TIMEOUT_MS, signal)
     const ready = readySchema.safeParse('frame' in received ? received.frame : undefined)
     if (ready.success && ready.data.token === this.#token) {

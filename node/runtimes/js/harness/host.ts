@@ -9,6 +9,16 @@ type DenoCore = {
   setUnhandledPromiseRejectionHandler(handler: () => boolean): void
 }
 
+export type WasmMemory = { readonly buffer: ArrayBuffer }
+export type WasmInstance = { readonly exports: Readonly<Record<string, unknown>> }
+type Thrown = new () => Error
+type Wasm = {
+  Module: new (bytes: Uint8Array) => object
+  Instance: new (module: object, imports: object) => WasmInstance
+  LinkError: Thrown
+  RuntimeError: Thrown
+}
+
 type DenoGlobals = {
   Deno: {
     stdin: Stream
@@ -24,6 +34,7 @@ type DenoGlobals = {
   setTimeout(callback: () => void, ms: number): number
   setImmediate(callback: () => void): unknown
   performance: { now(): number }
+  WebAssembly: Wasm
 }
 
 const host = globalThis as unknown as DenoGlobals
@@ -32,6 +43,7 @@ const core = (host.Deno[host.Deno.internal] as { core: DenoCore }).core
 const vm = host.process.getBuiltinModule('node:vm')
 
 export const denoVersion = version.deno
+export const wasm = host.WebAssembly
 
 export const readStdin = (into: Uint8Array): number | null => stdin.readSync(into)
 export const writeStdout = (from: Uint8Array): number => stdout.writeSync(from)

@@ -3,14 +3,22 @@
  * units to run. Nothing but frames leaves, each carrying a token task code never sees.
  */
 
-import type { InitFrame } from '../frames.ts'
+import type { HarnessKind, InitFrame } from '../frames.ts'
 import { readFrame, writeFrame } from './channel.ts'
 import { denoVersion, ignoreUnhandled, onceStarted } from './host.ts'
 import { installMath } from './math.ts'
 import { installRandom } from './random.ts'
 import { sealRealm } from './realm.ts'
 import { Server } from './serve.ts'
-import { compileTask } from './task.ts'
+import { compileTask, type Task } from './task.ts'
+import { compileWasi } from './wasi/wasi.ts'
+import { compileWasm } from './wasm.ts'
+
+const COMPILERS: Record<HarnessKind, (source: string, memoryMiB: number) => () => Task> = {
+  js: compileTask,
+  wasm: compileWasm,
+  wasi: compileWasi,
+}
 
 onceStarted(() => {
   const init = readFrame() as InitFrame
@@ -19,5 +27,5 @@ onceStarted(() => {
   installRandom()
   sealRealm()
   writeFrame(`{"token":"${init.token}","deno":"${denoVersion}"}`)
-  new Server(init, compileTask(init.source)).serve()
+  new Server(init, COMPILERS[init.kind](init.source, init.memoryMiB)).serve()
 })

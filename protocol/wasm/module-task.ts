@@ -1,0 +1,45 @@
+/**
+ * A function of a WebAssembly module as a task: how its units are called. Its canonical JSON is the source of a task of
+ * runtime `wasm`. docs/wasm.md is the convention as a person needs it.
+ */
+
+import { z } from 'zod'
+import { canonicalJson } from '../canonical.ts'
+import { TalkootError } from '../errors.ts'
+import { LIMITS } from '../limits.ts'
+import { readModule } from './binary.ts'
+import { bytesOfBase64 } from './bytes.ts'
+import { unitOf } from './convention.ts'
+
+const name = z.string().min(1).max(LIMITS.WASM_NAME_MAX_CHARS)
+
+export const moduleTaskSchema = z.strictObject({
+  v: z.literal(1),
+  /** The module. */
+  base64: z.base64(),
+  /** The function that is called for each unit. */
+  export: name,
+  /** Numbers of the point, by name, as its parameters in this order; or the whole point as JSON in memory. */
+  takes: z.union([z.literal('json'), z.array(name).max(LIMITS.WASM_PARAMETERS_MAX)]),
+  /** What it returns: numbers; or where in memory JSON, 64-bit floats, or bytes lie. */
+  gives: z.enum(['numbers', 'json', 'floats', 'bytes']),
+})
+export type ModuleTask = z.infer<typeof moduleTaskSchema>
+
+export const encodeModuleTask = (task: ModuleTask): string => canonicalJson(task)
+
+/** @throws E_SOURCE, also when the module does not hold to what is said of it */
+export function decodeModuleTask(source: string): ModuleTask {
+  let content: unknown
+  try {
+    content = JSON.parse(source)
+  } catch (cause) {
+    throw new TalkootError('E_SOURCE', 'the description of the module is not JSON', { cause })
+  }
+  const parsed = moduleTaskSchema.safeParse(content)
+  if (!parsed.success) throw new TalkootError('E_SOURCE', z.prettifyError(parsed.error))
+  unitOf(parsed.data, readModule(bytesOfBase64(parsed.data.base64)))
+  return parsed.data
+}
+
+export const parametersOfModule = ({ takes }: ModuleTask): string[] => (takes === 'json' ? [] : takes)
