@@ -126,6 +126,8 @@ export const LIMITS = {
   COMMAND_LINE_MAX_BYTES: 1 * MiB,
   /** Files and folders right in the folder of a unit. */
   COMMAND_INPUTS_MAX: 1_000,
+  /** Folders it brings, as environments. */
+  COMMAND_BROUGHT_FOLDERS_MAX: 8,
   FILE_PATH_MAX_BYTES: 1_024,
   FILE_NAME_MAX_BYTES: 255,
   /** What a unit may write: in its folder, in /tmp, and in /dev/shm, each. All of it is memory. */

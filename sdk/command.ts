@@ -6,7 +6,7 @@ import { encodeProgram, programSchema } from '../protocol/command/program.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import { LIMITS } from '../protocol/limits.ts'
 import type { BundleContext, ProgramTask, TaskBundle } from './bundle.ts'
-import { filledNames, isTemplate, readInputs } from './inputs.ts'
+import { filledNames, isTemplate, readFolders, readInputs } from './inputs.ts'
 
 export type CommandOptions = {
   /**
@@ -14,6 +14,11 @@ export type CommandOptions = {
    * `data/{sample}.csv` stands for the file of each point.
    */
   inputs?: readonly string[]
+  /**
+   * Folders that must lie where they lie here, as a Python virtual environment does: read-only there, at the same path, their `bin`
+   * before all others in PATH.
+   */
+  folders?: readonly string[]
   /** Further environment variables. */
   env?: Readonly<Record<string, string>>
   /** What it reads from standard input. */
@@ -37,17 +42,26 @@ export class Command implements ProgramTask<unknown, CommandValue> {
 
   async bundle({ points, ...reading }: BundleContext): Promise<TaskBundle> {
     const { argv, options } = this
-    const { inputs = [], env = {}, stdin = null, cwd = '.' } = options
+    const { inputs = [], folders = [], env = {}, stdin = null, cwd = '.' } = options
     const names = inputs.some(isTemplate) ? filledNames(inputs, points()) : inputs
     const local = await readInputs(names, cwd, reading)
-    const parsed = programSchema.safeParse({ v: 1, argv, env, stdin, inputs: local?.ref ?? null })
+    const brought = await readFolders(folders, cwd, reading)
+    const parsed = programSchema.safeParse({
+      ...{ v: 1, argv, env, stdin, inputs: local?.ref ?? null },
+      folders: brought.map(({ at, local: { ref: tree } }) => ({ at, tree })),
+    })
     if (!parsed.success) throw new TalkootError('E_TASK_INVALID', z.prettifyError(parsed.error))
     const source = new TextEncoder().encode(encodeProgram(parsed.data))
     if (source.length > LIMITS.TASK_MAX_BYTES) {
       throw new TalkootError('E_TASK_TOO_BIG', `the program is described in over ${LIMITS.TASK_MAX_BYTES} bytes`)
     }
     const ref = { runtime: 'command', digest: digestOf(source), bytes: source.length } as const
-    return { ref, source, trees: local === null ? [] : [local], agreement: 'exact' }
+    return {
+      ref,
+      source,
+      trees: [...(local === null ? [] : [local]), ...brought.map((one) => one.local)],
+      agreement: 'exact',
+    }
   }
 }
 

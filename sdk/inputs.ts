@@ -1,7 +1,8 @@
 /** The files a program brings, as they are named: files, folders, globs, and templates filled with each point of the sweep. */
 
-import { glob, lstat } from 'node:fs/promises'
+import { glob, lstat, realpath } from 'node:fs/promises'
 import { basename, isAbsolute, normalize, resolve } from 'node:path'
+import { onFile } from '../node/files/file-error.ts'
 import { describeFiles, type FoundFile, findFiles, type Named } from '../node/files/read-tree.ts'
 import type { Json } from '../protocol/canonical.ts'
 import { fill, placeholdersOf, templateFault } from '../protocol/command/template.ts'
@@ -62,15 +63,36 @@ export async function readInputs(
   if (names.length === 0) return null
   const named: Named[] = []
   for (const name of names) named.push(...(await namedBy(name, cwd)))
-  const found = await findFiles(named, signal)
-  const bytes = found.reduce((sum, { facts }) => sum + facts.size, 0)
+  return await readNamed(named, [], { signal, onProgress })
+}
+
+/** A folder at the place it has: what environments hold leads to it. */
+export async function readFolders(
+  folders: readonly string[],
+  cwd: string,
+  reading: ReadOptions,
+): Promise<{ at: string; local: LocalTree }[]> {
+  const places = folders.map((folder) => resolve(cwd, folder))
+  const also = await Promise.all(places.map((place) => onFile(place, () => realpath(place))))
+  const read: { at: string; local: LocalTree }[] = []
+  for (const at of places) read.push({ at, local: await readNamed([{ path: '', file: at }], also, reading) })
+  return read
+}
+
+async function readNamed(
+  named: readonly Named[],
+  also: readonly string[],
+  { signal, onProgress }: ReadOptions,
+): Promise<LocalTree> {
+  const found = await findFiles(named, signal, also)
+  const bytes = found.files.reduce((sum, { facts }) => sum + facts.size, 0)
   let read = 0
   const { digest, description } = await describeFiles(found, signal, (more) => {
     read += more
     onProgress?.(read, bytes)
   })
   const tree = decodeTree(description)
-  const files = new Map(found.map((file) => [file.path, file]))
+  const files = new Map(found.files.map((file) => [file.path, file]))
   return { ref: { digest, bytes: treeBytes(tree) }, tree, description, files }
 }
 

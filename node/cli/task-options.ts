@@ -35,6 +35,12 @@ function taskOptions(verb: Command): Command {
   return verb
     .addOption(
       new Option(
+        '--folder <path>',
+        'a folder at the path it has here: a Python or conda environment (repeatable)',
+      ).argParser(repeat),
+    )
+    .addOption(
+      new Option(
         '--in <path>',
         'a file, a folder or a glob the program needs; data/{name}.csv: that of each point (repeatable)',
       ).argParser(repeat),

@@ -1,11 +1,14 @@
-/** Files and folders of somebody's as a tree: looked through within bounds before a byte is read, links never followed. */
+/**
+ * Files and folders of somebody's as a tree: looked through within bounds before a byte is read. A link stays one where it leads
+ * to something of the tree or into /usr; it is followed only into another folder that was named, and refused otherwise.
+ */
 
 import { hash } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
-import { type FileHandle, lstat, open, opendir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { type FileHandle, lstat, open, opendir, readlink, realpath } from 'node:fs/promises'
+import { dirname, isAbsolute, join, relative } from 'node:path'
 import type { Digest } from '../../protocol/canonical.ts'
-import { checkPaths, encodeTree, inOrder, type TreeFile } from '../../protocol/data/tree.ts'
+import { checkPaths, encodeTree, inOrder, type TreeFile, type TreeLink } from '../../protocol/data/tree.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { onFile } from './file-error.ts'
@@ -16,12 +19,22 @@ export type Named = { path: string; file: string }
 /** A file that was looked at and not read. */
 export type FoundFile = { path: string; file: string; facts: Stats }
 
-type Looked = { files: Map<string, FoundFile>; folders: number; bytes: number }
+export type Found = { files: FoundFile[]; links: TreeLink[] }
+
+type Looked = {
+  files: Map<string, FoundFile>
+  links: TreeLink[]
+  folders: number
+  bytes: number
+  /** Where a link may lead to be followed, resolved. */
+  also: readonly string[]
+  signal: AbortSignal
+}
 
 /** A file that turns into a link or a pipe meanwhile is neither followed nor waited for. */
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
-/** @throws E_TREE for links, devices, names and sizes that no tree may have; E_FILE for a file that changed while it was read */
+/** @throws E_TREE for links that lead out, devices, names and sizes that no tree may have; E_FILE for a file that changed while it was read */
 export async function readFolder(
   folder: string,
   signal: AbortSignal,
@@ -33,24 +46,29 @@ export async function readFolder(
  * Every file of what is named. Stops at the first bound: of a folder without end, no more is read than a tree could hold.
  * @throws E_TREE, E_FILE
  */
-export async function findFiles(named: Iterable<Named>, signal: AbortSignal): Promise<FoundFile[]> {
-  const looked: Looked = { files: new Map(), folders: 0, bytes: 0 }
-  for (const one of named) await look(one, looked, signal)
-  const found = [...looked.files.values()]
-  checkPaths(found.map(({ path }) => path))
-  return found
+export async function findFiles(
+  named: Iterable<Named>,
+  signal: AbortSignal,
+  also: readonly string[] = [],
+): Promise<Found> {
+  const looked: Looked = { files: new Map(), links: [], folders: 0, bytes: 0, also, signal }
+  for (const one of named) await look(one, one, looked)
+  const { links } = looked
+  const files = [...looked.files.values()]
+  checkPaths([...files, ...links].map(({ path }) => path))
+  return { files, links }
 }
 
 /** Reads and digests them. `onRead` is told of the bytes of each piece. @throws E_TREE, E_FILE */
 export async function describeFiles(
-  found: readonly FoundFile[],
+  { files: found, links }: Found,
   signal: AbortSignal,
   onRead: (bytes: number) => void = () => undefined,
 ): Promise<{ digest: Digest; description: Uint8Array }> {
   const piece = new Uint8Array(LIMITS.TREE_CHUNK_BYTES)
   const files: TreeFile[] = []
   for (const one of found) files.push(await digestFile(one, { piece, signal, onRead }))
-  return encodeTree({ v: 1, files: inOrder(files) })
+  return encodeTree({ v: 1, files: inOrder(files), ...(links.length === 0 ? {} : { links: inOrder(links) }) })
 }
 
 /** Some bytes of a file that was found. @throws E_FILE when it is another file by now, or shorter */
@@ -58,28 +76,51 @@ export async function readPiece(found: FoundFile, offset: number, piece: Uint8Ar
   await onFound(found, (file) => fill(file, found, { offset, piece }))
 }
 
-async function look({ path, file }: Named, looked: Looked, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted()
+async function look(named: Named, root: Named, looked: Looked): Promise<void> {
+  const { path, file } = named
+  looked.signal.throwIfAborted()
   const facts = await onFile(file, () => lstat(file))
-  if (!facts.isDirectory()) {
-    if (!facts.isFile()) throw refused(`${JSON.stringify(path || file)} is neither a file nor a folder`)
-    const known = looked.files.get(path)
-    if (known?.file === file) return
-    if (known !== undefined) throw refused(`${JSON.stringify(path)} is there twice`)
-    looked.files.set(path, { path, file, facts })
-    looked.bytes += facts.size
-    if (looked.files.size > LIMITS.TREE_FILES_MAX) throw refused(`over ${LIMITS.TREE_FILES_MAX} files`)
-    if (looked.bytes > LIMITS.TREE_MAX_BYTES) throw refused(`over ${LIMITS.TREE_MAX_BYTES} bytes of files`)
-    return
-  }
-  looked.folders += 1
-  if (looked.folders > LIMITS.TREE_FOLDERS_MAX) throw refused(`over ${LIMITS.TREE_FOLDERS_MAX} folders`)
-  // Before going deeper: a path is bounded, so the depth is.
-  if (path !== '') checkPaths([path])
-  for await (const { name } of await onFile(file, () => opendir(file))) {
-    await look({ path: path === '' ? name : `${path}/${name}`, file: join(file, name) }, looked, signal)
-  }
+  if (facts.isSymbolicLink()) await lookAtLink(named, root, looked)
+  else if (facts.isFile()) take({ path, file, facts }, looked)
+  else if (facts.isDirectory()) {
+    looked.folders += 1
+    if (looked.folders > LIMITS.TREE_FOLDERS_MAX) throw refused(`over ${LIMITS.TREE_FOLDERS_MAX} folders`)
+    // Before going deeper: a path is bounded, so the depth is.
+    if (path !== '') checkPaths([path])
+    for await (const { name } of await onFile(file, () => opendir(file))) {
+      await look({ path: path === '' ? name : `${path}/${name}`, file: join(file, name) }, root, looked)
+    }
+  } else throw refused(`${JSON.stringify(path || file)} is neither a file nor a folder`)
 }
+
+function take(found: FoundFile, looked: Looked): void {
+  const known = looked.files.get(found.path)
+  if (known?.file === found.file) return
+  if (known !== undefined) throw refused(`${JSON.stringify(found.path)} is there twice`)
+  looked.files.set(found.path, found)
+  looked.bytes += found.facts.size
+  countEntries(looked)
+  if (looked.bytes > LIMITS.TREE_MAX_BYTES) throw refused(`over ${LIMITS.TREE_MAX_BYTES} bytes of files`)
+}
+
+/** What leads out is refused when the tree is whole. */
+async function lookAtLink({ path, file }: Named, root: Named, looked: Looked): Promise<void> {
+  const to = await onFile(file, () => readlink(file))
+  const real = isAbsolute(to) ? await realpath(file).catch(() => null) : null
+  if (real !== null && looked.also.some((folder) => isInside(real, folder))) {
+    const facts = await onFile(real, () => lstat(real))
+    if (facts.isFile()) return take({ path, file: real, facts }, looked)
+  }
+  const own = isAbsolute(to) && isInside(to, root.file)
+  looked.links.push({ path, to: own ? relative(dirname(file), to) : to })
+  countEntries(looked)
+}
+
+function countEntries({ files, links }: Looked): void {
+  if (files.size + links.length > LIMITS.TREE_FILES_MAX) throw refused(`over ${LIMITS.TREE_FILES_MAX} files`)
+}
+
+const isInside = (path: string, folder: string): boolean => path.startsWith(`${folder}/`)
 
 type Reading = { piece: Uint8Array; signal: AbortSignal; onRead(bytes: number): void }
 

@@ -3,7 +3,19 @@
  * links, or copies where that is another disk.
  */
 
-import { chmod, constants, copyFile, link, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import {
+  chmod,
+  constants,
+  copyFile,
+  link,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readlink,
+  rm,
+  stat,
+  symlink,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import type { User } from './scratch.ts'
 
@@ -66,7 +78,8 @@ async function showFolder(from: string, to: string): Promise<void> {
     if (entry.isDirectory()) {
       await mkdir(target)
       await showFolder(source, target)
-    } else await showFile(source, target)
+    } else if (entry.isSymbolicLink()) await symlink(await readlink(source), target)
+    else await showFile(source, target)
   }
 }
 

@@ -6,8 +6,9 @@ import { LIMITS } from '../../protocol/limits.ts'
 /** In bytes: all of its files, whether they have come or not. Each file may lie in folders of its own. */
 export function costOf(tree: Tree, description: Uint8Array): number {
   const folders = new Set<string>()
-  for (const { path } of tree.files) {
+  const entries = [...tree.files, ...(tree.links ?? [])]
+  for (const { path } of entries) {
     for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) folders.add(path.slice(0, at))
   }
-  return treeBytes(tree) + description.length + (tree.files.length + folders.size + 1) * LIMITS.TREE_FILE_COST_BYTES
+  return treeBytes(tree) + description.length + (entries.length + folders.size + 1) * LIMITS.TREE_FILE_COST_BYTES
 }

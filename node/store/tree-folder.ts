@@ -2,7 +2,7 @@
 
 import { hash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, lstat, mkdir, open } from 'node:fs/promises'
+import { type FileHandle, lstat, mkdir, open, readlink, rm, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { TreeLayout } from '../../protocol/data/layout.ts'
 import type { Tree, TreeFile } from '../../protocol/data/tree.ts'
@@ -44,8 +44,20 @@ export class TreeFolder {
       made = parent
       if (file.bytes === 0) await opened.#on(file, WRITE, async () => undefined)
     }
+    for (const { path, to } of tree.links ?? []) await opened.#link(path, to)
     await opened.#look()
     return opened
+  }
+
+  /** Nothing of this node ever follows it. */
+  #link(path: string, to: string): Promise<void> {
+    const place = join(this.folder, path)
+    return onDisk(async () => {
+      await mkdir(dirname(place), { recursive: true, mode: 0o755 })
+      if ((await readlink(place).catch(() => null)) === to) return
+      await rm(place, { force: true, recursive: true })
+      await symlink(to, place)
+    })
   }
 
   /** All of its bytes are there. */

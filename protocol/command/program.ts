@@ -8,6 +8,7 @@ import { canonicalJson } from '../canonical.ts'
 import { type TreeRef, treeRefSchema } from '../data/tree.ts'
 import { TalkootError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
+import { clashOf, filePathFault } from './file-path.ts'
 import { placeholdersOf, templateFault, UNIT_PLACEHOLDER } from './template.ts'
 
 const template = z
@@ -19,6 +20,11 @@ const template = z
   })
 
 const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'not the name of an environment variable')
+
+const folder = z.string().superRefine((text, context) => {
+  const fault = folderFault(text)
+  if (fault !== null) context.addIssue({ code: 'custom', message: fault })
+})
 
 const shape = z.strictObject({
   v: z.literal(1),
@@ -32,6 +38,21 @@ const shape = z.strictObject({
   stdin: template.nullable(),
   /** Files, read-only in the folder the program is started in; null: none. */
   inputs: treeRefSchema.nullable(),
+  /** Folders, read-only at the paths they have where they come from: environments know where they lie. */
+  folders: z
+    .array(z.strictObject({ at: folder, tree: treeRefSchema }))
+    .max(LIMITS.COMMAND_BROUGHT_FOLDERS_MAX)
+    .refine(
+      (folders) =>
+        clashOf(
+          folders.map(({ at }) => at.slice(1)),
+          LIMITS.TREE_FOLDERS_MAX,
+        ) === null,
+      {
+        error: 'one folder lies in another',
+      },
+    )
+    .default([]),
 })
 export type Program = z.infer<typeof shape>
 
@@ -43,6 +64,32 @@ export const programSchema = shape.refine(
   { error: `arguments, variables and input are over ${LIMITS.COMMAND_LINE_MAX_BYTES} bytes` },
 )
 
+/** What a unit has there already: the system's, or its own. */
+const TAKEN = new Set([
+  'bin',
+  'dev',
+  'etc',
+  'inputs',
+  'lib',
+  'lib32',
+  'lib64',
+  'libx32',
+  'proc',
+  'sbin',
+  'sys',
+  'unit',
+  'usr',
+])
+
+/** What is wrong with the place of a folder that is brought; null: nothing. */
+export function folderFault(at: string): string | null {
+  if (!at.startsWith('/')) return 'is not an absolute path'
+  const fault = filePathFault(at.slice(1))
+  if (fault !== null) return fault
+  const [, top = ''] = at.split('/')
+  return TAKEN.has(top) || at === '/tmp' ? `is where a unit has ${at === '/tmp' ? at : `/${top}`} of its own` : null
+}
+
 /** The parameters its templates name. */
 export function parametersOf({ argv, env, stdin }: Program): string[] {
   const named = [...argv, ...Object.values(env), stdin ?? ''].flatMap(placeholdersOf)
@@ -50,9 +97,12 @@ export function parametersOf({ argv, env, stdin }: Program): string[] {
 }
 
 /** The files it brings. */
-export const treesOfProgram = ({ inputs }: Program): TreeRef[] => (inputs === null ? [] : [inputs])
+export const treesOfProgram = ({ inputs, folders }: Program): TreeRef[] => [
+  ...(inputs === null ? [] : [inputs]),
+  ...folders.map(({ tree }) => tree),
+]
 
-export const encodeProgram = (program: Program): string => canonicalJson(program)
+export const encodeProgram = (program: z.input<typeof shape>): string => canonicalJson(program)
 
 /** @throws E_SOURCE */
 export function decodeProgram(source: string): Program {

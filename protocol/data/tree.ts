@@ -36,10 +36,21 @@ const fileSchema = z
   })
 export type TreeFile = z.infer<typeof fileSchema>
 
-/** Sorted by path, by code units. */
-export type Tree = { v: 1; files: readonly TreeFile[] }
+const linkSchema = z.strictObject({
+  path: z.string(),
+  /** As it stands in the link: relative to its folder, to what is in the tree; or absolute, to what is installed in `/usr`. */
+  to: z.string().max(LIMITS.FILE_PATH_MAX_BYTES),
+})
+export type TreeLink = z.infer<typeof linkSchema>
 
-const shape = z.strictObject({ v: z.literal(1), files: z.array(fileSchema).max(LIMITS.TREE_FILES_MAX, TOO_MANY) })
+/** Each sorted by path, by code units. A tree without links says nothing of them. */
+export type Tree = { v: 1; files: readonly TreeFile[]; links?: readonly TreeLink[] | undefined }
+
+const shape = z.strictObject({
+  v: z.literal(1),
+  files: z.array(fileSchema).max(LIMITS.TREE_FILES_MAX, TOO_MANY),
+  links: z.array(linkSchema).min(1).max(LIMITS.TREE_FILES_MAX, TOO_MANY).optional(),
+})
 
 /** The chunks a file of that many bytes has. */
 export const chunksOf = (bytes: number): number => Math.ceil(bytes / LIMITS.TREE_CHUNK_BYTES)
@@ -47,12 +58,13 @@ export const chunksOf = (bytes: number): number => Math.ceil(bytes / LIMITS.TREE
 export const treeBytes = ({ files }: Tree): number => files.reduce((sum, { bytes }) => sum + bytes, 0)
 
 /** The names at its root, of files and folders. */
-export const topNames = ({ files }: Tree): string[] => [
-  ...new Set(files.map(({ path }) => path.split('/', 1)[0] ?? '')),
-]
+export const topNames = (tree: Tree): string[] => [...new Set(pathsOf(tree).map((path) => path.split('/', 1)[0] ?? ''))]
 
-/** The files in the order they have in a tree. */
-export const inOrder = (files: readonly TreeFile[]): TreeFile[] =>
+/** Of files and of links. */
+const pathsOf = ({ files, links = [] }: Tree): string[] => [...files, ...links].map(({ path }) => path)
+
+/** The files or links in the order they have in a tree. */
+export const inOrder = <T extends { path: string }>(files: readonly T[]): T[] =>
   [...files].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
 
 /** @throws E_TREE when it is none that `decodeTree` would take */
@@ -92,17 +104,57 @@ const FAULT_MAX_CHARS = 500
 function checked(content: unknown): Tree {
   const parsed = shape.safeParse(content)
   if (!parsed.success) throw new TalkootError('E_TREE', z.prettifyError(parsed.error).slice(0, FAULT_MAX_CHARS))
-  const tree = parsed.data
-  const paths = tree.files.map(({ path }) => path)
-  checkPaths(paths)
-  for (const [at, path] of paths.entries()) {
-    const before = paths[at - 1]
-    if (before !== undefined && before >= path) throw new TalkootError('E_TREE', 'the files are not in order')
-  }
+  const { links = [], ...tree } = parsed.data
+  checkPaths(pathsOf({ ...tree, links }))
+  checkOrder(tree.files)
+  checkOrder(links)
+  if (links.length > 0) checkLinks({ ...tree, links })
   if (treeBytes(tree) > LIMITS.TREE_MAX_BYTES) {
     throw new TalkootError('E_TREE', `over ${LIMITS.TREE_MAX_BYTES} bytes of files`)
   }
-  return tree
+  return parsed.data
+}
+
+function checkOrder(entries: readonly { path: string }[]): void {
+  for (const [at, { path }] of entries.entries()) {
+    const before = entries[at - 1]
+    if (before !== undefined && before.path >= path) throw new TalkootError('E_TREE', 'the files are not in order')
+  }
+}
+
+/** Whoever follows a link meets something of the tree, or of the system; never anything else of a machine. */
+function checkLinks(tree: Tree): void {
+  const there = new Set<string>()
+  for (const path of pathsOf(tree)) {
+    there.add(path)
+    for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) there.add(path.slice(0, at))
+  }
+  const linked = new Set(tree.links?.map(({ path }) => path))
+  for (const { path, to } of tree.links ?? []) {
+    const target = targetOf(path, to)
+    // A link in the midst of a way may lead `..` elsewhere than it reads.
+    if (target !== null && (target === '' || (there.has(target) && !passesThrough(target, linked)))) continue
+    throw new TalkootError('E_TREE', `${JSON.stringify(path)} is a link that leads out, to ${JSON.stringify(to)}`)
+  }
+}
+
+/** A path in the tree, '' for what is installed; null: neither. */
+function targetOf(path: string, to: string): string | null {
+  if (to.startsWith('/usr/')) return filePathFault(to.slice(1)) === null ? '' : null
+  const parts = path.split('/').slice(0, -1)
+  for (const part of to.split('/')) {
+    if (part === '..') {
+      if (parts.pop() === undefined) return null
+    } else if (part !== '.') parts.push(part)
+  }
+  const target = parts.join('/')
+  return filePathFault(target) === null ? target : null
+}
+
+function passesThrough(path: string, links: ReadonlySet<string>): boolean {
+  for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1))
+    if (links.has(path.slice(0, at))) return true
+  return false
 }
 
 const tooLong = (): TalkootError =>

@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { readFolder } from '../../node/files/read-tree.ts'
+import { findFiles, readFolder } from '../../node/files/read-tree.ts'
 import { TreeStore } from '../../node/store/tree-store.ts'
 import { decodeTree } from '../../protocol/data/tree.ts'
 import { LIMITS } from '../../protocol/limits.ts'
@@ -39,11 +39,54 @@ it('the same files are the same tree, wherever they lie, and come out of the sto
   }
 })
 
-it('links are refused, those that stay inside too', async () => {
-  writeFileSync(inside('here'), '')
-  symlinkSync('here', inside('link'))
-  await refused(/link.*neither/)
+it('a link stays one that leads to something of the tree, or to what is installed', async () => {
+  mkdirSync(inside('lib/deep'), { recursive: true })
+  writeFileSync(inside('lib/deep/file'), 'content')
+  symlinkSync('lib', inside('lib64'))
+  symlinkSync('../lib/deep/file', inside('lib/up'))
+  symlinkSync(inside('lib/deep'), inside('whole'))
+  symlinkSync('/usr/bin/env', inside('env'))
+  const { description } = await readFolder(folder, signal)
+  const { files, links } = decodeTree(description)
+  expect(files.map(({ path }) => path)).toEqual(['lib/deep/file'])
+  expect(links).toEqual([
+    { path: 'env', to: '/usr/bin/env' },
+    { path: 'lib/up', to: '../lib/deep/file' },
+    { path: 'lib64', to: 'lib' },
+    { path: 'whole', to: 'lib/deep' },
+  ])
 })
+
+it.each(['/etc/passwd', '../other', 'absent', 'lib/../../x', '/usr/../etc/passwd', 'lib64/file', '/', '.'])(
+  'a link to %s leads out, and is refused',
+  async (to) => {
+    mkdirSync(inside('lib'))
+    writeFileSync(inside('lib/file'), '')
+    symlinkSync('lib', inside('lib64'))
+    symlinkSync(to, inside('link'))
+    await refused(/"link" is a link that leads out/)
+  },
+)
+
+it('a link into another folder that is named is the file it leads to', async () => {
+  mkdirSync(inside('env'))
+  mkdirSync(inside('base'))
+  writeFileSync(inside('base/python'), 'program', { mode: 0o755 })
+  symlinkSync(inside('base/python'), inside('env/python'))
+  const named = [{ path: '', file: inside('env') }]
+  const found = await findFiles(named, signal, [inside('base')])
+  expect(found).toMatchObject({ files: [{ path: 'python', file: inside('base/python') }], links: [] })
+  await expect(readFolder(inside('env'), signal)).rejects.toMatchObject({ code: 'E_TREE' })
+})
+
+it('a folder of more files than a tree may have is looked through no further', async () => {
+  // No file system has so many names for one file.
+  for (const name of ['0', '1']) writeFileSync(inside(name), '')
+  const names = Array.from({ length: 32 }, (_, at) => `f${at}`)
+  for (const name of names) mkdirSync(inside(name))
+  for (let at = 0; at <= LIMITS.TREE_FILES_MAX; at++) linkSync(inside(String(at % 2)), inside(`f${at % 32}/${at}`))
+  await refused(/over 100000 files/)
+}, 60_000)
 
 it('names that print as something else are refused, and shown as what they are', async () => {
   writeFileSync(inside('two\nlines'), '')

@@ -8,12 +8,15 @@ import { decodeProgram, encodeProgram, type Program, parametersOf } from '../../
 import { fill, placeholdersOf, templateFault } from '../../protocol/command/template.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 
+const TREE = { digest: digestOf('files'), bytes: 7 }
+
 const program = (changes: Partial<Program>): Program => ({
   v: 1,
   argv: ['run'],
   env: {},
   stdin: null,
   inputs: null,
+  folders: [],
   ...changes,
 })
 
@@ -81,7 +84,8 @@ describe('a program', () => {
       argv: ['a', '{x}'],
       env: { V: '{y}' },
       stdin: '{x} {unit}',
-      inputs: { digest: digestOf('files'), bytes: 7 },
+      inputs: TREE,
+      folders: [{ at: '/home/u/env', tree: TREE }],
     })
     expect(decodeProgram(encodeProgram(whole))).toEqual(whole)
     expect(parametersOf(whole)).toEqual(['x', 'y'])
@@ -101,6 +105,28 @@ describe('a program', () => {
     ],
     ['more than any machine could start', { argv: Array(33).fill('a'.repeat(LIMITS.COMMAND_ARGUMENT_MAX_CHARS)) }],
     ['files that have no digest', { inputs: { digest: '../a', bytes: 1 } }],
+    ['a folder that is not absolute', { folders: [{ at: 'home/u', tree: TREE }] }],
+    ['a folder in the place of the system', { folders: [{ at: '/usr/local/lib', tree: TREE }] }],
+    ['a folder that leads out', { folders: [{ at: '/home/../etc', tree: TREE }] }],
+    ['a folder in the place of what a unit writes', { folders: [{ at: '/tmp', tree: TREE }] }],
+    [
+      'a folder in another',
+      {
+        folders: [
+          { at: '/home/u', tree: TREE },
+          { at: '/home/u/env', tree: TREE },
+        ],
+      },
+    ],
+    [
+      'too many folders',
+      {
+        folders: Array.from({ length: LIMITS.COMMAND_BROUGHT_FOLDERS_MAX + 1 }, (_, i) => ({
+          at: `/f${i}`,
+          tree: TREE,
+        })),
+      },
+    ],
     ['more bytes than files may have', { inputs: { digest: digestOf(''), bytes: LIMITS.TREE_MAX_BYTES + 1 } }],
   ])('with %s is refused', (_, changes) => {
     expect(() => decodeProgram(encodeProgram(program(changes)))).toThrow(expect.objectContaining({ code: 'E_SOURCE' }))

@@ -48,7 +48,7 @@ const runs = (name: string, body: () => Promise<void>): void =>
 
 const open = (argv: string[], program: Partial<Program> = {}, init: Partial<SandboxInit> = {}): Sandbox =>
   runtime.open({
-    source: encodeProgram({ v: 1, argv, env: {}, stdin: null, inputs: null, ...program }),
+    source: encodeProgram({ v: 1, argv, env: {}, stdin: null, inputs: null, folders: [], ...program }),
     seed: 1,
     ...{ cpus: 1, memoryMiB: 64, timeoutMs: 10_000 },
     onReport: ({ unit, stderr }) => logs.push([unit, stderr]),
@@ -103,18 +103,6 @@ runs('a unit gets its parameters as arguments, variables and input', async () =>
 runs('no parameter is read by a shell that the program did not start', async () => {
   const [attempt] = await all(['echo', '{x}'], [{ x: '$(id); `id` && id' }])
   expect(attempt).toEqual({ unit: 0, ok: true, value: '{"stdout":"$(id); `id` && id"}' })
-})
-
-runs('its files lie in its folder, and it cannot change them', async () => {
-  const program = '#!/bin/sh\ncat data/a.txt; echo x > run.sh; echo x > data/b; echo y > out && cat out'
-  const { ref, trees } = await layDown(scratchDir, { 'run.sh': { program }, 'data/a.txt': 'A\n' })
-  const attempts = await all(['./run.sh'], [{}, {}], { inputs: ref }, { trees })
-  const expected = { ok: true, value: '{"stdout":"A\\ny"}' }
-  expect(attempts).toEqual([
-    { unit: 0, ...expected },
-    { unit: 1, ...expected },
-  ])
-  expect(logs.every(([, text]) => text.includes('Read-only file system'))).toBe(true)
 })
 
 runs('nothing of a unit is there for the next', async () => {

@@ -19,6 +19,11 @@ export async function layDown(
     writeFileSync(file, typeof content === 'string' ? content : content.program, { mode: 0o600 })
     if (typeof content !== 'string') chmodSync(file, 0o700)
   }
+  return await laidFrom(folder)
+}
+
+/** A folder as it is. */
+export async function laidFrom(folder: string): Promise<{ ref: TreeRef; trees: Map<string, LaidTree> }> {
   const { digest, description } = await readFolder(folder, new AbortController().signal)
   const tree = decodeTree(description)
   return {

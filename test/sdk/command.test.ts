@@ -86,7 +86,7 @@ it('is refused with what is wrong', async () => {
   })
 })
 
-it('follows no link and reads nothing that is no file', async () => {
+it('follows no link that leads out, and reads nothing that is no file', async () => {
   symlinkSync('/etc/passwd', join(cwd, 'in', 'link'))
   await expect(read('link')).rejects.toMatchObject({ code: 'E_TREE' })
   await expect(read('.')).rejects.toMatchObject({ code: 'E_TREE' })

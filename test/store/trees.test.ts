@@ -4,6 +4,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   truncateSync,
@@ -81,6 +82,29 @@ describe('a tree', () => {
     refused([empty('b'), empty('a')], /order/)
   })
 
+  it('is refused with a link that leads out of it, or in whose place something lies', () => {
+    const linked = (links: { path: string; to: string }[], what: RegExp) => {
+      const tree = { v: 1 as const, files: [empty('a/file'), empty('b')], links }
+      expect(() => encodeTree(tree)).toThrow(expect.objectContaining({ code: 'E_TREE' }))
+      expect(() => decodeTree(canonicalBytes(tree))).toThrow(what)
+    }
+    for (const to of ['../b', '/etc/passwd', '/usr/../etc', 'c', '', '/', '/usr', 'a/../../b', 'a\u0000', 'l/file']) {
+      linked([{ path: 'l', to }], /leads out/)
+    }
+    linked([{ path: 'b', to: 'a' }], /twice/)
+    linked([{ path: 'a', to: 'b' }], /twice|lies in a file/)
+    linked([{ path: 'b/l', to: '../a' }], /lies in a file/)
+    linked([{ path: '../l', to: 'b' }], /relative path/)
+    linked(
+      [
+        { path: 'm', to: 'a' },
+        { path: 'l', to: 'a' },
+      ],
+      /order/,
+    )
+    linked([], /Too small|>=1/)
+  })
+
   it('is refused over each bound', () => {
     refused([{ ...empty('long'), bytes: 2 }], /do not fit its length/)
     const half = {
@@ -115,6 +139,59 @@ describe('the store', () => {
     expect(statSync(join(held.folder, 'data/deep/er/empty')).size).toBe(0)
     expect(statSync(join(held.folder, 'run.sh')).mode & 0o111).toBe(0o111)
     for (const [at, bytes] of tree.chunks.entries()) expect(Buffer.compare(await held.read(at), bytes)).toBe(0)
+  })
+
+  it('lays its links out, also where something else has come to lie', async () => {
+    const { digest, description } = encodeTree({
+      v: 1,
+      files: [empty('lib/file')],
+      links: [{ path: 'a/lib64', to: '../lib' }],
+    })
+    const held = await store().begin(description, signal)
+    const link = join(held.folder, 'a/lib64')
+    expect(readlinkSync(link)).toBe('../lib')
+    rmSync(link)
+    writeFileSync(link, 'changed')
+    expect(readlinkSync(join((await store().hold(digest, signal)).folder, 'a/lib64'))).toBe('../lib')
+  })
+
+  it('moves a folder in as it is, and one it has goes away', async () => {
+    const trees = store()
+    const filled = (): string => {
+      const from = trees.newFolder()
+      writeFileSync(join(from, 'out.txt'), 'output')
+      return from
+    }
+    const from = filled()
+    const held = await trees.take(from, signal)
+    expect([held.whole, readFileSync(join(held.folder, 'out.txt'), 'utf8'), existsSync(from)]).toEqual([
+      true,
+      'output',
+      false,
+    ])
+    const again = filled()
+    expect((await trees.take(again, signal)).digest).toBe(held.digest)
+    expect(existsSync(again)).toBe(false)
+    expect((await store().hold(held.digest, signal)).whole).toBe(true)
+    const large = trees.newFolder()
+    writeFileSync(join(large, 'large'), '')
+    truncateSync(join(large, 'large'), 65 * MiB)
+    await expect(trees.take(large, signal)).rejects.toMatchObject({ code: 'E_DISK_BUDGET' })
+    expect(existsSync(large)).toBe(true)
+  })
+
+  it('lets go of nothing that is pinned, and knows after a restart what each takes', async () => {
+    const [a, b] = [sample(3), sample(5)]
+    const trees = store(4 * MiB)
+    ;(await fill(trees, a)).release()
+    const again = store(4 * MiB)
+    expect(again.used).toBe(trees.used)
+    const unpin = again.pin(a.digest)
+    await expect(again.begin(b.description, signal)).rejects.toMatchObject({ code: 'E_DISK_TAKEN' })
+    unpin()
+    unpin()
+    expect((await again.begin(b.description, signal)).whole).toBe(false)
+    expect(() => again.pin(a.digest)).toThrow(expect.objectContaining({ code: 'E_NOT_FOUND' }))
   })
 
   it('keeps no chunk that is not the one', async () => {

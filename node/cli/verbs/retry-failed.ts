@@ -30,8 +30,13 @@ export function retryFailed(group: Command, act: Act): void {
 /** @throws E_USAGE */
 function taskOf(context: Context, words: string[], options: Options): { task?: ReturnType<typeof parseTask> } {
   if (words.length > 0 || context.argv.includes('--')) return { task: parseTask(context, words, options) }
-  if (options.in !== undefined || options.env !== undefined || options.stdin !== undefined) {
-    throw new TalkootError('E_USAGE', '--in, --env and --stdin go with a program, given after --')
+  if (
+    options.in !== undefined ||
+    options.folder !== undefined ||
+    options.env !== undefined ||
+    options.stdin !== undefined
+  ) {
+    throw new TalkootError('E_USAGE', '--in, --folder, --env and --stdin go with a program, given after --')
   }
   return {}
 }

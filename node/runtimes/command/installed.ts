@@ -2,17 +2,23 @@
 
 import { accessSync, constants } from 'node:fs'
 import { join, normalize } from 'node:path'
-import { UNIT_FOLDER } from './launch.ts'
+import { type Brought, searchPath, UNIT_FOLDER } from './launch.ts'
 
-const PATH = ['/usr/local/bin', '/usr/bin', '/bin']
+/** What a job brings: the folder of its files, if there is one, and others by their places. */
+export type Brings = { inputs: string | null; brought: readonly Brought[] }
 
-/** `inputs`: the files the program brings. What is only there once the unit runs is believed to be. */
-export function existsHere(named: string, inputs: string | null): boolean {
+/** What is only there once the unit runs is believed to be. */
+export function existsHere(named: string, brings: Brings): boolean {
   // As it is written, `..` would lead out of what a unit sees, and the answer tell what is there.
-  const name = named.startsWith('/') ? normalize(named) : named
-  if (!name.includes('/')) return PATH.some((folder) => isExecutable(join(folder, name)))
-  const inside = normalize(join(UNIT_FOLDER, name.startsWith('/') ? '' : name))
-  if (name.startsWith('/usr/') || name.startsWith('/bin/')) return isExecutable(name)
+  if (!named.includes('/')) return searchPath(brings.brought).some((folder) => isThere(`${folder}/${named}`, brings))
+  return isThere(normalize(named.startsWith('/') ? named : join(UNIT_FOLDER, named)), brings)
+}
+
+function isThere(inside: string, { inputs, brought }: Brings): boolean {
+  for (const { folder, at } of brought) {
+    if (inside.startsWith(`${at}/`)) return isExecutable(join(folder, inside.slice(at.length)))
+  }
+  if (inside.startsWith('/usr/') || inside.startsWith('/bin/')) return isExecutable(inside)
   if (!inside.startsWith(`${UNIT_FOLDER}/`)) return true
   return inputs !== null && isExecutable(join(inputs, inside.slice(UNIT_FOLDER.length)))
 }

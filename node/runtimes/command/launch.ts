@@ -37,8 +37,23 @@ const CONFIGURATION = ['/etc/alternatives', '/etc/ld.so.cache', '/etc/ld.so.conf
 /** The files of a job: a folder, and the names in it. */
 export type Inputs = { folder: string; names: readonly string[] }
 
+/** A folder of this machine, and where a unit finds it. */
+export type Brought = { folder: string; at: string }
+
+const BINARIES = ['/usr/local/bin', '/usr/bin', '/bin']
+
+/** Where a unit's programs are looked for, first to last. */
+export const searchPath = (brought: readonly Brought[]): string[] => [
+  ...brought.map(({ at }) => `${at}/bin`),
+  ...BINARIES,
+]
+
 /** Options that are the same for every unit of a job. */
-export function bubblewrapOptions(facts: CommandFacts, inputs: Inputs | null): string[] {
+export function bubblewrapOptions(
+  facts: CommandFacts,
+  inputs: Inputs | null,
+  brought: readonly Brought[] = [],
+): string[] {
   const scratch = (place: string): string[] => [
     '--size',
     String(LIMITS.COMMAND_SCRATCH_MIB * MIB),
@@ -62,6 +77,7 @@ export function bubblewrapOptions(facts: CommandFacts, inputs: Inputs | null): s
     // `--dev` has a place for shared memory that is not bounded.
     ...['--remount-ro', '/dev', ...scratch('/dev/shm'), ...scratch('/tmp'), ...scratch(UNIT_FOLDER)],
     ...(inputs === null ? [] : inputOptions(inputs)),
+    ...brought.flatMap(({ folder, at }) => ['--ro-bind', folder, at]),
     ...['--remount-ro', '/', '--chdir', UNIT_FOLDER],
   ]
 }
@@ -80,10 +96,14 @@ export type Room = { cpus: number; memoryMiB: number }
  */
 const THREAD_VARIABLES = ['OMP_NUM_THREADS', 'GOMAXPROCS', 'RAYON_NUM_THREADS', 'NUMBA_NUM_THREADS']
 
-export type UnitCommand = { argv: readonly string[]; env: Readonly<Record<string, string>> }
+export type UnitCommand = {
+  argv: readonly string[]
+  env: Readonly<Record<string, string>>
+  brought?: readonly Brought[]
+}
 
 /** What differs between units. */
-export function commandLine(facts: CommandFacts, { argv, env }: UnitCommand, room: Room): string[] {
+export function commandLine(facts: CommandFacts, { argv, env, brought = [] }: UnitCommand, room: Room): string[] {
   return [
     ...[facts.choom, '-n', String(FIRST_TO_END), '--', facts.bwrap, '--args', String(OPTIONS_FD)],
     ...['--', facts.prlimit, ...limits(room), '--'],
@@ -91,14 +111,14 @@ export function commandLine(facts: CommandFacts, { argv, env }: UnitCommand, roo
     ...[
       facts.env,
       '--',
-      ...Object.entries({ ...variables(room), ...env }).map(([name, value]) => `${name}=${value}`),
+      ...Object.entries({ ...variables(room, brought), ...env }).map(([name, value]) => `${name}=${value}`),
       ...argv,
     ],
   ]
 }
 
-const variables = ({ cpus }: Room): Record<string, string> => ({
-  PATH: '/usr/local/bin:/usr/bin:/bin',
+const variables = ({ cpus }: Room, brought: readonly Brought[]): Record<string, string> => ({
+  PATH: searchPath(brought).join(':'),
   HOME: UNIT_FOLDER,
   TMPDIR: '/tmp',
   LANG: 'C.UTF-8',

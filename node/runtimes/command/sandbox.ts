@@ -13,21 +13,21 @@ import type { Attempt } from '../../../protocol/work.ts'
 import { failed } from '../failed.ts'
 import { type SandboxComponents, untilAborted } from '../prepared-runtime.ts'
 import type { Reached } from '../reachable-folders.ts'
-import type { Sandbox, SandboxInit, UnitInput } from '../runtime.ts'
-import { existsHere } from './installed.ts'
-import { bubblewrapOptions, commandLine, type Inputs, type UnitCommand } from './launch.ts'
+import type { LaidTree, Sandbox, SandboxInit, UnitInput } from '../runtime.ts'
+import { type Brings, existsHere } from './installed.ts'
+import { type Brought, bubblewrapOptions, commandLine, type Inputs, type UnitCommand } from './launch.ts'
 import type { PreparedCommand } from './prepare.ts'
 import { runUnitProcess, type UnitEnd } from './unit-process.ts'
 
 /** What is on disk for the units of the job. */
-type Laid = { prepared: PreparedCommand; folder: string; inputs: string | null; options: string; program: Program }
+type Laid = { prepared: PreparedCommand; folder: string; brings: Brings; options: string; program: Program }
 
 export class CommandSandbox implements Sandbox {
   readonly #components: SandboxComponents<PreparedCommand>
   readonly #init: SandboxInit
   readonly #closing = new AbortController()
   #laid: Promise<Laid> | undefined
-  #reached: Reached | null = null
+  readonly #reached: Reached[] = []
   #running: Promise<unknown> = Promise.resolve()
 
   constructor(components: SandboxComponents<PreparedCommand>, init: SandboxInit) {
@@ -60,22 +60,22 @@ export class CommandSandbox implements Sandbox {
     await this.#running
     const laid = await this.#laid?.catch(() => undefined)
     if (laid !== undefined) await rm(laid.folder, { recursive: true, force: true })
-    await this.#reached?.release()
+    await Promise.all(this.#reached.map((reached) => reached.release()))
     this.#components.onClosed(this)
   }
 
   /** Null when it was aborted. */
   async #runUnit({ unit, params }: UnitInput, signal: AbortSignal): Promise<Attempt | null> {
     try {
-      const { prepared, inputs, options, program } = await this.#lay()
+      const { prepared, brings, options, program } = await this.#lay()
       const { command, stdin } = unitOf(program, unit, params)
       const [name = ''] = command.argv
-      if (!existsHere(name, inputs)) {
+      if (!existsHere(name, brings)) {
         throw new TalkootError('E_PROGRAM_MISSING', `there is no program ${name} on this machine`)
       }
       const { facts, shut, user } = prepared
       const { memoryMiB, timeoutMs } = this.#init
-      const line = commandLine(facts, command, this.#init)
+      const line = commandLine(facts, { ...command, brought: brings.brought }, this.#init)
       const handed = [options, ...(facts.seccomp === undefined ? [] : [facts.seccomp])]
       const end = await runUnitProcess({ line, handed, shut, user, stdin, timeoutMs, memoryMiB }, signal)
       if (end.killed === 'aborted') return null
@@ -104,23 +104,37 @@ export class CommandSandbox implements Sandbox {
   async #layDown(): Promise<Laid> {
     const prepared = await this.#components.prepared()
     const program = decodeProgram(this.#init.source)
-    const inputs = program.inputs === null ? null : await this.#reach(prepared, program.inputs)
+    const inputs = program.inputs === null ? null : await this.#inputs(prepared, program.inputs)
+    const brought: Brought[] = []
+    for (const { at, tree } of program.folders) {
+      brought.push({ at, folder: await this.#reach(prepared, this.#treeOf(tree)) })
+    }
     const folder = await mkdtemp(join(prepared.folder, 'job-'))
     const options = join(folder, 'options')
-    await writeFile(options, bubblewrapOptions(prepared.facts, inputs).join('\0'))
+    await writeFile(options, bubblewrapOptions(prepared.facts, inputs, brought).join('\0'))
     await prepared.open(folder)
-    return { prepared, folder, inputs: inputs?.folder ?? null, options, program }
+    return { prepared, folder, brings: { inputs: inputs?.folder ?? null, brought }, options, program }
   }
 
-  async #reach({ inputs }: PreparedCommand, { digest }: TreeRef): Promise<Inputs> {
-    const tree = this.#init.trees?.get(digest)
-    if (tree === undefined) throw new TalkootError('E_INTERNAL', 'the files of the task are not here')
+  async #inputs(prepared: PreparedCommand, ref: TreeRef): Promise<Inputs> {
+    const tree = this.#treeOf(ref)
     const names = topNames(tree.layout.tree)
     if (names.length > LIMITS.COMMAND_INPUTS_MAX) {
       throw new TalkootError('E_SOURCE', `over ${LIMITS.COMMAND_INPUTS_MAX} files and folders in the folder of a unit`)
     }
-    this.#reached = await inputs.reach(tree.folder)
-    return { folder: this.#reached.folder, names }
+    return { folder: await this.#reach(prepared, tree), names }
+  }
+
+  #treeOf({ digest }: TreeRef): LaidTree {
+    const tree = this.#init.trees?.get(digest)
+    if (tree === undefined) throw new TalkootError('E_INTERNAL', 'the files of the task are not here')
+    return tree
+  }
+
+  async #reach({ inputs }: PreparedCommand, tree: LaidTree): Promise<string> {
+    const reached = await inputs.reach(tree.folder)
+    this.#reached.push(reached)
+    return reached.folder
   }
 }
 
