@@ -61,9 +61,7 @@ export async function readInputs(
   { signal, onProgress }: ReadOptions,
 ): Promise<LocalTree | null> {
   if (names.length === 0) return null
-  const named: Named[] = []
-  for (const name of names) named.push(...(await namedBy(name, cwd)))
-  return await readNamed(named, [], { signal, onProgress })
+  return await readNamed(await namedBy(names, cwd), [], { signal, onProgress })
 }
 
 /** A folder at the place it has: what environments hold leads to it. */
@@ -98,8 +96,15 @@ async function readNamed(
 
 const MAGIC = /[*?[\]]/
 
+/** What names stand for, not looked into yet. @throws E_FILE, E_TREE */
+export async function namedBy(names: readonly string[], cwd: string): Promise<Named[]> {
+  const named: Named[] = []
+  for (const name of names) named.push(...(await namedByOne(name, cwd)))
+  return named
+}
+
 /** A name that is there is that, whatever characters it has. */
-async function namedBy(name: string, cwd: string): Promise<Named[]> {
+async function namedByOne(name: string, cwd: string): Promise<Named[]> {
   const file = resolve(cwd, name)
   const isThere = (await lstat(file).catch(() => null)) !== null
   if (isThere || !MAGIC.test(name)) return [{ path: placeOf(name), file }]

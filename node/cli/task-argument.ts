@@ -1,34 +1,90 @@
-/** What is run, as it stands on a command line: `FILE`, or `-- PROGRAM ARGUMENT...`. */
+/** What is run, as it stands on a command line: `FILE`, `MODULE.wasm [-- ARGUMENT...]`, or `-- PROGRAM ARGUMENT...`. */
 
+import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Json } from '../../protocol/canonical.ts'
 import { TalkootError } from '../../protocol/errors.ts'
+import { readModule } from '../../protocol/wasm/binary.ts'
+import { moduleTaskSchema } from '../../protocol/wasm/module-task.ts'
 import type { ProgramTask } from '../../sdk/bundle.ts'
 import { command } from '../../sdk/command.ts'
+import { wasi } from '../../sdk/wasi.ts'
+import { WasmTask } from '../../sdk/wasm.ts'
+import { onFile } from '../files/file-error.ts'
 import type { Context } from './context.ts'
 
-export type TaskFlags = { in?: string[]; folder?: string[]; env?: string[]; stdin?: string }
+export type ProgramFlags = { in?: string[]; folder?: string[]; env?: string[]; stdin?: string }
+export type ModuleFlags = { takes?: string; gives?: string; export?: string }
+export type TaskFlags = ProgramFlags & ModuleFlags & { output?: string[] }
 
-/** The path of a module, or a program. @throws E_USAGE */
-export function parseTask(
-  { argv, io }: Pick<Context, 'argv' | 'io'>,
+type Terminal = Pick<Context, 'argv' | 'io'>
+
+/** The path of a module of JavaScript, or a program. @throws E_USAGE, E_FILE, E_SOURCE */
+export async function parseTask(
+  terminal: Terminal,
   words: string[],
   flags: TaskFlags,
-): string | ProgramTask<unknown, Json> {
-  const { in: inputs = [], folder: folders = [], env = [], stdin } = flags
-  if (argv.includes('--')) {
-    if (words.length === 0) throw new TalkootError('E_USAGE', 'what to run? give a program after --')
-    const variables = Object.fromEntries(env.map(parseVariable))
-    return command(words, { inputs, folders, env: variables, cwd: io.cwd, ...(stdin === undefined ? {} : { stdin }) })
+): Promise<string | ProgramTask<unknown, Json>> {
+  const [first, ...more] = words
+  const { argv, io } = terminal
+  const rest = argv.indexOf('--')
+  if (first?.endsWith('.wasm') && (rest < 0 || argv.indexOf(first) < rest)) {
+    if (rest < 0 && more.length > 0) throw new TalkootError('E_USAGE', 'arguments of a program are given after --')
+    return await parseModule(resolve(io.cwd, first), more, flags, io.cwd)
   }
-  const [file, ...more] = words
-  if (file === undefined) throw new TalkootError('E_USAGE', 'what to run? give a task module, or -- and a program')
+  const { takes, gives, export: name, output, ...ofProgram } = flags
+  if ([takes, gives, name, output].some((flag) => flag !== undefined)) {
+    throw new TalkootError('E_USAGE', '--takes, --gives, --export and --output are for .wasm files')
+  }
+  if (rest >= 0) {
+    if (first === undefined) throw new TalkootError('E_USAGE', 'what to run? give a program after --')
+    return command(words, optionsOf(ofProgram, io.cwd))
+  }
+  if (first === undefined) throw new TalkootError('E_USAGE', 'what to run? give a task module, or -- and a program')
   if (more.length > 0) throw new TalkootError('E_USAGE', `a program is given after --: \`-- ${words.join(' ')}\``)
-  if (inputs.length + folders.length > 0 || env.length > 0 || stdin !== undefined) {
+  if (isSet(ofProgram)) {
     throw new TalkootError('E_USAGE', '--in, --folder, --env and --stdin are for programs, given after --')
   }
-  return resolve(io.cwd, file)
+  return resolve(io.cwd, first)
 }
+
+/** A module with a beginning is a WASI program, any other a library. */
+async function parseModule(
+  file: string,
+  args: string[],
+  flags: TaskFlags,
+  cwd: string,
+): Promise<ProgramTask<unknown, Json>> {
+  const { takes: given = '', gives, export: name = 'unit', output, ...ofProgram } = flags
+  const facts = readModule(await onFile(file, () => readFile(file)))
+  if (facts.functions.has('_start')) {
+    if ([flags.takes, gives, flags.export].some((flag) => flag !== undefined)) {
+      throw new TalkootError('E_USAGE', '--takes, --gives and --export are for libraries: this is a WASI program')
+    }
+    const { folders, ...options } = optionsOf(ofProgram, cwd)
+    if (folders.length > 0) throw new TalkootError('E_USAGE', '--folder is for programs of the machine: use --in')
+    return wasi(file, args, { ...options, outputs: output ?? [] })
+  }
+  if (args.length > 0 || output !== undefined || isSet(ofProgram)) {
+    throw new TalkootError(
+      'E_USAGE',
+      'arguments, --in, --env, --stdin and --output are for programs: this has no _start',
+    )
+  }
+  const takes = given === 'json' ? given : given.split(',').flatMap((word) => word.trim() || [])
+  const parsed = moduleTaskSchema.shape.gives.safeParse(gives ?? (takes === 'json' ? 'json' : 'number'))
+  if (!parsed.success)
+    throw new TalkootError('E_USAGE', `--gives is number, numbers, json, floats or bytes, not ${gives}`)
+  return new WasmTask<unknown, Json>(file, { v: 1, export: name, takes, gives: parsed.data })
+}
+
+function optionsOf({ in: inputs = [], folder: folders = [], env = [], stdin }: ProgramFlags, cwd: string) {
+  const variables = Object.fromEntries(env.map(parseVariable))
+  return { inputs, folders, env: variables, cwd, ...(stdin === undefined ? {} : { stdin }) }
+}
+
+const isSet = ({ in: inputs = [], folder: folders = [], env = [], stdin }: ProgramFlags): boolean =>
+  inputs.length + folders.length + env.length > 0 || stdin !== undefined
 
 function parseVariable(text: string): [string, string] {
   const at = text.indexOf('=')

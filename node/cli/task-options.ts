@@ -2,7 +2,7 @@
 
 import { type Command, Option } from 'commander'
 
-const TASK_USAGE = '[options] FILE | [options] -- PROGRAM [ARGUMENT...]'
+const TASK_USAGE = '[options] FILE | [options] MODULE.wasm [-- ARGUMENT...] | [options] -- PROGRAM [ARGUMENT...]'
 
 /** A verb that takes a task or a program, a sweep and a policy. */
 export function sweepCommand(program: Command, name: string): Command {
@@ -49,6 +49,15 @@ function taskOptions(verb: Command): Command {
       new Option('--env <name=value>', 'an environment variable of the program (repeatable)').argParser(repeat),
     )
     .option('--stdin <text>', 'what the program reads; as in its arguments, {name} stands for a parameter')
+    .option('--takes <names>', 'of a .wasm library: what its function takes, x,y or json')
+    .option('--gives <what>', 'of a .wasm library: number, numbers, json, floats or bytes')
+    .option('--export <name>', 'of a .wasm library: the function (default: unit)')
+    .addOption(
+      new Option(
+        '--output <path>',
+        'of a .wasm program: a file it writes that is part of its value (repeatable)',
+      ).argParser(repeat),
+    )
 }
 
 function policyOptions(verb: Command): Command {

@@ -28,8 +28,10 @@ export function unitOf(task: Called, facts: ModuleFacts): FunctionType {
       `has ${task.export}${written(unit)}, and the task names ${takes.length} parameters: ${takes.join(', ')}`,
     )
   }
-  if (gives !== 'numbers') expectType(facts, task.export, { params: unit.params, results: ['i64'] })
-  if ((takes === 'json' || gives !== 'numbers') && !facts.hasMemory) throw fault('exports no memory')
+  const inMemory = gives !== 'number' && gives !== 'numbers'
+  if (inMemory) expectType(facts, task.export, { params: unit.params, results: ['i64'] })
+  if ((takes === 'json' || inMemory) && !facts.hasMemory) throw fault('exports no memory')
+  if (gives === 'number' && unit.results.length !== 1) throw fault(`has ${task.export}${written(unit)}, not one number`)
   if ([...unit.params, ...unit.results].includes('other')) {
     throw fault(`has ${task.export}${written(unit)}: units take and give numbers`)
   }

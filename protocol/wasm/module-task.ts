@@ -21,8 +21,8 @@ export const moduleTaskSchema = z.strictObject({
   export: name,
   /** Numbers of the point, by name, as its parameters in this order; or the whole point as JSON in memory. */
   takes: z.union([z.literal('json'), z.array(name).max(LIMITS.WASM_PARAMETERS_MAX)]),
-  /** What it returns: numbers; or where in memory JSON, 64-bit floats, or bytes lie. */
-  gives: z.enum(['numbers', 'json', 'floats', 'bytes']),
+  /** What it returns: one number, or several; or where in memory JSON, 64-bit floats, or bytes lie. */
+  gives: z.enum(['number', 'numbers', 'json', 'floats', 'bytes']),
 })
 export type ModuleTask = z.infer<typeof moduleTaskSchema>
 

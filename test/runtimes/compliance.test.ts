@@ -34,7 +34,7 @@ const jsTasks: ComplianceTasks = {
 
 const moduleTask = (text: string, how: Partial<ModuleTask> = {}): string => {
   const base64 = wasmOf(text).toString('base64')
-  return encodeModuleTask({ v: 1, base64, export: 'unit', takes: ['x'], gives: 'numbers', ...how })
+  return encodeModuleTask({ v: 1, base64, export: 'unit', takes: ['x'], gives: 'number', ...how })
 }
 
 const unitWhereOne = (does: string, more = ''): string =>
@@ -69,7 +69,7 @@ const wasm: ComplianceSubject = {
     chance: moduleTask(
       `(module (import "talkoot" "random" (func $one (result f64))) (import "Math" "random" (func $other (result f64)))
         (func (export "unit") (result f64 f64) (call $one) (call $other)))`,
-      { takes: [] },
+      { takes: [], gives: 'numbers' },
     ),
     refused: '{"v":1}',
   },

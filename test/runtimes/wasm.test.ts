@@ -66,9 +66,11 @@ describe('numbers', () => {
     expect(second).toBe('E_RESULT_TYPE $[3] is Infinity')
   })
 
-  it('are nothing, or one alone, as the function gives them', async () => {
-    expect(await run('(module (func (export "unit")))', {}, [{}])).toEqual([null])
-    expect(await run('(module (func (export "unit") (result i64) (i64.const -5)))', {}, [{}])).toEqual([-5])
+  it('are one, or a list of as many as the function gives', async () => {
+    expect(await run('(module (func (export "unit")))', {}, [{}])).toEqual([[]])
+    const five = '(module (func (export "unit") (result i64) (i64.const -5)))'
+    expect(await run(five, {}, [{}])).toEqual([[-5]])
+    expect(await run(five, { gives: 'number' }, [{}])).toEqual([-5])
   })
 
   it.each([
@@ -87,7 +89,7 @@ describe('numbers', () => {
   it('that JSON has no words for are refused', async () => {
     const of = (type: string, value: string) =>
       `(module (func (export "unit") (result ${type}) (${type}.const ${value})))`
-    expect(await run(of('f64', 'nan'), {}, [{}])).toEqual(['E_RESULT_TYPE $ is NaN'])
+    expect(await run(of('f64', 'nan'), { gives: 'number' }, [{}])).toEqual(['E_RESULT_TYPE $ is NaN'])
     expect(await run(of('i64', '9007199254740993'), {}, [{}])).toEqual([expect.stringContaining('beyond 2^53')])
   })
 })
@@ -134,7 +136,7 @@ describe('memory', () => {
     const text = `(module (memory (export "memory") 1)
       (func (export "unit") (param $pages i32) (result i32) (memory.grow (local.get $pages))))`
     const all = (32 * 2 ** 20) / 2 ** 16
-    expect(await run(text, { takes: ['p'] }, [{ p: all - 1 }, { p: all }], 32)).toEqual([1, -1])
+    expect(await run(text, { takes: ['p'] }, [{ p: all - 1 }, { p: all }], 32)).toEqual([[1], [-1]])
     const large = `(module (memory (export "memory") ${all + 1}) (func (export "unit")))`
     expect(await run(large, {}, [{}], 32)).toEqual([expect.stringMatching(/^E_MEMORY/)])
   })
@@ -143,7 +145,7 @@ describe('memory', () => {
     const text = `(module (memory (export "memory") 500) (func (export "unit") (param $x i32) (result i32)
       (memory.fill (i32.const 0) (i32.const 1) (i32.const 30000000)) (local.get $x)))`
     const points = Array.from({ length: 60 }, (_, x) => ({ x }))
-    expect(await run(text, { takes: ['x'] }, points)).toEqual(points.map(({ x }) => x))
+    expect(await run(text, { takes: ['x'] }, points)).toEqual(points.map(({ x }) => [x]))
   })
 })
 
@@ -164,6 +166,7 @@ describe('a module is refused', () => {
   const empty = '(module)'
   const cases: [string, string, How, RegExp][] = [
     ['without the function', empty, {}, /no function unit/],
+    ['of no single number', '(module (func (export "unit")))', { gives: 'number' }, /unit\(\) -> \(\), not one/],
     ['of other parameters', '(module (func (export "unit") (param f64)))', {}, /unit\(f64\) -> \(\), .* 0 parameters/],
     ['of other things than numbers', '(module (func (export "unit") (param externref)))', { takes: ['x'] }, /numbers/],
     ['that imports what is not there', '(module (import "env" "f" (func)) (func (export "unit")))', {}, /env\.f/],

@@ -239,6 +239,23 @@ describe('a program', () => {
     [[signer.peer], 'stranger', true],
   ]
 
+  it.each(['wasm', 'wasi', 'js'] as const)(
+    'of kind %s is none: a stranger’s is taken, whoever may run programs',
+    async (runtime) => {
+      const submitter = new Submitter(await shop.worker({ commands: 'nobody' }), signer, { role: 'stranger' })
+      const job = await signJob(
+        signer,
+        SQUARE,
+        {},
+        {
+          task: { runtime, digest: digestOf(SQUARE), bytes: Buffer.byteLength(SQUARE) },
+        },
+      )
+      await submitter.introduce(job)
+      await until(() => submitter.of('accept').length === 1)
+    },
+  )
+
   it.each(cases)(
     'of an owner who says %j, by a %s: %s; none of its bytes are fetched if not, nor of its files',
     async (commands, role, runs) => {

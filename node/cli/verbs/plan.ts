@@ -28,7 +28,7 @@ export function plan(program: Command, act: Act): void {
 
 async function planRun(context: Context, words: string[], options: Options): Promise<undefined> {
   const { mesh, output, signal } = context
-  const task = parseTask(context, words, options)
+  const task = await parseTask(context, words, options)
   const sweep = parseSweep(options, context.io.cwd, { once: typeof task !== 'string' })
   const policy = parsePolicy(options)
   if (options.trial !== undefined) await tryOut(context, task, slice(sweep, 0, parseCount(options.trial)), policy)
@@ -42,7 +42,7 @@ async function planRun(context: Context, words: string[], options: Options): Pro
 /** The time of its units is remembered as that of every job is. */
 async function tryOut(
   { mesh, output, signal }: Context,
-  task: ReturnType<typeof parseTask>,
+  task: Awaited<ReturnType<typeof parseTask>>,
   sweep: Parameters<Context['mesh']['map']>[1],
   policy: ReturnType<typeof parsePolicy>,
 ): Promise<void> {

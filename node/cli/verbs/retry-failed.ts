@@ -20,7 +20,7 @@ export function retryFailed(group: Command, act: Act): void {
         runJob(context, options, async () => {
           const job = await context.mesh.attach(id)
           const { mesh, signal } = context
-          const asked = { ...parsePolicy(options), ...taskOf(context, words, options), signal }
+          const asked = { ...parsePolicy(options), ...(await taskOf(context, words, options)), signal }
           return await showingInputs(context, (onInputs) => mesh.retryFailed(job, { ...asked, onInputs }))
         }),
       ),
@@ -28,8 +28,12 @@ export function retryFailed(group: Command, act: Act): void {
 }
 
 /** @throws E_USAGE */
-function taskOf(context: Context, words: string[], options: Options): { task?: ReturnType<typeof parseTask> } {
-  if (words.length > 0 || context.argv.includes('--')) return { task: parseTask(context, words, options) }
+async function taskOf(
+  context: Context,
+  words: string[],
+  options: Options,
+): Promise<{ task?: Awaited<ReturnType<typeof parseTask>> }> {
+  if (words.length > 0 || context.argv.includes('--')) return { task: await parseTask(context, words, options) }
   if (
     options.in !== undefined ||
     options.folder !== undefined ||

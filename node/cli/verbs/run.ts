@@ -48,7 +48,7 @@ export function run(program: Verb, act: Act): void {
 
 /** Everything that can be wrong with the command line is found before the task is bundled. */
 async function start(context: Context, words: string[], options: Options): Promise<AnyJob> {
-  const task = parseTask(context, words, options)
+  const task = await parseTask(context, words, options)
   const sweep = parseSweep(options, context.io.cwd, { once: typeof task !== 'string' })
   const policy = parsePolicy(options)
   const { mesh, signal } = context

@@ -15,7 +15,7 @@ const SUM = 'AGFzbQEAAAABBQFgAAF8AwIBAAcIAQR1bml0AAAKFwEVAESamZmZmZm5P0SamZmZmZn
 
 const WASM_PROOF: Proof = {
   kind: 'wasm',
-  source: encodeModuleTask({ v: 1, base64: SUM, export: 'unit', takes: [], gives: 'numbers' }),
+  source: encodeModuleTask({ v: 1, base64: SUM, export: 'unit', takes: [], gives: 'number' }),
   value: '0.30000000000000004',
 }
 

@@ -75,10 +75,8 @@ const functionOf = (instance: WasmInstance, name: string) => instance.exports[na
 const FLOAT_BYTES = 8
 
 function resultOf(gives: ModuleTask['gives'], returned: unknown, memory: Memory): unknown {
-  if (gives === 'numbers') {
-    if (returned === undefined) return null
-    return Array.isArray(returned) ? returned.map(toNumber) : toNumber(returned)
-  }
+  if (gives === 'number') return toNumber(returned)
+  if (gives === 'numbers') return (returned === undefined ? [] : [returned].flat()).map(toNumber)
   // The place in the upper half, the length in the lower.
   const packed = BigInt.asUintN(64, returned as bigint)
   const [at, length] = [Number(packed >> 32n), Number(packed & 0xffffffffn)]

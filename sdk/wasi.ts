@@ -1,0 +1,91 @@
+/** A WASI program as a task: what is started for each point of a sweep, in the sandbox of JavaScript tasks. */
+
+import { z } from 'zod'
+import { findFiles, readPiece } from '../node/files/read-tree.ts'
+import { TalkootError } from '../protocol/errors.ts'
+import { LIMITS } from '../protocol/limits.ts'
+import {
+  decodeWasiProgram,
+  encodeWasiProgram,
+  type WasiFile,
+  wasiProgramSchema,
+} from '../protocol/wasm/wasi-program.ts'
+import type { BundleContext, ProgramTask, TaskBundle } from './bundle.ts'
+import { filledNames, isTemplate, namedBy } from './inputs.ts'
+import { bundleOf, moduleIn, pathOf, tooBig } from './wasm.ts'
+
+export type WasiOptions<Output extends string = string> = {
+  /** Files, folders and globs the program needs, read when it is submitted; read-only there, under `/`. */
+  inputs?: readonly string[]
+  /** Files it writes that are part of its value. */
+  outputs?: readonly Output[]
+  /** Further environment variables. */
+  env?: Readonly<Record<string, string>>
+  /** What it reads from standard input. */
+  stdin?: string
+  /** What relative paths start from. @default the current folder */
+  cwd?: string
+}
+
+/** What a program gives once it has ended with 0. A file that is not UTF-8 text comes as its bytes. */
+export type WasiValue<Output extends string = never> = [Output] extends [never]
+  ? { stdout: string }
+  : { stdout: string; files: Record<Output, string | { base64: string }> }
+
+export class WasiProgramTask<Output extends string> implements ProgramTask<unknown, WasiValue<Output>> {
+  declare readonly types?: (needs: unknown) => WasiValue<Output>
+  readonly file: URL | string
+  readonly args: readonly string[]
+  readonly options: WasiOptions<Output>
+
+  constructor(file: URL | string, args: readonly string[], options: WasiOptions<Output>) {
+    this.file = file
+    this.args = args
+    this.options = options
+  }
+
+  /** @throws E_FILE, E_TREE, E_SOURCE if the module is no program, E_TASK_INVALID, E_TASK_TOO_BIG */
+  async bundle({ points, signal }: BundleContext): Promise<TaskBundle> {
+    const { inputs = [], outputs = [], env = {}, stdin = null, cwd = '.' } = this.options
+    const base64 = await moduleIn(pathOf(this.file, cwd))
+    const names = inputs.some(isTemplate) ? filledNames(inputs, points()) : inputs
+    const files = await readFiles(names, { cwd, signal })
+    const parsed = wasiProgramSchema.safeParse({ v: 1, base64, args: this.args, env, stdin, files, outputs })
+    if (!parsed.success) throw new TalkootError('E_TASK_INVALID', z.prettifyError(parsed.error))
+    const source = encodeWasiProgram(parsed.data)
+    decodeWasiProgram(source)
+    return bundleOf('wasi', source)
+  }
+}
+
+/**
+ * A WASI program (preview 1) and its arguments, started anew for each point of the sweep. `{name}` stands for a parameter, `{unit}`
+ * for the index, in arguments, `env` and `stdin`; parameters are also `TALKOOT_PARAM_name`. It fails with E_EXIT unless it ends with 0.
+ * @example mesh.map(wasi('queens.wasm', ['{n}', '{column}'], { outputs: ['boards.txt'] }), grid({ n: [8], column: range(8) }))
+ */
+export const wasi = <const Output extends string = never>(
+  file: URL | string,
+  args: readonly string[] = [],
+  options: WasiOptions<Output> = {},
+): WasiProgramTask<Output> => new WasiProgramTask(file, args, options)
+
+async function readFiles(
+  names: readonly string[],
+  { cwd, signal }: { cwd: string; signal: AbortSignal },
+): Promise<WasiFile[]> {
+  if (names.length === 0) return []
+  const { files: found, links } = await findFiles(await namedBy(names, cwd), signal)
+  const [link] = links
+  if (link !== undefined) throw new TalkootError('E_TREE', `${link.path} is a link: a WASI program is given files`)
+  if (found.reduce((sum, { facts }) => sum + facts.size, 0) > LIMITS.TASK_MAX_BYTES) throw tooBig()
+  if (found.length > LIMITS.WASI_FILES_MAX) {
+    throw new TalkootError('E_TASK_TOO_BIG', `${found.length} files, ${LIMITS.WASI_FILES_MAX} at most`)
+  }
+  const read: WasiFile[] = []
+  for (const file of found) {
+    const bytes = Buffer.alloc(file.facts.size)
+    await readPiece(file, 0, bytes)
+    read.push({ path: file.path, base64: bytes.toString('base64') })
+  }
+  return read.sort((a, b) => (a.path < b.path ? -1 : 1))
+}
