@@ -1,6 +1,6 @@
 /** WebAssembly as a task: what is read of it, what its types are, and what is refused. */
 
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, expectTypeOf, it } from 'vitest'
@@ -63,6 +63,9 @@ it('is refused with what is wrong', async () => {
   await expect(program([], { outputs: ['../up'] })).rejects.toEqual(refused('E_TASK_INVALID', 'relative path'))
   await expect(program([], { outputs: ['a', 'A'] })).rejects.toEqual(refused('E_TASK_INVALID', 'twice'))
   await expect(program([], { env: { 'A B': '' } })).rejects.toEqual(refused('E_TASK_INVALID'))
+  symlinkSync('a', join(cwd, 'data', 'link'))
+  await expect(program([], { inputs: ['data'] })).rejects.toEqual(refused('E_TREE', 'data/link is a link'))
+  rmSync(join(cwd, 'data', 'link'))
   const many = Array.from({ length: LIMITS.WASI_FILES_MAX + 1 }, (_, i) => `f${i}`)
   await expect(program([], { outputs: many })).rejects.toEqual(refused('E_TASK_INVALID'))
 })
