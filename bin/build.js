@@ -6,6 +6,7 @@ import process from 'node:process'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 import { harnessText } from '../node/runtimes/js/bundle.ts'
+import { pythonPrograms } from '../node/runtimes/python/bundle.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const [folder] = process.argv.slice(2)
@@ -43,6 +44,9 @@ await build({
   charset: 'ascii',
   legalComments: 'none',
   sourcemap: 'linked',
-  define: { BUILT_HARNESS: JSON.stringify(await harnessText()) },
+  define: {
+    BUILT_HARNESS: JSON.stringify(await harnessText()),
+    BUILT_PYTHON_PROGRAMS: JSON.stringify(await pythonPrograms()),
+  },
   plugins: [staysInPlace],
 })

@@ -70,6 +70,8 @@ export const settingsSchema = z.strictObject({
   commands: z
     .union([z.enum(['members', 'nobody']), z.array(z.string()).max(LIMITS.SHARE_PEERS_MAX)])
     .default('members'),
+  /** For whom Python scripts are run here: they need some 250 MiB a slot beside the memory of the unit. */
+  python: z.enum(['nobody', 'members', 'everybody']).default('nobody'),
   /** Port of the local API; 0: any free one. */
   apiPort: z.int().min(0).max(65_535).default(0),
 })

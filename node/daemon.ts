@@ -147,6 +147,10 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
     onError: passing(log),
   })
   cleanup.add(() => jobs.stop())
+  void offer.complete.then(() => {
+    mesh.adChanged()
+    jobs.ownAdChanged()
+  })
   cleanup.add(() => pause.stop())
   pause.start()
   jobs.start()
@@ -242,11 +246,10 @@ function buildWorker(
   { runtimes, mesh, blobs, exchange, evidence, rules, offer }: WorkerParts,
   { settings, log }: NodeInit,
 ): Worker {
-  const versions = new Map(offer.describe(0, null).runtimes.map(({ kind, version }) => [kind, version]))
   return new Worker(
     {
       runtimes,
-      runtimeVersion: (kind) => versions.get(kind) ?? '',
+      runtimeVersion: (kind) => offer.versionOf(kind),
       signer: mesh.signer,
       fetchTask: async (from, digest, length, signal) => {
         if (blobs.has(digest)) return blobs.get(digest)
@@ -270,6 +273,7 @@ function buildWorker(
       strangersWithoutOsSandbox: settings.strangersWithoutOsSandbox,
       shares: settings.shares,
       commands: settings.commands,
+      python: settings.python,
     },
   )
 }

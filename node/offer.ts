@@ -22,6 +22,10 @@ export type Offer = {
   probe: RuntimeProbe | null
   /** What the owner should know. */
   warnings: string[]
+  /** Settled once everything was tried: what takes long to prove is told when it is proved. */
+  complete: Promise<void>
+  /** Of the runtime of a kind; empty: it is not offered. */
+  versionOf(kind: RuntimeKind): string
   describe(busySlots: number, paused: Ad['paused']): MachineAd
 }
 
@@ -42,18 +46,30 @@ export async function probeOffer(runtimes: Runtimes, settings: Settings, stateFo
     warnings.push(`${code}: no units can be run here: ${message}; ${hint}`)
   }
   // What else does not work here is not offered; `doctor` says why.
-  for (const kind of runtimeKinds.filter((kind) => kind !== 'js')) {
-    await runtimes
+  const prove = (kind: RuntimeKind, within: AbortSignal): Promise<void> =>
+    runtimes
       .of(kind)
-      .probe(signal)
+      .probe(within)
       .then(
-        (probe) => proved.set(kind, probe),
+        (probe) => void proved.set(kind, probe),
         () => undefined,
       )
-  }
+  for (const kind of runtimeKinds.filter((kind) => kind !== 'js' && kind !== 'python')) await prove(kind, signal)
+  // The first time, its snapshot is made.
+  const complete =
+    settings.python === 'nobody'
+      ? Promise.resolve()
+      : prove('python', AbortSignal.timeout(LIMITS.PYTHON_SNAPSHOT_TIMEOUT_MS))
   const probe = proved.get('js') ?? null
   const slots = probe === null ? 0 : settings.cpus
-  return { slots, probe, warnings, describe: (busy, paused) => describe(busy, paused) }
+  return {
+    slots,
+    probe,
+    warnings,
+    complete,
+    versionOf: (kind) => proved.get(kind)?.version ?? '',
+    describe: (busy, paused) => describe(busy, paused),
+  }
 
   function describe(busySlots: number, paused: Ad['paused']): MachineAd {
     return {

@@ -142,7 +142,7 @@ export const ERRORS = {
   E_RUNTIME_VERSION: entry('owner', 'install again: the runtime is not the version this release was tested with'),
   E_NATIVE_UNTRUSTED: entry(
     'owner',
-    'the owner of that machine runs programs of members only, or of those named in `commands` of config.json',
+    'the owner of that machine says in `commands` and `python` of config.json whose programs and scripts it runs',
   ),
   E_NATIVE_PLATFORM: entry('owner', 'programs are run on Linux with bubblewrap and user namespaces only'),
   E_ROLE: entry('user', 'submit from a machine that joined with a token of role member or admin'),

@@ -146,6 +146,21 @@ export const LIMITS = {
   /** What a WASI program may write to files. All of it is memory. */
   WASI_WRITTEN_MAX_BYTES: 64 * MiB,
 
+  // a Python script as a task
+  PYTHON_FILES_MAX: 1_000,
+  /** Of Python's own memory at its start, on top of the memory of the unit. */
+  PYTHON_INTERPRETER_MIB: 30,
+  /** What Pyodide takes beside that of the machine's memory, on top of what V8 reserves. */
+  PYTHON_BASE_MIB: 512,
+  /** Of JavaScript, of which Pyodide needs some 40. */
+  PYTHON_HEAP_MIB: 256,
+  PYTHON_STACK_MIB: 64,
+  /** The largest file its process may write: the snapshot. */
+  PYTHON_FILE_MAX_BYTES: 64 * MiB,
+  /** What a unit may write to files. All of it is memory. */
+  PYTHON_WRITTEN_MAX_BYTES: 64 * MiB,
+  PYTHON_SNAPSHOT_TIMEOUT_MS: 120_000,
+
   // trees of files
   TREE_CHUNK_BYTES: 1 * MiB,
   TREE_FILES_MAX: 100_000,

@@ -3,12 +3,16 @@
 import { z } from 'zod'
 import { decodeProgram, parametersOf, treesOfProgram } from './command/program.ts'
 import type { TreeRef } from './data/tree.ts'
+import { decodeScript } from './python/script.ts'
 import { decodeModuleTask, parametersOfModule } from './wasm/module-task.ts'
 import { decodeWasiProgram, parametersOfWasi } from './wasm/wasi-program.ts'
 
 export type KindFacts = {
-  /** `sandboxed`: it can do nothing but compute, and is run for anybody. `native`: a program, for whom the owner names. */
-  trust: 'sandboxed' | 'native'
+  /**
+   * `sandboxed`: it can do nothing but compute, and is run for anybody. `offered`: neither can it, but it costs memory, and is
+   * run for whom the owner offers it. `native`: a program, for whom the owner names.
+   */
+  trust: 'sandboxed' | 'offered' | 'native'
   /** Whether its tasks may bring an `agree` function. */
   agrees: boolean
   /** Parameters its units read; null: only a run would show. @throws E_SOURCE if the source is no task of the kind */
@@ -33,6 +37,16 @@ export const RUNTIME_KINDS = {
     trust: 'sandboxed',
     agrees: false,
     parametersOf: (source) => parametersOfWasi(decodeWasiProgram(source)),
+    treesOf: () => [],
+  },
+  /** A Python script: `python/script.ts`. */
+  python: {
+    trust: 'offered',
+    agrees: false,
+    parametersOf: (source) => {
+      decodeScript(source)
+      return null
+    },
     treesOf: () => [],
   },
   /** A program of the machine: `command/program.ts`. */

@@ -4,6 +4,7 @@ import { type RuntimeKind, runtimeKinds } from '../../protocol/runtime-kinds.ts'
 import { createCommandRuntime } from './command/runtime.ts'
 import { DenoHost } from './js/deno-host.ts'
 import { createJsRuntime } from './js/runtime.ts'
+import { createPythonRuntime } from './python/runtime.ts'
 import type { Runtime } from './runtime.ts'
 import { Runtimes } from './runtimes.ts'
 import { createWasiRuntime, createWasmRuntime } from './wasm/runtime.ts'
@@ -20,6 +21,7 @@ const FACTORIES: Factories = {
   js: createJsRuntime,
   wasm: createWasmRuntime,
   wasi: createWasiRuntime,
+  python: createPythonRuntime,
   command: createCommandRuntime,
 }
 

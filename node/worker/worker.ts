@@ -30,6 +30,8 @@ export type OwnerPolicy = {
   shares: Shares
   /** Whose programs are run here beside this machine's own: members', nobody's, or those of these peers. */
   commands: 'members' | 'nobody' | readonly string[]
+  /** For whom Python scripts are run here. */
+  python: 'nobody' | 'members' | 'everybody'
 }
 
 /** What one submitter has of this machine. `slotMs` is slot time used since it came. */
@@ -210,8 +212,17 @@ export class Worker {
 
   #checkOwner({ policy, task }: Manifest, { id, role }: Submitter): void {
     if (role === 'worker') throw new TalkootError('E_ROLE', 'a peer of role worker may not submit work')
-    const { slots, memoryMiB, confinement, strangersWithoutOsSandbox, commands } = this.#policy
-    if (RUNTIME_KINDS[task.runtime].trust === 'native' && !mayRunCommands(commands, { id, role })) {
+    const { slots, memoryMiB, confinement, strangersWithoutOsSandbox, commands, python } = this.#policy
+    const { trust } = RUNTIME_KINDS[task.runtime]
+    if (
+      trust === 'offered' &&
+      role !== 'self' &&
+      python !== 'everybody' &&
+      (python === 'nobody' || role === 'stranger')
+    ) {
+      throw new TalkootError('E_NATIVE_UNTRUSTED', 'the owner of this machine does not run Python of this submitter')
+    }
+    if (trust === 'native' && !mayRunCommands(commands, { id, role })) {
       throw new TalkootError('E_NATIVE_UNTRUSTED', 'the owner of this machine does not run programs of this submitter')
     }
     if (policy.cpus > slots) {

@@ -45,7 +45,7 @@ const ENTRIES = [
   /^bench\//,
   /^sdk\/index\.ts$/,
   /^examples\//,
-  /harness\/main\.ts$/,
+  /harness\/(main|make-snapshot)\.ts$/,
   /^[a-z.]+\.config\.ts$/,
   /^node\/cli\/main\.ts$/,
 ]

@@ -189,6 +189,7 @@ export class Laboratory {
         strangersWithoutOsSandbox: false,
         shares: EQUAL,
         commands: 'members',
+        python: 'nobody',
       },
     )
     worker.start()

@@ -73,6 +73,7 @@ export class Workshop {
         memoryMiB: 1_024,
         confinement: 'os',
         strangersWithoutOsSandbox: false,
+        python: 'nobody',
         shares: EQUAL,
         commands: 'members',
         ...policy,

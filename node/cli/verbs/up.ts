@@ -28,6 +28,7 @@ type Options = {
   announce?: string[]
   label?: string[]
   share?: string[]
+  python?: string
   mdns: boolean
   outboundOnly?: boolean
   apiPort?: string
@@ -53,6 +54,7 @@ export function up(program: Command, act: Act): void {
     .option('--announce <address...>', 'multiaddrs others should dial instead')
     .option('--label <k=v...>', 'facts for `require` and `rank`')
     .option('--share <who=n...>', 'weight of self, member, stranger or a peer id against others that want slots')
+    .option('--python <whom>', 'run Python scripts of nobody (default), members or everybody')
     .option('--no-mdns', 'do not look for peers on the local network')
     .option('--outbound-only', 'this machine cannot be dialled')
     .option('--api-port <n>', 'port of the local API')
@@ -157,12 +159,18 @@ function settingsOf(options: Options): SettingsInput {
     announce,
     labels: label === undefined ? undefined : Object.fromEntries(label.map((text) => parsePair('--label', text))),
     shares: share === undefined ? undefined : sharesOf(share),
+    python: options.python === undefined ? undefined : parsePython(options.python),
     mdns: options.mdns ? undefined : false,
     outboundOnly,
     mesh: options.open ? 'open' : options.private ? 'private' : undefined,
     apiPort: apiPort === undefined ? undefined : parseCount(apiPort),
   }
   return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined))
+}
+
+function parsePython(text: string): SettingsInput['python'] {
+  if (text === 'nobody' || text === 'members' || text === 'everybody') return text
+  throw new TalkootError('E_USAGE', `--python is nobody, members or everybody, not "${text}"`)
 }
 
 /** Classes by name, everybody else by peer id. */

@@ -20,13 +20,18 @@ export async function writeHarness(folder: string): Promise<HarnessFiles> {
 /** Written in by `bin/build.js`. */
 declare const BUILT_HARNESS: string | undefined
 
-export async function harnessText(): Promise<string> {
+export const harnessText = (): Promise<string> => bundleForSandbox(new URL('./harness/main.ts', import.meta.url))
+
+/** One file for Deno. `external`: what it imports there from files beside it. */
+export async function bundleForSandbox(entry: URL, external: string[] = []): Promise<string> {
   // Loaded here only: esbuild and its worker thread would stay with the node for as long as it lives.
   const { buildSync } = await import('esbuild')
   const { outputFiles } = buildSync({
-    entryPoints: [fileURLToPath(new URL('./harness/main.ts', import.meta.url))],
+    entryPoints: [fileURLToPath(entry)],
     bundle: true,
     write: false,
+    external,
+    loader: { '.py': 'text' },
     format: 'esm',
     platform: 'neutral',
     mainFields: ['module', 'main'],

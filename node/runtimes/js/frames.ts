@@ -5,11 +5,19 @@
  * `RunFrame` its calls' ends in order, in as many `EndsFrame`s as it takes.
  */
 
-/** `token` comes back in every frame of the process: task code does not know it, so it cannot forge one. */
-export type InitFrame = { token: string; kind: HarnessKind; source: string; seed: number; memoryMiB: number }
-
 /** The kinds of tasks whose units run in the harness. */
 export type HarnessKind = 'js' | 'wasm' | 'wasi'
+/** Python has a harness of its own, in the same sandbox. */
+export type SandboxedKind = HarnessKind | 'python'
+
+/** `token` comes back in every frame of the process: task code does not know it, so it cannot forge one. */
+export type InitFrame<Kind = SandboxedKind> = {
+  token: string
+  kind: Kind
+  source: string
+  seed: number
+  memoryMiB: number
+}
 
 export type RunCall = { unit: number; params: string }
 export type AgreeCall = { a: string; b: string }

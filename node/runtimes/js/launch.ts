@@ -1,10 +1,13 @@
 /** The exact command line of a sandbox process, as plain data. Every measure is one entry, so a test can take one away. */
 
+import { basename } from 'node:path'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { HarnessFiles } from './bundle.ts'
-import type { HarnessKind } from './frames.ts'
+import type { SandboxedKind } from './frames.ts'
 
 export type LaunchFacts = HarnessFiles & {
+  /** Files that the harness imports, in its own folder. */
+  beside?: readonly string[]
   deno: string
   /** Absolute paths, or undefined where the tool is missing or does not work. */
   bwrap: string | undefined
@@ -38,7 +41,7 @@ const ENV = { TZ: 'UTC', LANG: 'C', NO_COLOR: '1', DENO_NO_UPDATE_CHECK: '1', DE
 const MIB = 1024 * 1024
 const WASM_PAGE_BYTES = 64 * 1024
 
-export function planLaunch(facts: LaunchFacts, memoryMiB: number, kind: HarnessKind = 'js'): LaunchPlan {
+export function planLaunch(facts: LaunchFacts, memoryMiB: number, kind: SandboxedKind = 'js'): LaunchPlan {
   const inside = facts.bwrap !== undefined
   const harness = inside ? '/harness.js' : facts.harness
   const importMap = inside ? '/imports.json' : facts.importMap
@@ -46,7 +49,8 @@ export function planLaunch(facts: LaunchFacts, memoryMiB: number, kind: HarnessK
     bwrap: facts.bwrap === undefined ? [] : [facts.bwrap, ...bwrapArguments(facts)],
     // Without bubblewrap, a unit that loops would outlive a node that was killed.
     setpriv: inside || facts.setpriv === undefined ? [] : [facts.setpriv, '--pdeathsig', 'KILL', '--no-new-privs'],
-    prlimit: facts.prlimit === undefined ? [] : [inside ? '/prlimit' : facts.prlimit, ...limits(memoryMiB, inside)],
+    prlimit:
+      facts.prlimit === undefined ? [] : [inside ? '/prlimit' : facts.prlimit, ...limits(memoryMiB, kind, inside)],
     deno: [
       inside ? '/deno' : facts.deno,
       'run',
@@ -74,6 +78,7 @@ function bwrapArguments(facts: LaunchFacts): string[] {
     [harness, '/harness.js'],
     [importMap, '/imports.json'],
   ]
+  for (const path of facts.beside ?? []) files.push([path, `/${basename(path)}`])
   if (prlimit !== undefined) files.push([prlimit, '/prlimit'])
   return [
     ...['--unshare-all', '--unshare-user', '--disable-userns', '--die-with-parent', '--new-session', '--as-pid-1'],
@@ -89,23 +94,40 @@ function bwrapArguments(facts: LaunchFacts): string[] {
 }
 
 /** `data` covers array buffers and WebAssembly memories, which V8's own heap limit does not. */
-function limits(memoryMiB: number, inside: boolean): string[] {
+function limits(memoryMiB: number, kind: SandboxedKind, inside: boolean): string[] {
+  const baseMiB = LIMITS.SANDBOX_BASE_MIB + (kind === 'python' ? LIMITS.PYTHON_BASE_MIB : 0)
   const shared = [
-    `--data=${(LIMITS.SANDBOX_BASE_MIB + memoryMiB) * MIB}`,
+    `--data=${(baseMiB + memoryMiB) * MIB}`,
     '--core=0',
     `--nofile=${LIMITS.SANDBOX_OPEN_FILES_MAX}`,
-    `--fsize=${LIMITS.SANDBOX_FILE_MAX_BYTES}`,
+    `--fsize=${kind === 'python' ? LIMITS.PYTHON_FILE_MAX_BYTES : LIMITS.SANDBOX_FILE_MAX_BYTES}`,
+    ...(kind === 'python' ? [`--stack=${LIMITS.PYTHON_STACK_MIB * MIB}`] : []),
   ]
   // Counted per user namespace: outside of one it would count all the user's own processes.
   return inside ? [...shared, `--nproc=${LIMITS.UNIT_PROCESSES_MAX}`] : shared
 }
 
-function denoArguments(memoryMiB: number, kind: HarnessKind): string[] {
-  const heap = `--max-old-space-size=${memoryMiB}`
-  // All that a module has is its memory; scripts have array buffers as well, which only `data` bounds.
-  const flags = kind === 'js' ? heap : `${heap},--wasm-max-mem-pages=${(memoryMiB * MIB) / WASM_PAGE_BYTES}`
+function denoArguments(memoryMiB: number, kind: SandboxedKind): string[] {
   return [
     ...['--no-prompt', '--no-remote', '--no-npm', '--no-config', '--no-lock', '--deny-import', '--cached-only'],
-    ...['--no-check', '--no-code-cache', `--v8-flags=${flags}`],
+    ...['--no-check', '--no-code-cache', `--v8-flags=${v8Flags(memoryMiB, kind).join()}`],
+    // What is imported as text or bytes is read when the harness starts; units import nothing.
+    ...(kind === 'python' ? ['--unstable-raw-imports'] : []),
   ]
+}
+
+function v8Flags(memoryMiB: number, kind: SandboxedKind): string[] {
+  const pages = (mib: number): string => `--wasm-max-mem-pages=${(mib * MIB) / WASM_PAGE_BYTES}`
+  if (kind === 'python') {
+    // Python tells calls too deep by its own stack, the same everywhere, if V8's, which is not, ends later.
+    const stackKiB = (LIMITS.PYTHON_STACK_MIB - 1) * 1024
+    return [
+      `--max-old-space-size=${LIMITS.PYTHON_HEAP_MIB}`,
+      `--stack-size=${stackKiB}`,
+      pages(LIMITS.PYTHON_INTERPRETER_MIB + memoryMiB),
+    ]
+  }
+  const heap = `--max-old-space-size=${memoryMiB}`
+  // All that a module has is its memory; scripts have array buffers as well, which only `data` bounds.
+  return kind === 'js' ? [heap] : [heap, pages(memoryMiB)]
 }

@@ -5,7 +5,7 @@ import { TalkootError } from '../../../protocol/errors.ts'
 import type { Prepared } from '../prepared-runtime.ts'
 import type { Confinement, RuntimeProbe } from '../runtime.ts'
 import { discover } from './discover.ts'
-import type { HarnessKind } from './frames.ts'
+import type { SandboxedKind } from './frames.ts'
 import { type LaunchFacts, planLaunch } from './launch.ts'
 import { Session } from './session.ts'
 
@@ -16,7 +16,7 @@ export type PreparedJs = Prepared & { facts: LaunchFacts }
 const DENO_VERSION = '2.9.6'
 
 /** A unit that proves a kind of tasks, and what it must give. */
-export type Proof = { kind: HarnessKind; source: string; value: string }
+export type Proof = { kind: SandboxedKind; source: string; value: string }
 
 const PROOF: Proof = {
   kind: 'js',

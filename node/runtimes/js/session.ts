@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { type ErrorCode, TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { SandboxInit } from '../runtime.ts'
-import type { Call, End, HarnessKind, InitFrame, RunFrame } from './frames.ts'
+import type { Call, End, InitFrame, RunFrame, SandboxedKind } from './frames.ts'
 import type { LaunchPlan } from './launch.ts'
 import { type Death, SandboxProcess } from './process.ts'
 import { Progress } from './progress.ts'
@@ -15,7 +15,7 @@ import { endsSchema, readySchema } from './replies.ts'
 export type Fatal = { index: number; code: ErrorCode; message: string }
 
 export type SessionInit = Pick<SandboxInit, 'source' | 'seed' | 'memoryMiB' | 'timeoutMs'> & {
-  kind: HarnessKind
+  kind: SandboxedKind
   plan: LaunchPlan
   folder: string
 }

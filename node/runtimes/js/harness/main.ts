@@ -21,7 +21,7 @@ const COMPILERS: Record<HarnessKind, (source: string, memoryMiB: number) => () =
 }
 
 onceStarted(() => {
-  const init = readFrame() as InitFrame
+  const init = readFrame() as InitFrame<HarnessKind>
   ignoreUnhandled()
   installMath()
   installRandom()

@@ -1,0 +1,133 @@
+/** A job's script: laid down and compiled once, then run for each unit from the same memory. */
+
+import { LIMITS } from '../../../../protocol/limits.ts'
+import { bytesOfBase64 } from '../../../../protocol/wasm/bytes.ts'
+import type { Context } from '../../js/harness/call.ts'
+import { Failure } from '../../js/harness/failure.ts'
+import { drainPromiseJobs } from '../../js/harness/host.ts'
+import type { Task } from '../../js/harness/task.ts'
+import { boundFiles, rememberFiles } from './files.ts'
+import { rememberMemory } from './memory.ts'
+import { Collected } from './output.ts'
+import type { Python } from './python.ts'
+import type { World } from './world.ts'
+
+type Source = { file: string; files: { path: string; base64: string }[] }
+type Reply = [code: ConstructorParameters<typeof Failure>[0] | null, value: unknown]
+
+const HOME = '/unit'
+const PACKAGES = '/packages'
+const STDOUT = 1
+const STDERR = 2
+const STACK_OVERFLOW = 'Maximum call stack size exceeded'
+
+export class Script {
+  readonly #python: Python
+  readonly #world: World
+  readonly #run: (unit: number, seed: number, params: string) => unknown
+  readonly #isPrinting: boolean
+  readonly #putBack: () => void
+  readonly #fault: Failure | undefined
+
+  /** Nothing of the script is run yet, and what is wrong with it is each unit's failure. */
+  constructor(source: string, python: Python, world: World) {
+    const { file, files } = JSON.parse(source) as Source
+    this.#python = python
+    this.#world = world
+    layDown(files, python)
+    this.#connectOutput()
+    const { pyodide, emscripten } = python
+    const driver = pyodide.pyimport('_talkoot')
+    const { UNIT_ERROR_MAX_CHARS, UNIT_VALUE_DEPTH_MAX } = LIMITS
+    driver.connect?.((ms: number) => world.clock.moveMs(ms), UNIT_ERROR_MAX_CHARS, UNIT_VALUE_DEPTH_MAX)
+    // Also for what the wheels are unpacked to.
+    const makeRoom = boundFiles(emscripten.FS, LIMITS.PYTHON_WRITTEN_MAX_BYTES)
+    try {
+      driver.prepare?.(file)
+    } catch (thrown) {
+      this.#fault = failureOfMachine(thrown, 'E_SOURCE')
+    }
+    this.#isPrinting = driver.is_script?.() === true
+    this.#run = (unit, seed, params) => driver.run?.(unit, seed, params)
+    drainPromiseJobs()
+    const putMemoryBack = rememberMemory(emscripten)
+    const putFilesBack = rememberFiles(emscripten.FS)
+    this.#putBack = () => {
+      putMemoryBack()
+      putFilesBack()
+      makeRoom()
+      world.clock.reset()
+    }
+  }
+
+  /** The script as if nothing had run before. `spoilt` is told when this Python may not run another unit. */
+  task(spoilt: () => void): Task {
+    if (this.#fault !== undefined) throw this.#fault
+    this.#putBack()
+    const run = (params: unknown, context: unknown): unknown => {
+      try {
+        return this.#runUnit(JSON.stringify(params), context as Context)
+      } catch (thrown) {
+        if (Failure.is(thrown)) throw thrown
+        spoilt()
+        throw this.#python.metMemoryLimit() ? outOfMemory() : failureOfMachine(thrown, 'E_TASK_THREW')
+      }
+    }
+    return { run, agree: undefined }
+  }
+
+  #runUnit(params: string, { unit, seed, random, log }: Context): unknown {
+    const printed = new Collected(LIMITS.UNIT_RESULT_MAX_BYTES)
+    const logged = new Collected(LIMITS.UNIT_LOG_MAX_CHARS)
+    this.#world.surroundings.random = random
+    this.#world.surroundings.output = (descriptor, bytes) => {
+      const isValue = this.#isPrinting && descriptor === STDOUT
+      const to = isValue ? printed : logged
+      to.add(bytes)
+      // Python is told that writing failed, or a script that prints without end would have none.
+      if (isValue && printed.isOver) throw new Error('the value is too long')
+    }
+    try {
+      const [code, value] = JSON.parse(String(this.#run(unit, seed, params))) as Reply
+      drainPromiseJobs()
+      if (this.#python.metMemoryLimit()) throw outOfMemory()
+      if (printed.isOver) throw new Failure('E_RESULT_TOO_BIG', `it printed over ${LIMITS.UNIT_RESULT_MAX_BYTES} bytes`)
+      if (code !== null) throw new Failure(code, String(value))
+      return this.#isPrinting ? { stdout: printed.text().replace(/\n$/, '') } : value
+    } finally {
+      if (logged.size > 0) log(logged.text().replace(/\n$/, ''))
+    }
+  }
+
+  #connectOutput(): void {
+    const { pyodide } = this.#python
+    const writer = (descriptor: number) => ({
+      write: (bytes: Uint8Array) => {
+        this.#world.surroundings.output(descriptor, bytes)
+        return bytes.length
+      },
+    })
+    pyodide.setStdin({ stdin: () => null })
+    pyodide.setStdout(writer(STDOUT))
+    pyodide.setStderr(writer(STDERR))
+  }
+}
+
+function layDown(files: Source['files'], { emscripten: { FS } }: Python): void {
+  for (const folder of [HOME, PACKAGES]) FS.mkdirTree(folder)
+  for (const { path, base64 } of files) {
+    const full = `${HOME}/${path}`
+    FS.mkdirTree(full.slice(0, full.lastIndexOf('/')))
+    FS.writeFile(full, bytesOfBase64(base64))
+  }
+}
+
+const outOfMemory = (): Failure => new Failure('E_MEMORY', 'the memory limit was reached')
+
+/** What ends Python as a whole: the exit of its process, calls too deep for V8, a trap. */
+function failureOfMachine(thrown: unknown, code: 'E_SOURCE' | 'E_TASK_THREW'): Failure {
+  const { status, message } = Object(thrown) as { status?: unknown; message?: unknown }
+  if (typeof status === 'number') return new Failure('E_EXIT', `exit ${status}`)
+  if (message === STACK_OVERFLOW) return new Failure(code, 'calls too deep for the stack')
+  return new Failure(code, `Python itself failed: ${String(message)}`)
+}

@@ -1,0 +1,53 @@
+/**
+ * A Python script as a task: its file and the files it brings. Its canonical JSON is the source of a task of runtime
+ * `python`, so the digest of the task covers all of it.
+ */
+
+import { z } from 'zod'
+import { canonicalJson } from '../canonical.ts'
+import { clashOf, filePathFault } from '../command/file-path.ts'
+import { TalkootError } from '../errors.ts'
+import { LIMITS } from '../limits.ts'
+
+const path = z.string().superRefine((text, context) => {
+  const fault = filePathFault(text)
+  if (fault !== null) context.addIssue({ code: 'custom', message: fault })
+})
+
+const fileSchema = z.strictObject({ path, base64: z.base64() })
+export type ScriptFile = z.infer<typeof fileSchema>
+
+export const scriptSchema = z
+  .strictObject({
+    v: z.literal(1),
+    /** The script among the files. */
+    file: z.string(),
+    /** In the folder the script is run in. Wheels that lie there are unpacked, and can be imported. */
+    files: z
+      .array(fileSchema)
+      .max(LIMITS.PYTHON_FILES_MAX)
+      .superRefine((files, context) => {
+        const clash = clashOf(
+          files.map((file) => file.path),
+          LIMITS.PYTHON_FILES_MAX,
+        )
+        if (clash !== null) context.addIssue({ code: 'custom', message: clash })
+      }),
+  })
+  .refine(({ file, files }) => files.some(({ path }) => path === file), { error: 'the script is not among the files' })
+export type Script = z.infer<typeof scriptSchema>
+
+export const encodeScript = (script: Script): string => canonicalJson(script)
+
+/** @throws E_SOURCE */
+export function decodeScript(source: string): Script {
+  let content: unknown
+  try {
+    content = JSON.parse(source)
+  } catch (cause) {
+    throw new TalkootError('E_SOURCE', 'the description of the script is not JSON', { cause })
+  }
+  const parsed = scriptSchema.safeParse(content)
+  if (!parsed.success) throw new TalkootError('E_SOURCE', z.prettifyError(parsed.error))
+  return parsed.data
+}
