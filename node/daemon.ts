@@ -18,6 +18,7 @@ import { IdleMemory } from './idle-memory.ts'
 import { JobService } from './jobs/job-service.ts'
 import { JobTrees } from './jobs/job-trees.ts'
 import { createScheduler } from './jobs/scheduler/scheduler.ts'
+import { UnitFilesOfJobs } from './jobs/unit-files.ts'
 import { fetchBlob, serveBlobs } from './mesh/blob-exchange.ts'
 import { createMesh, type MeshNode } from './mesh/create.ts'
 import { TreeExchange } from './mesh/trees/tree-exchange.ts'
@@ -36,8 +37,9 @@ import { PeerNumbers } from './store/peer-numbers.ts'
 import { PeerRuleStore } from './store/peer-rules.ts'
 import { ReceiptStore } from './store/receipt-store.ts'
 import { takeStateFolder } from './store/state-folder.ts'
-import { type HeldTree, TreeStore } from './store/tree-store.ts'
+import { TreeStore } from './store/tree-store.ts'
 import { TreeUploads } from './store/tree-uploads.ts'
+import type { FetchTree } from './worker/inputs.ts'
 import { OwnerPause } from './worker/owner-pause.ts'
 import { Worker } from './worker/worker.ts'
 
@@ -95,8 +97,10 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
     },
   )
   const exchange = new TreeExchange({ mesh, trees: stores.trees, now: () => performance.now(), random: Math.random })
+  const fetchTree: FetchTree = (from, { digest, bytes }, signal) =>
+    exchange.fetch(digest, { from: [from], maxBytes: bytes, signal })
   cleanup.add(() => exchange.stop())
-  const worker = buildWorker({ ...stores, runtimes, mesh, exchange, offer }, init)
+  const worker = buildWorker({ ...stores, runtimes, mesh, fetchTree, offer }, init)
   const pause = new OwnerPause({
     store: stores.pauseStore,
     wallClock: Date.now,
@@ -128,10 +132,13 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
     reach: settings.outboundOnly ? 'outbound' : 'dialable',
     addresses: [],
   })
+  const unitFiles = new UnitFilesOfJobs({ ...stores, fetchTree })
+  cleanup.add(() => unitFiles.stop())
   const jobs = new JobService({
     ...stores,
     jobs: stores.jobStore,
     trees: new JobTrees({ ...stores, onError: passing(log) }),
+    unitFiles,
     scheduler: createScheduler({
       random: xoroshiro128plus(randomInt(2 ** 31)),
       credit: (peer) => stores.evidence.creditAt(peer, Date.now()),
@@ -221,6 +228,8 @@ function openStores(paths: StatePaths, settings: Settings, cleanup: Cleanup) {
     blobs: new BlobStore(paths.blobs),
     trees,
     uploads,
+    // What own jobs gave is never given up for room.
+    unitTrees: new TreeStore({ folder: paths.unitFiles, budgetBytes: Number.MAX_SAFE_INTEGER }),
   }
 }
 
@@ -236,14 +245,15 @@ type WorkerParts = {
   runtimes: Runtimes
   mesh: MeshNode
   blobs: BlobStore
-  exchange: TreeExchange<HeldTree>
+  trees: TreeStore
+  fetchTree: FetchTree
   evidence: EvidenceStore
   rules: PeerRuleStore
   offer: Offer
 }
 
 function buildWorker(
-  { runtimes, mesh, blobs, exchange, evidence, rules, offer }: WorkerParts,
+  { runtimes, mesh, blobs, trees, fetchTree, evidence, rules, offer }: WorkerParts,
   { settings, log }: NodeInit,
 ): Worker {
   return new Worker(
@@ -256,7 +266,8 @@ function buildWorker(
         const bounded = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.REQUEST_TIMEOUT_MS)])
         return await fetchBlob(mesh, from, { digest, length }, bounded)
       },
-      fetchTree: (from, { digest, bytes }, signal) => exchange.fetch(digest, { from: [from], maxBytes: bytes, signal }),
+      trees,
+      fetchTree,
       doneFor: (peer) => evidence.servedMs(peer),
       isBlocked: (peer) => {
         const known = mesh.peers().find(({ id }) => id === peer)

@@ -34,6 +34,7 @@ type Components = {
   blobs: BlobStore
   trees: TreeStore
   uploads: TreeUploads
+  unitTrees: TreeStore
   evidence: EvidenceStore
   rules: PeerRuleStore
   jobStore: JobStore
@@ -104,6 +105,7 @@ export function nodeServices(components: Components, init: Init): NodeServices {
       digest: blobs.put(bytes, digest),
       bytes: bytes.length,
     }),
+    unitFiles: (digest) => components.unitTrees.hold(digest, init.stopping),
     beginTree: (digest, description) => components.uploads.begin(digest, description, init.stopping),
     takeChunks: (digest, chunks, bytes) => components.uploads.take(digest, chunks, bytes),
     submit: async (request, options) => {

@@ -120,6 +120,8 @@ export const ERRORS = {
   E_IMPORT: entry('user', 'a task cannot import at run time: import at the top, so that it is bundled'),
   E_PROTOCOL: entry('user', 'the task broke the sandbox protocol and its process was ended'),
   E_EXIT: entry('user', 'the program ended with that exit code or signal; the message ends with its last errors'),
+  E_OUTPUT_MISSING: entry('user', 'make the program write that file before it ends, or name with --out what it writes'),
+  E_OUTPUT_LOST: entry('peer', 'the worker did not give the files of the unit; it is tried elsewhere'),
   E_PROGRAM_MISSING: entry(
     'owner',
     'install the program on that machine, bring it with --in, or ask for machines that have it with --require',

@@ -17,6 +17,8 @@ export type StatePaths = {
   readonly blobs: string
   /** Folder of the files that jobs bring. */
   readonly trees: string
+  /** Files that units of own jobs left. */
+  readonly unitFiles: string
   readonly log: string
 }
 
@@ -48,5 +50,6 @@ const pathsIn = (state: string, config: string, cache: string): StatePaths => ({
   ledger: join(state, 'ledger.sqlite'),
   blobs: join(state, 'blobs'),
   trees: join(state, 'trees'),
+  unitFiles: join(state, 'unit-files'),
   log: join(state, 'node.log'),
 })

@@ -110,6 +110,11 @@ export const LIMITS = {
   REPORT_TEXT_MAX_BYTES: 16 * KiB,
   /** What a submitter keeps of attempts beside their ends. */
   UNIT_REPORTS_MAX: 16,
+  /** Files a unit gives back; a worker keeps them until they are fetched, so long at most. */
+  UNIT_FILES_MAX: 10_000,
+  UNIT_FILES_MAX_BYTES: 64 * MiB,
+  UNIT_FILES_KEEP_MS: 120_000,
+  UNIT_FILES_FETCH_TIMEOUT_MS: 120_000,
   JOB_REPORTS_MAX_BYTES: 64 * MiB,
   UNIT_VALUE_DEPTH_MAX: 64,
   UNIT_CPUS_MAX: 1_024,
@@ -120,6 +125,7 @@ export const LIMITS = {
   COMMAND_ARGUMENTS_MAX: 256,
   COMMAND_ARGUMENT_MAX_CHARS: 32 * KiB,
   COMMAND_VARIABLES_MAX: 64,
+  COMMAND_OUTPUTS_MAX: 64,
   /** One argument, variable or input with its parameters in place: Linux takes no string of 128 KiB. */
   COMMAND_FILLED_MAX_BYTES: 127 * KiB,
   /** All of them together: Linux takes 2 MiB, parameters as variables included. */

@@ -19,18 +19,21 @@ export type KindFacts = {
   parametersOf(source: string): string[] | null
   /** Trees of files it brings: they are fetched before its first unit. @throws E_SOURCE if the source is no task of the kind */
   treesOf(source: string): TreeRef[]
+  /** Whether its units leave files. @throws E_SOURCE if the source is no task of the kind */
+  leavesFiles(source: string): boolean
 }
 
 /** Each has its runtime in `node/runtimes/open.ts`. */
 export const RUNTIME_KINDS = {
   /** A bundled module. */
-  js: { trust: 'sandboxed', agrees: true, parametersOf: () => null, treesOf: () => [] },
+  js: { trust: 'sandboxed', agrees: true, parametersOf: () => null, treesOf: () => [], leavesFiles: () => false },
   /** A function of a WebAssembly module: `wasm/module-task.ts`. */
   wasm: {
     trust: 'sandboxed',
     agrees: false,
     parametersOf: (source) => parametersOfModule(decodeModuleTask(source)),
     treesOf: () => [],
+    leavesFiles: () => false,
   },
   /** A WASI program: `wasm/wasi-program.ts`. */
   wasi: {
@@ -38,6 +41,7 @@ export const RUNTIME_KINDS = {
     agrees: false,
     parametersOf: (source) => parametersOfWasi(decodeWasiProgram(source)),
     treesOf: () => [],
+    leavesFiles: () => false,
   },
   /** A Python script: `python/script.ts`. */
   python: {
@@ -48,6 +52,7 @@ export const RUNTIME_KINDS = {
       return null
     },
     treesOf: () => [],
+    leavesFiles: () => false,
   },
   /** A program of the machine: `command/program.ts`. */
   command: {
@@ -55,6 +60,7 @@ export const RUNTIME_KINDS = {
     agrees: false,
     parametersOf: (source) => parametersOf(decodeProgram(source)),
     treesOf: (source) => treesOfProgram(decodeProgram(source)),
+    leavesFiles: (source) => decodeProgram(source).outputs.length > 0,
   },
 } as const satisfies Record<string, KindFacts>
 

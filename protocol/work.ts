@@ -39,6 +39,8 @@ export const toWorkerSchema = z.discriminatedUnion('t', [
   z.strictObject({ t: z.literal('run'), job: digestSchema, units }),
   /** Units no longer wanted, or the whole job when `units` is null. */
   z.strictObject({ t: z.literal('revoke'), job: digestSchema, units: indices.nullable() }),
+  /** The files of these units are here: the worker need not keep them. */
+  z.strictObject({ t: z.literal('taken'), job: digestSchema, units: indices }),
 ])
 export type ToWorker = z.infer<typeof toWorkerSchema>
 

@@ -43,6 +43,24 @@ export class Client {
     return readAs(schema, text, path)
   }
 
+  /** An answer that is not JSON, whole. @throws as `request` */
+  async bytes(path: string, request: Request = {}): Promise<Uint8Array> {
+    const parts: Uint8Array[] = []
+    for await (const part of this.parts(path, request)) parts.push(part)
+    return new Uint8Array(Buffer.concat(parts))
+  }
+
+  /** The same as it comes. @throws E_NOT_RUNNING when the connection breaks */
+  async *parts(path: string, request: Request = {}): AsyncGenerator<Uint8Array> {
+    const response = await this.#fetch(path, request, request.signal)
+    try {
+      yield* response.body ?? new ReadableStream<Uint8Array>()
+    } catch (cause) {
+      request.signal?.throwIfAborted()
+      throw lost(cause)
+    }
+  }
+
   /** Lines of a streamed answer. Ends when the node ends it. @throws E_NOT_RUNNING when the connection breaks */
   async *lines(path: string, request: Request = {}): AsyncGenerator<string> {
     const response = await this.#fetch(path, request, request.signal)

@@ -21,6 +21,8 @@ export type CommandOptions = {
   folders?: readonly string[]
   /** Further environment variables. */
   env?: Readonly<Record<string, string>>
+  /** Globs of the files it writes that are kept, with placeholders; `.`: every file. Each must match something. */
+  outputs?: readonly string[]
   /** What it reads from standard input. */
   stdin?: string
   /** What relative paths of files start from. @default the current folder */
@@ -28,7 +30,11 @@ export type CommandOptions = {
 }
 
 /** What a program gives once it has ended with 0. */
-export type CommandValue = { stdout: string }
+export type CommandValue = {
+  stdout: string
+  /** The files it left, with `outputs`. */
+  files?: { digest: string; bytes: number }
+}
 
 export class Command implements ProgramTask<unknown, CommandValue> {
   declare readonly types?: (needs: unknown) => CommandValue
@@ -42,12 +48,12 @@ export class Command implements ProgramTask<unknown, CommandValue> {
 
   async bundle({ points, ...reading }: BundleContext): Promise<TaskBundle> {
     const { argv, options } = this
-    const { inputs = [], folders = [], env = {}, stdin = null, cwd = '.' } = options
+    const { inputs = [], folders = [], outputs = [], env = {}, stdin = null, cwd = '.' } = options
     const names = inputs.some(isTemplate) ? filledNames(inputs, points()) : inputs
     const local = await readInputs(names, cwd, reading)
     const brought = await readFolders(folders, cwd, reading)
     const parsed = programSchema.safeParse({
-      ...{ v: 1, argv, env, stdin, inputs: local?.ref ?? null },
+      ...{ v: 1, argv, env, stdin, inputs: local?.ref ?? null, outputs },
       folders: brought.map(({ at, local: { ref: tree } }) => ({ at, tree })),
     })
     if (!parsed.success) throw new TalkootError('E_TASK_INVALID', z.prettifyError(parsed.error))

@@ -24,6 +24,7 @@ import { loopbackOnly, ownerOnly } from './guards.ts'
 import type { NodeServices } from './services.ts'
 import { eventStream, lineStream } from './streams.ts'
 import { treeRoutes } from './tree-routes.ts'
+import { unitFileRoutes } from './unit-file-routes.ts'
 
 type Components = { services: NodeServices; log: Logger }
 type Init = { token: string; stopping: AbortSignal }
@@ -47,6 +48,7 @@ export function createApp({ services, log }: Components, { token, stopping }: In
   nodeRoutes(app, services)
   tokenRoutes(app, services)
   treeRoutes(app, services)
+  unitFileRoutes(app, services)
   jobRoutes(app, services)
   streamRoutes(app, services, { log, stopping })
   return app

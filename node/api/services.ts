@@ -15,6 +15,7 @@ import type {
   Status,
 } from '../../protocol/api.ts'
 import type { Revoked, TokenCreated, Tokens, tokenRequestSchema } from '../../protocol/api-tokens.ts'
+import type { TreeLayout } from '../../protocol/data/layout.ts'
 import type { ChunksQuery, TreeUpload } from '../../protocol/data/upload.ts'
 import type { JobExplanation, PeerExplanation, UnitExplanation } from '../../protocol/explanation.ts'
 import type { PeerEvidence } from '../../protocol/peer-credit.ts'
@@ -22,6 +23,14 @@ import type { PeerRules, PeerVerdict, RuleRequest, RuleTarget } from '../../prot
 import type { Plan, planRequestSchema } from '../../protocol/plan.ts'
 import type { UnitLogs } from '../../protocol/report.ts'
 import type { Reproduction } from '../../protocol/reproduction.ts'
+
+/** `read` gives a chunk. */
+export type UnitFilesHeld = {
+  description: Uint8Array
+  layout: TreeLayout
+  read(chunk: number): Promise<Uint8Array>
+  release(): void
+}
 
 /** Methods throw TalkootErrors; anything else that is thrown is answered as E_INTERNAL. */
 export interface NodeServices {
@@ -48,6 +57,8 @@ export interface NodeServices {
   beginTree(digest: string, description: Uint8Array): Promise<TreeUpload>
   /** @throws E_NOT_FOUND when it was not begun, E_BLOB, E_DISK_FULL */
   takeChunks(digest: string, chunks: ChunksQuery, bytes: AsyncIterable<Uint8Array>): Promise<TreeUpload>
+  /** Files that a unit of an own job left; the caller releases them. @throws E_NOT_FOUND, E_TREE */
+  unitFiles(digest: string): Promise<UnitFilesHeld>
   /** @throws UnplaceableError unless `queue` */
   submit(request: z.output<typeof jobRequestSchema>, options: { queue: boolean }): Promise<JobInfo>
   /** A new job of the units of another that have failed. @throws E_NOT_FOUND, E_JOB_INVALID, and as `submit` */

@@ -15,7 +15,7 @@ import type { Context } from './context.ts'
 
 export type ProgramFlags = { in?: string[]; folder?: string[]; env?: string[]; stdin?: string }
 export type ModuleFlags = { takes?: string; gives?: string; export?: string }
-export type TaskFlags = ProgramFlags & ModuleFlags & { output?: string[] }
+export type TaskFlags = ProgramFlags & ModuleFlags & { out?: string[] }
 
 type Terminal = Pick<Context, 'argv' | 'io'>
 
@@ -32,16 +32,19 @@ export async function parseTask(
     if (rest < 0 && more.length > 0) throw new TalkootError('E_USAGE', 'arguments of a program are given after --')
     return await parseModule(resolve(io.cwd, first), more, flags, io.cwd)
   }
-  const { takes, gives, export: name, output, ...ofProgram } = flags
-  if ([takes, gives, name, output].some((flag) => flag !== undefined)) {
-    throw new TalkootError('E_USAGE', '--takes, --gives, --export and --output are for .wasm files')
+  const { takes, gives, export: name, out, ...ofProgram } = flags
+  if ([takes, gives, name].some((flag) => flag !== undefined)) {
+    throw new TalkootError('E_USAGE', '--takes, --gives and --export are for .wasm files')
   }
   if (rest >= 0) {
     if (first === undefined) throw new TalkootError('E_USAGE', 'what to run? give a program after --')
-    return command(words, optionsOf(ofProgram, io.cwd))
+    return command(words, { ...optionsOf(ofProgram, io.cwd), outputs: out ?? [] })
   }
   if (first === undefined) throw new TalkootError('E_USAGE', 'what to run? give a task module, or -- and a program')
   if (more.length > 0) throw new TalkootError('E_USAGE', `a program is given after --: \`-- ${words.join(' ')}\``)
+  if (out !== undefined) {
+    throw new TalkootError('E_USAGE', '--out names files a program writes; results go to a file with --results')
+  }
   if (isSet(ofProgram)) {
     throw new TalkootError('E_USAGE', '--in, --folder, --env and --stdin are for programs, given after --')
   }
@@ -55,7 +58,7 @@ async function parseModule(
   flags: TaskFlags,
   cwd: string,
 ): Promise<ProgramTask<unknown, Json>> {
-  const { takes: given = '', gives, export: name = 'unit', output, ...ofProgram } = flags
+  const { takes: given = '', gives, export: name = 'unit', out, ...ofProgram } = flags
   const facts = readModule(await onFile(file, () => readFile(file)))
   if (facts.functions.has('_start')) {
     if ([flags.takes, gives, flags.export].some((flag) => flag !== undefined)) {
@@ -63,13 +66,10 @@ async function parseModule(
     }
     const { folders, ...options } = optionsOf(ofProgram, cwd)
     if (folders.length > 0) throw new TalkootError('E_USAGE', '--folder is for programs of the machine: use --in')
-    return wasi(file, args, { ...options, outputs: output ?? [] })
+    return wasi(file, args, { ...options, outputs: out ?? [] })
   }
-  if (args.length > 0 || output !== undefined || isSet(ofProgram)) {
-    throw new TalkootError(
-      'E_USAGE',
-      'arguments, --in, --env, --stdin and --output are for programs: this has no _start',
-    )
+  if (args.length > 0 || out !== undefined || isSet(ofProgram)) {
+    throw new TalkootError('E_USAGE', 'arguments, --in, --out, --env and --stdin are for programs: this has no _start')
   }
   const takes = given === 'json' ? given : given.split(',').flatMap((word) => word.trim() || [])
   const parsed = moduleTaskSchema.shape.gives.safeParse(gives ?? (takes === 'json' ? 'json' : 'number'))

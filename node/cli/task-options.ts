@@ -46,18 +46,18 @@ function taskOptions(verb: Command): Command {
       ).argParser(repeat),
     )
     .addOption(
+      new Option(
+        '--out <glob>',
+        'files it writes that are kept; . for all; of a .wasm program: a path (repeatable)',
+      ).argParser(repeat),
+    )
+    .addOption(
       new Option('--env <name=value>', 'an environment variable of the program (repeatable)').argParser(repeat),
     )
     .option('--stdin <text>', 'what the program reads; as in its arguments, {name} stands for a parameter')
     .option('--takes <names>', 'of a .wasm library: what its function takes, x,y or json')
     .option('--gives <what>', 'of a .wasm library: number, numbers, json, floats or bytes')
     .option('--export <name>', 'of a .wasm library: the function (default: unit)')
-    .addOption(
-      new Option(
-        '--output <path>',
-        'of a .wasm program: a file it writes that is part of its value (repeatable)',
-      ).argParser(repeat),
-    )
 }
 
 function policyOptions(verb: Command): Command {

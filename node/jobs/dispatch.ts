@@ -11,7 +11,7 @@ import type { AdmittedPeer, Channel, Mesh, Role } from '../mesh/mesh.ts'
 import type { PeerRuleStore } from '../store/peer-rules.ts'
 import type { Worker } from '../worker/worker.ts'
 import { trustIn } from './known-peers.ts'
-import type { PeerId, SchedulerEvent, TrustClass } from './scheduler/events.ts'
+import type { AttemptEnd, PeerId, SchedulerEvent, TrustClass } from './scheduler/events.ts'
 import { type Beside, WorkerSession } from './worker-session.ts'
 
 type Components = {
@@ -23,6 +23,8 @@ type Components = {
   signedManifest(job: JobId): { manifest: Uint8Array; signature: Uint8Array } | null
   /** Of a job that runs; null for any other. */
   sweepOf(job: JobId): CompiledSweep | null
+  /** As `WorkerSession` asks for it. */
+  fetchFiles(job: JobId, peer: PeerId, end: AttemptEnd): Promise<AttemptEnd> | null
   /** `beside` comes with results. */
   onEvent(event: SchedulerEvent, beside?: Beside): void
   random(): number
@@ -158,12 +160,13 @@ export class Dispatch {
   }
 
   #hold({ id: peer, role, ad }: Held, channel: Channel, trust: TrustClass): void {
-    const { onEvent, onError, signedManifest, sweepOf } = this.#components
+    const { onEvent, onError, signedManifest, sweepOf, fetchFiles } = this.#components
     const session = new WorkerSession(
       {
         channel,
         signedManifest,
         sweepOf,
+        fetchFiles,
         onEvent: (event, beside) => {
           if (event.type === 'results') this.#retries.delete(peer)
           onEvent(event, beside)

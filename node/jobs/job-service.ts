@@ -36,6 +36,7 @@ import { type RetryRequest, retryOf } from './retry.ts'
 import type { SchedulerEffect, SchedulerEvent } from './scheduler/events.ts'
 import type { Scheduler } from './scheduler/scheduler.ts'
 import { keepSpent } from './spending.ts'
+import type { UnitFilesOfJobs } from './unit-files.ts'
 import type { Beside } from './worker-session.ts'
 
 type Components = {
@@ -46,6 +47,7 @@ type Components = {
   rules: PeerRuleStore
   blobs: BlobStore
   trees: JobTrees
+  unitFiles: UnitFilesOfJobs
   mesh: Mesh
   worker: Worker
   runtimes: Pick<Runtimes, 'open'>
@@ -150,6 +152,10 @@ export class JobService {
       onError,
       signedManifest: (job) => this.#signedManifest(job),
       sweepOf: (job) => this.#live.get(job)?.sweep ?? null,
+      fetchFiles: (id, peer, end) => {
+        const job = this.#live.get(id)
+        return job === undefined ? null : components.unitFiles.fetch(peer, job.manifest.task, end)
+      },
       onEvent: (event, beside) => this.#step(event, beside),
     })
     this.#recall = new Recall({ jobs, evidence, log: this.#log, onEvent: (event) => this.#step(event), onError })

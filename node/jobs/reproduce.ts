@@ -15,13 +15,14 @@ import type { BlobStore } from '../store/blobs.ts'
 import type { JobStore } from '../store/job-store.ts'
 import type { HeldTree, TreeStore } from '../store/tree-store.ts'
 import { type HeldInputs, holdInputs } from '../worker/inputs.ts'
+import { UnitFiles } from '../worker/unit-files.ts'
 import { toRow } from './result-reader.ts'
 import { sandboxInit } from './sandbox-init.ts'
 
 type Components = {
   jobs: JobStore
   blobs: BlobStore
-  trees: Pick<TreeStore, 'hold'>
+  trees: Pick<TreeStore, 'hold' | 'newFolder' | 'take'>
   runtimes: Pick<Runtimes, 'open'>
   /** Milliseconds, monotonic. */
   now(): number
@@ -45,17 +46,21 @@ export function reproductionOf({ jobs, blobs, trees, runtimes, now }: Components
   return async function* (signal) {
     const began = now()
     const reports: UnitReport[] = []
+    const files = new UnitFiles({ trees })
     const open = (inputs: HeldInputs): Sandbox =>
       runtimes.open(manifest.task.runtime, {
         ...init,
         trees: inputs.trees,
         onReport: (report) => reports.push(report),
+        keepFiles: (...given) => files.keep(...given),
       })
     const hold = async (): Promise<HeldInputs> => {
       const wanted = RUNTIME_KINDS[manifest.task.runtime].treesOf(init.source)
       return await holdInputs((_, { digest }) => wholeOf(trees, digest, signal), { from: '', trees: wanted }, signal)
     }
     const attempt = await attemptAt({ hold, open }, { unit, params: canonicalJson(params) }, signal)
+    // What is the same has the same digest.
+    files.clear()
     if (attempt === null) return
     const [stored] = jobs.results(job.n, 'unit', unit - 1, 1)
     const decided = stored?.unit === unit ? toRow(stored, sweep) : null

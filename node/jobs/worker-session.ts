@@ -18,6 +18,8 @@ type Components = {
   signedManifest(job: JobId): { manifest: Uint8Array; signature: Uint8Array } | null
   /** Of a job that runs; null for any other. */
   sweepOf(job: JobId): CompiledSweep | null
+  /** An end with files, when they are here, or the failure it is without; null: it has none. Never rejects. */
+  fetchFiles(job: JobId, peer: string, end: AttemptEnd): Promise<AttemptEnd> | null
   /** `beside` comes with results. */
   onEvent(event: SchedulerEvent, beside?: Beside): void
   onError(error: unknown): void
@@ -146,7 +148,23 @@ export class WorkerSession {
     const ends = await checkReceipt(this.peer, job, attempts, signed)
     const told = attempts.map((attempt, i) => toEnd(attempt, ends[i] ?? ''))
     const beside = { receipt: signed, reports: toKept(reports, told) }
-    this.#components.onEvent({ type: 'results', peer: this.peer, job, attempts: told, held: held ?? null }, beside)
+    const now = told.filter((end) => !this.#countsLater(job, end, beside))
+    if (now.length === 0) return
+    this.#components.onEvent({ type: 'results', peer: this.peer, job, attempts: now, held: held ?? null }, beside)
+  }
+
+  /** When its files are here. What else the worker says is heard meanwhile, its signs of life above all. */
+  #countsLater(job: JobId, end: AttemptEnd, beside: Beside): boolean {
+    const { fetchFiles, onEvent, onError } = this.#components
+    const { peer } = this
+    const fetching = fetchFiles(job, peer, end)
+    fetching
+      ?.then((fetched) => {
+        this.#tell({ t: 'taken', job, units: [end.unit] })
+        onEvent({ type: 'results', peer, job, attempts: [fetched], held: null }, beside)
+      })
+      .catch(onError)
+    return fetching !== null
   }
 
   /** What one step gave in several grants goes as one message: each message costs both ends a turn. */

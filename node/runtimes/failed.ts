@@ -18,4 +18,8 @@ const BLAME: Partial<Record<ErrorCode, Blame>> = {
   E_PROGRAM_MISSING: 'machine',
   E_RUNTIME_MISSING: 'machine',
   E_INTERNAL: 'machine',
+  E_DISK_BUDGET: 'machine',
+  E_DISK_TAKEN: 'machine',
+  E_DISK_FULL: 'machine',
+  E_FILE: 'machine',
 }

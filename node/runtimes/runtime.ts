@@ -2,6 +2,7 @@
 
 import type { Digest } from '../../protocol/canonical.ts'
 import type { TreeLayout } from '../../protocol/data/layout.ts'
+import type { TreeRef } from '../../protocol/data/tree.ts'
 import type { RuntimeKind } from '../../protocol/runtime-kinds.ts'
 import type { Attempt } from '../../protocol/work.ts'
 
@@ -34,9 +35,17 @@ export type SandboxInit = {
   cpus: number
   memoryMiB: number
   timeoutMs: number
+  /**
+   * Keeps the files a unit wrote, as a tree; each must be read to its end before the next is asked for. Absent: files of
+   * units are refused. @throws E_TREE, E_OUTPUT_MISSING, E_DISK_*, and what the files throw
+   */
+  keepFiles?: (unit: number, files: AsyncIterable<UnitFile>, signal: AbortSignal) => Promise<TreeRef>
   /** Told once for each unit that ended and left something to tell. */
   onReport?: (report: UnitReport) => void
 }
+
+/** Nothing of it has been checked. */
+export type UnitFile = { path: string; bytes: number; executable: boolean; content: AsyncIterable<Uint8Array> }
 
 /** What a unit left beside its value or failure. */
 export type UnitReport = {

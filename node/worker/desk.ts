@@ -9,7 +9,9 @@ import type { Attempt, ToSubmitter, ToWorker } from '../../protocol/work.ts'
 import { toWorkerSchema } from '../../protocol/work.ts'
 import type { Channel } from '../mesh/mesh.ts'
 import type { UnitInput } from '../runtimes/runtime.ts'
+import { KeptFiles } from './kept-files.ts'
 import type { Outbox } from './outbox.ts'
+import type { UnitFiles } from './unit-files.ts'
 import { bytesOf, UnitQueue } from './unit-queue.ts'
 import type { Needs } from './warm-shelf.ts'
 
@@ -28,6 +30,9 @@ type JobEntry = {
   /** Ends the fetching of its task. */
   abort: AbortController
 }
+
+/** What came with ends of attempts. */
+type Beside = { reports?: ReadonlyMap<number, UnitReport> | undefined; files?: UnitFiles }
 
 type Components = {
   outbox: Outbox
@@ -65,6 +70,7 @@ export class Desk {
   #channel: Channel | null = null
   /** Jobs not answered yet, some called off meanwhile: what a submitter does not read must not pile up. */
   readonly #unanswered = new Set<JobEntry>()
+  readonly #files = new KeptFiles()
   #beating = false
 
   /** `slots`: units this machine runs at once. */
@@ -148,11 +154,12 @@ export class Desk {
   }
 
   /** Hands in the ends of attempts that `take` gave out. */
-  finish(job: JobId, attempts: readonly Attempt[], reports?: ReadonlyMap<number, UnitReport>): void {
+  finish(job: JobId, attempts: readonly Attempt[], { reports, files }: Beside = {}): void {
     const entry = this.#jobs.get(job)
     if (entry === undefined) return
     // With little more to run here, the submitter should know at once.
     const urgent = entry.queue.length <= this.#slots
+    for (const { unit } of attempts) this.#files.keep(job, unit, files?.take(unit))
     this.#components.outbox.add(job, attempts, { arrivals: entry.arrivals, urgent, reports })
     this.drop(
       job,
@@ -200,6 +207,7 @@ export class Desk {
     await untilAborted(Promise.all([farewell, this.#components.outbox.flush()]), late)
     this.#channel = null
     this.#components.outbox.stop()
+    this.#files.stop()
     await channel?.close()
   }
 
@@ -223,6 +231,9 @@ export class Desk {
         break
       case 'revoke':
         this.#revoke(message.job, message.units)
+        break
+      case 'taken':
+        this.#files.release(message.job, message.units)
         break
     }
   }

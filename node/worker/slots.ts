@@ -7,11 +7,14 @@ import type { UnitInput } from '../runtimes/runtime.ts'
 import type { Runtimes } from '../runtimes/runtimes.ts'
 import type { AdmittedJob, Desk } from './desk.ts'
 import { Turns } from './turns.ts'
+import type { FileKeeper } from './unit-files.ts'
 import { type Opened, WarmShelf } from './warm-shelf.ts'
 
 type Components = {
   runtimes: Pick<Runtimes, 'open'>
   runtimeVersion(kind: RuntimeKind): string
+  /** Where files of units are kept. */
+  trees: FileKeeper
   /** Desks that may have work. */
   desks(): Iterable<Desk>
   /** Milliseconds, monotonic. */
@@ -201,18 +204,19 @@ export class Slots {
 
   async #run({ work, opened }: Held, { units, signal: wanted }: Taken, cut: AbortSignal): Promise<void> {
     const { desk, job } = work
-    const { sandbox, reports } = opened
+    const { sandbox, reports, files } = opened
     const { runtimeVersion, onError } = this.#components
     const { runtime } = job.needs
     const open = new Map(units.map((input) => [input.unit, input]))
     const paused = this.#pausing.signal
     this.#busy += work.cpus
     reports.clear()
+    files.clear()
     try {
       for await (const attempts of sandbox.run(units, AbortSignal.any([wanted, cut, paused, this.#stopping.signal]))) {
         for (const { unit } of attempts) open.delete(unit)
         this.#total += attempts.length
-        desk.finish(job.id, attempts, reports.take(`${runtime} ${runtimeVersion(runtime)}`))
+        desk.finish(job.id, attempts, { reports: reports.take(`${runtime} ${runtimeVersion(runtime)}`), files })
       }
     } catch (thrown) {
       const error = TalkootError.from(thrown)

@@ -5,16 +5,17 @@ import type { RuntimeKind } from '../../protocol/runtime-kinds.ts'
 import type { Sandbox, SandboxInit, UnitReport } from '../runtimes/runtime.ts'
 import type { Runtimes } from '../runtimes/runtimes.ts'
 import { Reports } from './reports.ts'
+import { type FileKeeper, UnitFiles } from './unit-files.ts'
 
 /** What a job needs to run, and the key under which another job of the same needs and submitter finds its sandbox. */
 export type Needs = { key: string; runtime: RuntimeKind; init: SandboxInit }
 
-/** `reports`: of the units it runs. */
-export type Opened = { sandbox: Sandbox; reports: Reports }
+/** `reports` and `files`: of the units it runs. */
+export type Opened = { sandbox: Sandbox; reports: Reports; files: UnitFiles }
 
 type Idle = { key: string; memoryMiB: number; opened: Opened; timer: NodeJS.Timeout; ready: Promise<void> }
 
-type Components = { runtimes: Pick<Runtimes, 'open'>; onError(error: unknown): void }
+type Components = { runtimes: Pick<Runtimes, 'open'>; trees: FileKeeper; onError(error: unknown): void }
 
 export class WarmShelf {
   readonly #components: Components
@@ -81,7 +82,9 @@ export class WarmShelf {
   #open({ runtime, init }: Needs): Opened {
     const reports = new Reports()
     const onReport = (report: UnitReport): void => reports.add(report)
-    return { sandbox: this.#components.runtimes.open(runtime, { ...init, onReport }), reports }
+    const files = new UnitFiles(this.#components)
+    const keepFiles: SandboxInit['keepFiles'] = (...given) => files.keep(...given)
+    return { sandbox: this.#components.runtimes.open(runtime, { ...init, onReport, keepFiles }), reports, files }
   }
 
   #find(key: string): Idle | undefined {

@@ -14,6 +14,7 @@ import { type FetchTree, type HeldInputs, holdInputs } from './inputs.ts'
 import { Outbox } from './outbox.ts'
 import { Slots } from './slots.ts'
 import { type FetchTask, TaskShelf } from './task-shelf.ts'
+import type { FileKeeper } from './unit-files.ts'
 import type { Needs } from './warm-shelf.ts'
 import { type Shares, type Submitter, weightOf } from './weights.ts'
 
@@ -47,6 +48,8 @@ type Components = {
   /** The bytes of a task, from here or from the submitter. */
   fetchTask: FetchTask
   fetchTree: FetchTree
+  /** Where files of units are kept. */
+  trees: FileKeeper
   /** Slot time a peer has done for this node, milliseconds. */
   doneFor(peer: string): number
   /** No work is taken from it. */
@@ -73,11 +76,11 @@ export class Worker {
   constructor(components: Components, policy: OwnerPolicy) {
     this.#components = components
     this.#policy = policy
-    const { runtimes, runtimeVersion, now, onError } = components
+    const { runtimes, runtimeVersion, trees, now, onError } = components
     const desks = () => this.#desks()
     this.#tasks = new TaskShelf({ fetch: components.fetchTask })
     this.#slots = new Slots(
-      { runtimes, runtimeVersion, desks, now, onError },
+      { runtimes, runtimeVersion, trees, desks, now, onError },
       { slots: policy.slots, memoryMiB: policy.memoryMiB },
     )
   }

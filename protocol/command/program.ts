@@ -53,14 +53,18 @@ const shape = z.strictObject({
       },
     )
     .default([]),
+  /** Globs of the files it writes that are kept, with the same placeholders; `.`: every file. */
+  outputs: z.array(template).max(LIMITS.COMMAND_OUTPUTS_MAX).default([]),
 })
 export type Program = z.infer<typeof shape>
 
 /** What no machine could start is refused before it is told to any. */
 export const programSchema = shape.refine(
-  ({ argv, env, stdin }) =>
-    [...argv, ...Object.values(env), stdin ?? ''].reduce((bytes, text) => bytes + Buffer.byteLength(text), 0) <=
-    LIMITS.COMMAND_LINE_MAX_BYTES,
+  ({ argv, env, stdin, outputs }) =>
+    [...argv, ...Object.values(env), stdin ?? '', ...outputs].reduce(
+      (bytes, text) => bytes + Buffer.byteLength(text),
+      0,
+    ) <= LIMITS.COMMAND_LINE_MAX_BYTES,
   { error: `arguments, variables and input are over ${LIMITS.COMMAND_LINE_MAX_BYTES} bytes` },
 )
 
@@ -91,8 +95,8 @@ export function folderFault(at: string): string | null {
 }
 
 /** The parameters its templates name. */
-export function parametersOf({ argv, env, stdin }: Program): string[] {
-  const named = [...argv, ...Object.values(env), stdin ?? ''].flatMap(placeholdersOf)
+export function parametersOf({ argv, env, stdin, outputs }: Program): string[] {
+  const named = [...argv, ...Object.values(env), stdin ?? '', ...outputs].flatMap(placeholdersOf)
   return [...new Set(named)].filter((name) => name !== UNIT_PLACEHOLDER)
 }
 

@@ -1,4 +1,4 @@
-/** How the files of a tree come to the node of this machine, over its local API. */
+/** How the files of a tree come to the node of this machine, and those of units from it, over its local API. */
 
 import { z } from 'zod'
 import { DIGEST_PATTERN } from '../canonical.ts'
@@ -10,6 +10,10 @@ export const TREE_API = {
   tree: (digest: string) => `/v1/trees/${digest}`,
   /** PUT `count` chunks from `first` on, one after the other, as the body: TreeUpload. @throws E_BLOB */
   chunks: (digest: string) => `/v1/trees/${digest}/chunks`,
+  /** GET the description of the files a unit left. @throws E_NOT_FOUND */
+  unitFiles: (digest: string) => `/v1/unit-files/${digest}`,
+  /** GET all of their bytes, chunk after chunk; a connection that breaks means they are not whole. */
+  unitFilesBytes: (digest: string) => `/v1/unit-files/${digest}/bytes`,
 } as const
 
 const number = z.int().min(0)

@@ -132,6 +132,10 @@ export class FakeServices implements NodeServices {
     return this.info
   }
 
+  unitFiles: NodeServices['unitFiles'] = async (digest) => {
+    throw new TalkootError('E_NOT_FOUND', digest)
+  }
+
   jobs: NodeServices['jobs'] = () => {
     const { sweep: _, ...summary } = this.info
     return { schema: 'talkoot.jobs/1', jobs: [summary] }

@@ -34,11 +34,15 @@ describe('exit codes', () => {
     ['nothing to run', ['run'], /E_USAGE what to run/],
     ['nothing after --', ['run', '--'], /E_USAGE what to run/],
     ['a program without --', ['run', 'echo', 'x'], /E_USAGE a program is given after --: `-- echo x`/],
-    ['files for a module', ['run', 'a.task.ts', '--in', 'b'], /E_USAGE --in, --env and --stdin are for programs/],
+    [
+      'files for a module',
+      ['run', 'a.task.ts', '--in', 'b'],
+      /E_USAGE --in, --folder, --env and --stdin are for programs/,
+    ],
     [
       'files for a task kept',
       ['job', 'retry-failed', JOB_ID, '--in', 'b'],
-      /E_USAGE --in, --env and --stdin go with a/,
+      /E_USAGE --in, --folder, --out, --env and --stdin go with a/,
     ],
     ['no name of a variable', ['run', '--env', '=1', '--', 'a'], /E_USAGE --env is NAME=value/],
     ['a job that is not there', ['job', 'show', 'zzz'], /E_NOT_FOUND no job zzz/],

@@ -29,7 +29,7 @@ it('squares two hundred points on three machines; the point that fails is named 
   const files = ['square.sh', 'settings'].flatMap((name) => ['--in', join(lab.folder, name)])
   const out = join(lab.folder, 'out.csv')
 
-  const flags = ['--param', 'x=0:200:1', '--quorum', '2', '--out', out]
+  const flags = ['--param', 'x=0:200:1', '--quorum', '2', '--results', out]
   const { code, stderr } = await home.run(['run', ...flags, ...files, '--', './square.sh', '{x}'])
   expect([code, stderr]).toEqual([5, expect.stringContaining('1 of 200 units')])
   const [head, ...rows] = readFileSync(out, 'utf8').trim().split('\n')

@@ -29,7 +29,7 @@ it('a job is taken away as two files, and what they prove is checked without a n
   await home.sees(2)
   const [results, receipts] = [join(lab.folder, 'run.jsonl'), join(lab.folder, 'run.receipts')]
   const sweep = ['--param', 'x=0:40:1', '--param', 'ms=1']
-  expect(await home.run(['run', TASK, ...sweep, '--quorum', '2', '--out', results])).toMatchObject({ code: 0 })
+  expect(await home.run(['run', TASK, ...sweep, '--quorum', '2', '--results', results])).toMatchObject({ code: 0 })
   const [job] = (await home.json<{ jobs: { id: string }[] }>(['jobs'])).jobs
   await worker.kill('SIGKILL')
   const written = await home.json(['job', 'receipts', job?.id ?? '', '--out', receipts])

@@ -18,7 +18,7 @@ const FLOORS: Record<string, string[]> = {
   'node/store': ['protocol', 'node/files'],
   'node/mesh': ['protocol'],
   'node/runtimes': ['protocol'],
-  'node/worker': ['protocol', 'node/store', 'node/mesh', 'node/runtimes'],
+  'node/worker': ['protocol', 'node/files', 'node/store', 'node/mesh', 'node/runtimes'],
   'node/jobs': ['protocol', 'node/store', 'node/mesh', 'node/runtimes', 'node/worker'],
   'node/api': ['protocol', 'node/store', 'node/mesh', 'node/runtimes', 'node/worker', 'node/jobs'],
   node: ['protocol', 'node/store', 'node/mesh', 'node/runtimes', 'node/worker', 'node/jobs', 'node/api'],

@@ -10,6 +10,7 @@ import type { JobDescription } from '../../node/jobs/intake.ts'
 import { JobService } from '../../node/jobs/job-service.ts'
 import { JobTrees } from '../../node/jobs/job-trees.ts'
 import { createScheduler } from '../../node/jobs/scheduler/scheduler.ts'
+import { UnitFilesOfJobs } from '../../node/jobs/unit-files.ts'
 import { memoryChannels } from '../../node/mesh/memory-channel.ts'
 import type { AdmittedPeer, Channel, Mesh, MeshEvent } from '../../node/mesh/mesh.ts'
 import { openRuntimes } from '../../node/runtimes/open.ts'
@@ -175,6 +176,7 @@ export class Laboratory {
         signer,
         fetchTask: async (_, digest) => blobs.get(digest),
         fetchTree: (_, { digest }, signal) => trees.hold(digest, signal),
+        trees,
         runtimeVersion: () => '1',
         isBlocked: () => false,
         doneFor: (peer) => evidence.servedMs(peer),
@@ -204,6 +206,11 @@ export class Laboratory {
       rules,
       blobs,
       trees: new JobTrees({ blobs, trees, uploads: new TreeUploads({ trees }), onError }),
+      unitFiles: new UnitFilesOfJobs({
+        blobs,
+        unitTrees: trees,
+        fetchTree: (_, { digest }, signal) => trees.hold(digest, signal),
+      }),
       mesh,
       worker,
       runtimes,

@@ -14,7 +14,14 @@ async function heardOf(say: (session: WorkerSession) => void): Promise<string[]>
   const [near, far] = memoryChannels('peer')
   const signedManifest = () => ({ manifest: new Uint8Array(1), signature: new Uint8Array(1) })
   const session = new WorkerSession(
-    { channel: near, signedManifest, sweepOf: () => null, onEvent: () => undefined, onError: () => undefined },
+    {
+      channel: near,
+      signedManifest,
+      sweepOf: () => null,
+      fetchFiles: () => null,
+      onEvent: () => undefined,
+      onError: () => undefined,
+    },
     { peer: 'peer', trust: 'member' },
   )
   say(session)

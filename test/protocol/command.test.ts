@@ -17,6 +17,7 @@ const program = (changes: Partial<Program>): Program => ({
   stdin: null,
   inputs: null,
   folders: [],
+  outputs: [],
   ...changes,
 })
 

@@ -194,9 +194,15 @@ describe('a sandbox without units', () => {
     runtime: 'js' as const,
     init: { source: '', seed: 0, timeoutMs: 1_000, cpus: 1, memoryMiB },
   })
+  const never = () => {
+    throw new Error('no files are left here')
+  }
   const shelf = (memoryMiB: number) => {
     Object.assign(opened, { open: 0, closed: 0, warm: 0 })
-    return new WarmShelf({ runtimes, onError: () => undefined }, { memoryMiB })
+    return new WarmShelf(
+      { runtimes, trees: { newFolder: never, take: never }, onError: () => undefined },
+      { memoryMiB },
+    )
   }
 
   it('is used again by who needs the same, and closed when its memory is wanted', async () => {

@@ -61,6 +61,7 @@ export class Workshop {
         signer: await newSigner(),
         fetchTask,
         fetchTree,
+        trees: this.trees,
         now: () => performance.now() + this.ahead,
         runtimeVersion: () => '1',
         isBlocked: () => false,

@@ -1,10 +1,12 @@
 /** `talkoot job show|watch|results|logs|receipts|reproduce|retry-failed|hold|release|cancel`: one job, by its id or the beginning of it. */
 
+import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { API, type JobSummary, jobInfoSchema } from '../../../protocol/api.ts'
 import type { Json } from '../../../protocol/canonical.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
 import type { Result } from '../../../sdk/result.ts'
+import { toFolder } from '../../../sdk/results-folder.ts'
 import { firstOfEach, resultsNow, retriedBy } from '../../../sdk/retried.ts'
 import type { Act, Context } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
@@ -13,7 +15,7 @@ import { jobView } from './job-view.ts'
 import { logs } from './logs.ts'
 import { receipts } from './receipts.ts'
 import { reproduce } from './reproduce.ts'
-import { csvToStdout, fileSink, rowsToStdout } from './results-out.ts'
+import { csvToStdout, fileSink, isFolder, rowsToStdout } from './results-out.ts'
 import { retryFailed } from './retry-failed.ts'
 import { showProgress } from './run.ts'
 
@@ -46,7 +48,7 @@ export function job(program: Command, act: Act): void {
     .option('--all', 'of a retry of failed units, by unit: also what the job before it has of all others')
     .addOption(new Option('--order <order>').choices(['completion', 'input']).default('completion'))
     .addOption(new Option('--format <format>', 'csv; other formats by --output').choices(['csv']))
-    .option('--out <file>', 'write them to a .csv or .jsonl file')
+    .option('--out <file|folder>', 'write them to a .csv or .jsonl file, or to a folder, with the files units left')
     .action(act(results))
   group
     .command('logs <job> <unit>')
@@ -108,11 +110,25 @@ async function watch(context: Context, id: string): Promise<number> {
 }
 
 async function results(context: Context, id: string, options: ResultsOptions): Promise<undefined> {
-  const sink = await fileSink(options.out, context.io.cwd)
-  const rows = await rowsOf(context, id, options)
+  const toFiles = options.out !== undefined && isFolder(options.out)
+  const sink = toFiles ? null : await fileSink('--out', options.out, context.io.cwd)
+  const rows = await rowsOf(context, id, toFiles ? { ...options, order: 'input' } : options)
+  if (toFiles) return layOut(context, id, { folder: options.out ?? '', rows })
   if (sink !== null) await sink(rows)
   else if (options.format === 'csv') await csvToStdout(rows, context)
   else await rowsToStdout(rows, context)
+}
+
+/** Results of a retry go to the folder of the job before it as well. */
+async function layOut(
+  { mesh, client, io, output, signal }: Context,
+  id: string,
+  { folder, rows }: { folder: string; rows: AsyncIterable<Result> },
+): Promise<undefined> {
+  const job = await mesh.attach(id)
+  const jobs = [job.id, ...(await retriedBy(client, job.id, signal))]
+  await toFolder(client, resolve(io.cwd, folder), { jobs, signal })(rows)
+  await output.note(`${folder}: results.jsonl, and the files of each unit in units/`)
 }
 
 async function rowsOf(

@@ -15,12 +15,15 @@ const SINKS: Readonly<Record<string, (file: string) => Sink>> = { '.csv': toCsv,
 
 export type ResultsFormat = 'csv' | null
 
-/** What `--out FILE` names, checked before anything is submitted. @throws E_USAGE, E_FILE */
-export async function fileSink(file: string | undefined, cwd: string): Promise<Sink | null> {
+/** Names without an ending are folders. */
+export const isFolder = (path: string): boolean => path.endsWith('/') || extname(path) === ''
+
+/** What a flag names, checked before anything is submitted. @throws E_USAGE, E_FILE */
+export async function fileSink(flag: string, file: string | undefined, cwd: string): Promise<Sink | null> {
   if (file === undefined) return null
   const path = resolve(cwd, file)
   const sink = SINKS[extname(path).toLowerCase()]
-  if (sink === undefined) throw new TalkootError('E_USAGE', `--out takes a .csv or .jsonl file, not ${file}`)
+  if (sink === undefined) throw new TalkootError('E_USAGE', `${flag} takes a .csv or .jsonl file, not ${file}`)
   await onFile(path, () => access(dirname(path), constants.W_OK))
   return sink(path)
 }

@@ -9,12 +9,12 @@ import { parseTask, type TaskFlags } from '../task-argument.ts'
 import { mendCommand } from '../task-options.ts'
 import { runJob } from './run.ts'
 
-type Options = PolicyFlags & TaskFlags & { out?: string }
+type Options = PolicyFlags & TaskFlags & { results?: string }
 
 export function retryFailed(group: Command, act: Act): void {
   mendCommand(group, 'retry-failed')
     .description('run the units that failed again, as a new job: with the task and the policy they had, or those given')
-    .option('--out <file>', 'write their results to a .csv or .jsonl file')
+    .option('--results <file>', 'write their results to a .csv or .jsonl file')
     .action(
       act((context, id: string, words: string[], options: Options) =>
         runJob(context, options, async () => {
@@ -36,11 +36,12 @@ async function taskOf(
   if (words.length > 0 || context.argv.includes('--')) return { task: await parseTask(context, words, options) }
   if (
     options.in !== undefined ||
+    options.out !== undefined ||
     options.folder !== undefined ||
     options.env !== undefined ||
     options.stdin !== undefined
   ) {
-    throw new TalkootError('E_USAGE', '--in, --folder, --env and --stdin go with a program, given after --')
+    throw new TalkootError('E_USAGE', '--in, --folder, --out, --env and --stdin go with a program, given after --')
   }
   return {}
 }

@@ -19,7 +19,7 @@ import { agreementText, jobView } from './job-view.ts'
 import { fileSink, rowsToStdout } from './results-out.ts'
 
 type AnyJob = Job<Record<string, Json>, Json>
-type Options = SweepFlags & PolicyFlags & TaskFlags & { out?: string }
+type Options = SweepFlags & PolicyFlags & TaskFlags & { results?: string }
 
 /** Results shown at a terminal after the bar; the rest is a command away. */
 const PREVIEW_ROWS = 20
@@ -27,7 +27,7 @@ const PREVIEW_ROWS = 20
 export function run(program: Verb, act: Act): void {
   sweepCommand(program, 'run')
     .description('run a task or a program on every point of a sweep, and wait for the results')
-    .option('--out <file>', 'write the results to a .csv or .jsonl file')
+    .option('--results <file>', 'write the results to a .csv or .jsonl file')
     .action(
       act((context, words: string[], options: Options) =>
         runJob(context, options, () => start(context, words, options)),
@@ -55,12 +55,12 @@ async function start(context: Context, words: string[], options: Options): Promi
   return await showingInputs(context, (onInputs) => mesh.map(task, sweep, { ...policy, onInputs, signal }))
 }
 
-type Told = Pick<Options, 'out' | 'confidence'>
+type Told = Pick<Options, 'results' | 'confidence'>
 
 /** Waits for a job that is submitted here, shows what becomes of it, and cancels it when it is interrupted. */
 export async function runJob(context: Context, options: Told, submit: () => Promise<AnyJob>): Promise<number> {
   const { io, output, signal } = context
-  const sink = await fileSink(options.out, io.cwd)
+  const sink = await fileSink('--results', options.results, io.cwd)
   const job = await submit()
   try {
     await announce(context, job)
@@ -81,7 +81,7 @@ export async function runJob(context: Context, options: Told, submit: () => Prom
     if (signal.aborted) await abandon(context, job)
     throw error
   }
-  return conclude(context, job, options.out)
+  return conclude(context, job, options.results)
 }
 
 async function announce({ mesh, output, signal }: Context, job: AnyJob): Promise<void> {

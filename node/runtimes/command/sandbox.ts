@@ -13,14 +13,26 @@ import type { Attempt } from '../../../protocol/work.ts'
 import { failed } from '../failed.ts'
 import { type SandboxComponents, untilAborted } from '../prepared-runtime.ts'
 import type { Reached } from '../reachable-folders.ts'
-import type { LaidTree, Sandbox, SandboxInit, UnitInput } from '../runtime.ts'
+import type { LaidTree, Sandbox, SandboxInit, UnitFile, UnitInput } from '../runtime.ts'
+import { collectedFiles, collectedLine, globOf } from './collect.ts'
 import { type Brings, existsHere } from './installed.ts'
 import { type Brought, bubblewrapOptions, commandLine, type Inputs, type UnitCommand } from './launch.ts'
 import type { PreparedCommand } from './prepare.ts'
 import { runUnitProcess, type UnitEnd } from './unit-process.ts'
 
+/** Beyond those every process has. */
+const FIRST_FREE_FD = 3
+
 /** What is on disk for the units of the job. */
-type Laid = { prepared: PreparedCommand; folder: string; brings: Brings; options: string; program: Program }
+type Laid = {
+  prepared: PreparedCommand
+  folder: string
+  brings: Brings
+  /** What of them lies in the folder of a unit. */
+  names: readonly string[]
+  options: string
+  program: Program
+}
 
 export class CommandSandbox implements Sandbox {
   readonly #components: SandboxComponents<PreparedCommand>
@@ -67,24 +79,41 @@ export class CommandSandbox implements Sandbox {
   /** Null when it was aborted. */
   async #runUnit({ unit, params }: UnitInput, signal: AbortSignal): Promise<Attempt | null> {
     try {
-      const { prepared, brings, options, program } = await this.#lay()
-      const { command, stdin } = unitOf(program, unit, params)
+      const { prepared, brings, names, options, program } = await this.#lay()
+      const { command, stdin, outputs } = unitOf(program, unit, params)
       const [name = ''] = command.argv
       if (!existsHere(name, brings)) {
         throw new TalkootError('E_PROGRAM_MISSING', `there is no program ${name} on this machine`)
       }
       const { facts, shut, user } = prepared
       const { memoryMiB, timeoutMs } = this.#init
-      const line = commandLine(facts, { ...command, brought: brings.brought }, this.#init)
       const handed = [options, ...(facts.seccomp === undefined ? [] : [facts.seccomp])]
-      const end = await runUnitProcess({ line, handed, shut, user, stdin, timeoutMs, memoryMiB }, signal)
+      const collecting = { out: FIRST_FREE_FD + handed.length, globs: outputs, inputs: names }
+      const argv = outputs.length === 0 ? command.argv : collectedLine(command.argv, collecting)
+      const line = commandLine(facts, { ...command, argv, brought: brings.brought }, this.#init)
+      let files: TreeRef | null = null
+      const collect = async (pipe: AsyncIterable<Uint8Array>): Promise<void> => {
+        files = await this.#keep(unit, await collectedFiles(pipe), signal)
+      }
+      const end = await runUnitProcess(
+        { line, handed, shut, user, stdin, timeoutMs, memoryMiB, collect: outputs.length === 0 ? undefined : collect },
+        signal,
+      )
       if (end.killed === 'aborted') return null
       this.#report(unit, end)
-      return { unit, ok: true, value: resultOf(end, this.#init) }
+      return { unit, ok: true, value: resultOf(end, this.#init, files) }
     } catch (thrown) {
       const { code, message } = TalkootError.from(thrown)
       return failed(unit, code, message)
     }
+  }
+
+  /** Null: there is nothing to keep of a program that failed. */
+  async #keep(unit: number, files: AsyncIterable<UnitFile> | null, signal: AbortSignal): Promise<TreeRef | null> {
+    const { keepFiles } = this.#init
+    if (files === null) return null
+    if (keepFiles === undefined) throw new TalkootError('E_INTERNAL', 'there is no place for files here')
+    return await keepFiles(unit, files, signal)
   }
 
   #report(unit: number, end: UnitEnd): void {
@@ -113,7 +142,14 @@ export class CommandSandbox implements Sandbox {
     const options = join(folder, 'options')
     await writeFile(options, bubblewrapOptions(prepared.facts, inputs, brought).join('\0'))
     await prepared.open(folder)
-    return { prepared, folder, brings: { inputs: inputs?.folder ?? null, brought }, options, program }
+    return {
+      prepared,
+      folder,
+      brings: { inputs: inputs?.folder ?? null, brought },
+      names: inputs?.names ?? [],
+      options,
+      program,
+    }
   }
 
   async #inputs(prepared: PreparedCommand, ref: TreeRef): Promise<Inputs> {
@@ -138,7 +174,9 @@ export class CommandSandbox implements Sandbox {
   }
 }
 
-function unitOf(program: Program, unit: number, text: string): { command: UnitCommand; stdin: string | null } {
+type Filled = { command: UnitCommand; stdin: string | null; outputs: string[] }
+
+function unitOf(program: Program, unit: number, text: string): Filled {
   const point: Json = JSON.parse(text)
   const params = typeof point === 'object' && point !== null && !Array.isArray(point) ? point : {}
   let room: number = LIMITS.COMMAND_LINE_MAX_BYTES
@@ -160,6 +198,7 @@ function unitOf(program: Program, unit: number, text: string): { command: UnitCo
       env: { ...parametersAsVariables(params), TALKOOT_UNIT: String(unit), ...env },
     },
     stdin: program.stdin === null ? null : filled(program.stdin),
+    outputs: program.outputs.map((glob) => globOf(filled(glob))),
   }
 }
 
@@ -174,18 +213,20 @@ function parametersAsVariables(params: Readonly<Record<string, Json>>): Record<s
 }
 
 /** @throws the failure it is, coded */
-function resultOf(end: UnitEnd, { timeoutMs, memoryMiB }: SandboxInit): string {
+function resultOf(end: UnitEnd, { timeoutMs, memoryMiB }: SandboxInit, files: TreeRef | null): string {
   if (end.refused !== undefined) throw new TalkootError('E_RUNTIME_MISSING', end.refused)
   if (end.killed === 'timeout') throw new TalkootError('E_TIMEOUT', `still running after ${timeoutMs} ms`)
   if (end.killed === 'memory') throw new TalkootError('E_MEMORY', `its processes used more than ${memoryMiB} MiB`)
   if (end.killed === 'output') throw tooLong()
+  if (end.uncollected !== undefined) throw end.uncollected
   if (end.code !== 0) {
     const how = end.signal === null ? exitText(end.code ?? 0) : `ended by ${end.signal}`
     // The last errors are what tells.
     const room = LIMITS.UNIT_ERROR_MAX_CHARS - how.length - 1
     throw new TalkootError('E_EXIT', `${how}\n${end.stderr.trimEnd().slice(-room)}`.trimEnd())
   }
-  const value = canonicalJson({ stdout: textOf(end.stdout).replace(/\r?\n$/, '') })
+  const stdout = textOf(end.stdout).replace(/\r?\n$/, '')
+  const value = canonicalJson(files === null ? { stdout } : { stdout, files })
   if (Buffer.byteLength(value) > LIMITS.UNIT_RESULT_MAX_BYTES) throw tooLong()
   return value
 }

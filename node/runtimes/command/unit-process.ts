@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { devNull } from 'node:os'
+import { Readable } from 'node:stream'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { User } from '../scratch.ts'
 import { treeOf, usageOfTree } from './process-tree.ts'
@@ -17,11 +18,13 @@ export type UnitProcessInit = {
   stdin: string | null
   timeoutMs: number
   memoryMiB: number
+  /** Reads a pipe of its own, the descriptor after those handed over; the unit is ended when that fails. */
+  collect?: ((pipe: AsyncIterable<Uint8Array>) => Promise<void>) | undefined
 }
 
 /** `killed`: what it was ended for; null: it ended by itself. */
 export type UnitEnd = {
-  killed: 'aborted' | 'timeout' | 'memory' | 'output' | null
+  killed: 'aborted' | 'timeout' | 'memory' | 'output' | 'files' | null
   code: number | null
   signal: NodeJS.Signals | null
   stdout: Buffer
@@ -29,6 +32,8 @@ export type UnitEnd = {
   stderr: string
   /** Set when it could not be started. */
   refused: string | undefined
+  /** Why its files could not be collected. */
+  uncollected: unknown
   wallMs: number
   /** As last seen, and the most that was seen; null: it ended before it was looked at. */
   cpuMs: number | null
@@ -47,6 +52,7 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
     stdout: Buffer.alloc(0),
     stderr: '',
     refused: undefined,
+    uncollected: undefined,
     wallMs: 0,
     cpuMs: null,
     peakMiB: null,
@@ -69,6 +75,8 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
     if (errorBytes > LIMITS.COMMAND_STDERR_MAX_BYTES) kill('output')
     errors = Buffer.concat([errors, chunk]).subarray(-STDERR_KEPT_BYTES)
   })
+  const pipe = init.collect === undefined ? null : child.stdio.at(3 + init.handed.length)
+  const collected = pipe instanceof Readable ? collectFrom(pipe, init, end, () => kill('files')) : undefined
   // A program need not read what it is given.
   child.stdin?.on('error', () => undefined)
   child.stdin?.end(init.stdin ?? '')
@@ -96,6 +104,7 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
         resolve()
       })
     })
+    await collected
   } finally {
     clearTimeout(timer)
     clearInterval(look)
@@ -104,11 +113,29 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
   return { ...end, wallMs: performance.now() - began, stdout: Buffer.concat(out), stderr: errors.toString('utf8') }
 }
 
+/** Never rejects. */
+async function collectFrom(
+  pipe: Readable,
+  { collect }: UnitProcessInit,
+  end: Pick<UnitEnd, 'uncollected'>,
+  onFailed: () => void,
+): Promise<void> {
+  try {
+    await collect?.(pipe)
+  } catch (error) {
+    end.uncollected = error
+    onFailed()
+    // What is left unread would keep the process from being over.
+    pipe.destroy()
+  }
+}
+
 /** As the leader of a process group of its own. */
-function start({ line: [file = '', ...args], handed, shut, user, stdin }: UnitProcessInit) {
+function start({ line: [file = '', ...args], handed, shut, user, stdin, collect }: UnitProcessInit) {
   const files = handed.map((path) => openSync(path, 'r'))
   const nowhere = openSync(devNull, 'r')
   const slots: ('pipe' | 'ignore' | number)[] = [stdin === null ? 'ignore' : 'pipe', 'pipe', 'pipe', ...files]
+  if (collect !== undefined) slots.push('pipe')
   // To Node, `ignore` is to leave a descriptor beyond the standard ones as it is.
   const last = Math.max(slots.length - 1, ...shut)
   for (let fd = slots.length; fd <= last; fd++) slots.push(shut.includes(fd) ? nowhere : 'ignore')

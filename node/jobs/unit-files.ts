@@ -1,0 +1,88 @@
+/**
+ * Files of units, fetched from the worker that wrote them before its word counts: a unit is never accepted without them.
+ * They are kept beside the ledger, out of the budget of what is kept for others, and stay.
+ */
+
+import type { Digest } from '../../protocol/canonical.ts'
+import { type Tree, type TreeRef, treeBytes } from '../../protocol/data/tree.ts'
+import { filesOf } from '../../protocol/data/unit-files.ts'
+import { TalkootError } from '../../protocol/errors.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import type { TaskRef } from '../../protocol/manifest.ts'
+import { RUNTIME_KINDS } from '../../protocol/runtime-kinds.ts'
+import type { BlobStore } from '../store/blobs.ts'
+import type { HeldTree, TreeStore } from '../store/tree-store.ts'
+import type { FetchTree } from '../worker/inputs.ts'
+import type { AttemptEnd } from './scheduler/events.ts'
+
+type Components = {
+  blobs: Pick<BlobStore, 'get'>
+  /** Of this node's own jobs. */
+  unitTrees: Pick<TreeStore, 'begin'>
+  fetchTree: FetchTree
+}
+
+export class UnitFilesOfJobs {
+  readonly #components: Components
+  /** Whether units of a task leave files. */
+  readonly #leave = new Map<Digest, boolean>()
+  readonly #stopping = new AbortController()
+
+  constructor(components: Components) {
+    this.#components = components
+  }
+
+  /** The end when its files are here, or the failure it is without them; null: it has none. Never rejects. */
+  fetch(from: string, task: TaskRef, end: AttemptEnd): Promise<AttemptEnd> | null {
+    return end.ok && this.#leaveFiles(task) ? this.#fetched(from, end) : null
+  }
+
+  stop(): void {
+    this.#stopping.abort(new TalkootError('E_UNREACHABLE', 'this node stops'))
+  }
+
+  async #fetched(from: string, end: Extract<AttemptEnd, { ok: true }>): Promise<AttemptEnd> {
+    try {
+      const files = filesOf(JSON.parse(end.value))
+      if (files === null) throw new TalkootError('E_OUTPUT_LOST', 'the worker told of no files')
+      const late = AbortSignal.timeout(LIMITS.UNIT_FILES_FETCH_TIMEOUT_MS)
+      const signal = AbortSignal.any([late, this.#stopping.signal])
+      const held = await this.#components.fetchTree(from, files, signal)
+      try {
+        checkTree(held.layout.tree, files)
+        await this.#keep(held, signal)
+      } finally {
+        held.release()
+      }
+      return end
+    } catch (thrown) {
+      const error = TalkootError.from(thrown)
+      const code = error.code.startsWith('E_DISK_') ? error.code : 'E_OUTPUT_LOST'
+      const message = `its files could not be fetched: ${error.message}`.slice(0, LIMITS.UNIT_ERROR_MAX_CHARS)
+      return { unit: end.unit, ok: false, code, message, blame: 'machine' }
+    }
+  }
+
+  async #keep(held: HeldTree, signal: AbortSignal): Promise<void> {
+    const own = await this.#components.unitTrees.begin(held.description, signal)
+    try {
+      for (const chunk of [...own.missing()]) await own.write(chunk, await held.read(chunk))
+    } finally {
+      own.release()
+    }
+  }
+
+  #leaveFiles({ runtime, digest }: TaskRef): boolean {
+    const known = this.#leave.get(digest)
+    if (known !== undefined) return known
+    const leaves = RUNTIME_KINDS[runtime].leavesFiles(new TextDecoder().decode(this.#components.blobs.get(digest)))
+    this.#leave.set(digest, leaves)
+    return leaves
+  }
+}
+
+/** A worker's own collector would have refused it. @throws E_OUTPUT_LOST */
+function checkTree(tree: Tree, { bytes }: TreeRef): void {
+  const lie = tree.links !== undefined || tree.files.length > LIMITS.UNIT_FILES_MAX || treeBytes(tree) !== bytes
+  if (lie) throw new TalkootError('E_OUTPUT_LOST', 'the files are not such as a unit may leave')
+}

@@ -1,0 +1,73 @@
+/**
+ * Files a program wrote, collected where it ran: a shell starts it and, when it has ended well, ends what it left running and
+ * packs what its globs match. They come out through a pipe of their own, which the program is not given: a line, then a tar archive.
+ */
+
+import { filePathFault } from '../../../protocol/command/file-path.ts'
+import { TalkootError } from '../../../protocol/errors.ts'
+import { LIMITS } from '../../../protocol/limits.ts'
+import type { UnitFile } from '../runtime.ts'
+import { filesOfTar } from '../tar.ts'
+
+/** The folder itself: every new file. */
+const EVERYTHING = '.'
+
+/** `out`: the descriptor of the pipe. `inputs`: names of what was given, which is not given back. */
+export type Collecting = { out: number; globs: readonly string[]; inputs: readonly string[] }
+
+/** What is started in place of a program. Globs are only ever expanded as names of files. */
+export function collectedLine(argv: readonly string[], { out, globs, inputs }: Collecting): string[] {
+  const given = inputs.flatMap((name) => [quoted(`--exclude=${name}`), quoted(`--exclude=./${name}`)])
+  const script = `
+(exec "$@" ${out}>&-)
+code=$?
+[ $code = 0 ] || exit $code
+kill -9 -1 2>/dev/null
+exec >&${out} ${out}>&-
+IFS=
+set -- ${globs.map(quoted).join(' ')}
+for glob do
+  for path in $glob; do break; done
+  [ -e "$path" ] || [ -L "$path" ] || { printf '%s\\n' "$glob"; exit 0; }
+done
+echo
+for glob do printf '%s\\0' $glob; done |
+  env -i /usr/bin/tar --create --format=gnu --anchored --no-wildcards ${given.join(' ')} --null --verbatim-files-from --files-from=-
+`
+  return ['/bin/sh', '-c', script, 'sh', ...argv]
+}
+
+/** @throws E_INPUT when it leads out of the folder of the unit, or no file could have such a name */
+export function globOf(filled: string): string {
+  const glob = filled.replace(/^\.\/(?=.)/, '').replace(/(?<=[^/])\/$/, '')
+  const fault = glob === EVERYTHING ? null : filePathFault(glob)
+  if (fault !== null) throw new TalkootError('E_INPUT', `--out ${JSON.stringify(glob.slice(0, 200))} ${fault}`)
+  return glob
+}
+
+/**
+ * What came through the pipe; null: the program did not end well.
+ * @throws E_OUTPUT_MISSING, and what `filesOfTar` throws
+ */
+export async function collectedFiles(pipe: AsyncIterable<Uint8Array>): Promise<AsyncGenerator<UnitFile> | null> {
+  const parts = pipe[Symbol.asyncIterator]()
+  let begun: Buffer = Buffer.alloc(0)
+  while (!begun.includes('\n')) {
+    const { value, done } = await parts.next()
+    if (done === true) return null
+    begun = Buffer.concat([begun, value])
+    if (begun.length > LIMITS.FILE_PATH_MAX_BYTES && !begun.includes('\n'))
+      throw new TalkootError('E_TREE', 'a glob is too long')
+  }
+  const end = begun.indexOf('\n')
+  const missing = begun.toString('utf8', 0, end)
+  if (missing !== '') throw new TalkootError('E_OUTPUT_MISSING', `it wrote no ${JSON.stringify(missing)}`)
+  return filesOfTar(after(begun.subarray(end + 1), parts))
+}
+
+async function* after(first: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  if (first.length > 0) yield first
+  for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value
+}
+
+const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
