@@ -9,6 +9,7 @@ import { noop, noopQuorum, noopRead } from './suite/noop.ts'
 import { programs } from './suite/programs.ts'
 import { scheduler } from './suite/scheduler.ts'
 import { units10ms, units50ms } from './suite/short-units.ts'
+import { trees } from './suite/trees.ts'
 
 export const SUITE: readonly Benchmark[] = [
   noop,
@@ -22,4 +23,5 @@ export const SUITE: readonly Benchmark[] = [
   lostWorker,
   nodeStart,
   scheduler,
+  trees,
 ]

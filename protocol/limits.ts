@@ -187,6 +187,8 @@ export const LIMITS = {
   TREE_HOLDERS_MAX: 6,
   TREE_HOLDERS_KNOWN_MAX: 64,
   TREE_FETCHERS_TOLD_MAX: 32,
+  /** Trees of which it is known who fetched them here. */
+  TREE_SHARINGS_MAX: 64,
   /** Trees on their way to this node at once. */
   TREE_FETCHES_MAX: 4,
   /** Trees on their way from this node: all, and to one peer. */

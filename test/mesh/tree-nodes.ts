@@ -33,36 +33,39 @@ type Keeping = {
   /** With trees from an earlier life. */
   folder?: string
   now?: () => number
-  /** One exchange a node serves. @default true */
-  serves?: boolean
   /** What it does instead with what it keeps. */
   corrupt?: (held: HeldTree) => Partial<HeldTree>
 }
 
-export function withTrees(
-  node: MeshNode,
-  {
-    budgetBytes = 256 * MiB,
-    folder = freshFolder(),
-    now = () => performance.now(),
-    serves = true,
-    corrupt = () => ({}),
-  }: Keeping = {},
-): TreeNode {
-  const store = new TreeStore({ folder, budgetBytes })
-  const kept = {
-    has: (digest: Digest) => store.has(digest),
-    hold: async (digest: Digest, signal: AbortSignal) => corrupted(await store.hold(digest, signal), corrupt),
-    begin: (description: Uint8Array, signal: AbortSignal) => store.begin(description, signal),
-  }
+/** One exchange a node serves. @default true */
+type Serving = { serves?: boolean }
+
+export function withTrees(node: MeshNode, { serves = true, ...keeping }: Keeping & Serving = {}): TreeNode {
   const mesh = {
     peerId: node.peerId,
     open: node.open.bind(node),
     meet: node.meet.bind(node),
     serve: serves ? node.serve.bind(node) : () => undefined,
   }
-  const trees = new TreeExchange<HeldTree>({ mesh, trees: kept, now, random: Math.random })
-  return { node, store, trees, folder }
+  return { node, ...keepTrees(mesh, keeping) }
+}
+
+export function keepTrees(
+  mesh: ConstructorParameters<typeof TreeExchange>[0]['mesh'],
+  {
+    budgetBytes = 256 * MiB,
+    folder = freshFolder(),
+    now = () => performance.now(),
+    corrupt = () => ({}),
+  }: Keeping = {},
+) {
+  const store = new TreeStore({ folder, budgetBytes })
+  const kept = {
+    has: (digest: Digest) => store.has(digest),
+    hold: async (digest: Digest, signal: AbortSignal) => corrupted(await store.hold(digest, signal), corrupt),
+    begin: (description: Uint8Array, signal: AbortSignal) => store.begin(description, signal),
+  }
+  return { store, trees: new TreeExchange<HeldTree>({ mesh, trees: kept, now, random: Math.random }), folder }
 }
 
 /** `whole` is asked for when it is needed. */

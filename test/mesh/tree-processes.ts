@@ -8,6 +8,10 @@ import type { Facts, Order } from './tree-process.ts'
 
 const SCRIPT = fileURLToPath(new URL('tree-process.ts', import.meta.url))
 
+/** As a node is started: bin/talkoot.js. */
+const LEAN = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '1048576', MALLOC_MMAP_THRESHOLD_: '2097152' }
+const YOUNG = '--max-semi-space-size=4'
+
 type Place = { address: string; netns?: string }
 
 export class TreeProcess {
@@ -17,9 +21,16 @@ export class TreeProcess {
   readonly #ready = Promise.withResolvers<string>()
 
   constructor(folder: string, { address, netns }: Place, token?: string) {
-    const script = [process.execPath, SCRIPT, folder, `/ip4/${address}/tcp/0`, ...(token === undefined ? [] : [token])]
+    const script = [
+      process.execPath,
+      YOUNG,
+      SCRIPT,
+      folder,
+      `/ip4/${address}/tcp/0`,
+      ...(token === undefined ? [] : [token]),
+    ]
     const [command = '', ...args] = netns === undefined ? script : ['ip', 'netns', 'exec', netns, ...script]
-    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...LEAN } })
     this.#child.once('exit', () => this.#ready.reject(new Error('the process ended')))
     if (this.#child.stdout !== null) {
       createInterface({ input: this.#child.stdout }).on('line', (line) => {

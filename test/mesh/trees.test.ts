@@ -2,11 +2,13 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import type { HeldTree } from '../../node/store/tree-store.ts'
 import { encodeTree } from '../../protocol/data/tree.ts'
-import { codeOf, deadline, startMember, startNode, until } from './nodes.ts'
-import { plant, sampleTree, startTreeNodes, type TreeNode, withTrees } from './tree-nodes.ts'
+import { codeOf, deadline, HOUR_MS, startMember, startNode, until } from './nodes.ts'
+import { freshFolder, plant, sampleTree, startTreeNodes, type TreeNode, withTrees } from './tree-nodes.ts'
+import type { Order } from './tree-process.ts'
+import { TreeProcess } from './tree-processes.ts'
 
 const MiB = 2 ** 20
 const SAMPLE = sampleTree(16.5 * MiB)
@@ -81,6 +83,35 @@ test('a fetch that everybody has left stops, and the next goes on from what had 
   expect(asker.trees.traffic.received).toBeLessThanOrEqual(bytes)
   const again = withTrees(asker.node, { folder: asker.folder, serves: false })
   expectAll(await fetch(again, []))
+})
+
+test('a process that is killed in mid-transfer goes on with what had come', async () => {
+  const admin = await startNode()
+  const { promise: killed, resolve: kill } = Promise.withResolvers<void>()
+  let given = 0
+  const corrupt = ({ read }: HeldTree) => ({
+    read: async (chunk: number) => {
+      if (given++ >= 8) await killed
+      return await read(chunk)
+    },
+  })
+  await plant(withTrees(admin, { corrupt }), SAMPLE)
+  const folder = freshFolder()
+  const start = () => {
+    const { text } = admin.createToken({ uses: 1, ttlMs: HOUR_MS, role: 'member' })
+    return new TreeProcess(folder, { address: '127.0.0.1' }, text)
+  }
+  const order: Order = { do: 'fetch', digest, from: [admin.peerId], bytes }
+  const first = start()
+  onTestFinished(() => first.end())
+  void first.obey(order)
+  await until(async () => (await first.facts()).received === 8 * MiB, 30_000)
+  await first.end()
+  kill()
+  const second = start()
+  onTestFinished(() => second.end())
+  await second.obey(order)
+  expect((await second.facts()).received).toBe(bytes - 8 * MiB)
 })
 
 test('a wrong chunk is refused, blamed and fetched elsewhere, and its sender not asked again', async () => {

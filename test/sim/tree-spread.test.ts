@@ -32,12 +32,12 @@ test('among equals the source sends little over one copy, and all have it almost
   }
 })
 
-test('a source far slower than its peers sends one copy; one far faster helps them out', () => {
+test('a source far slower than its peers sends one copy; one far faster helps them out a little', () => {
   for (let seed = 1; seed <= 30; seed++) {
     const latencyMs = new World(seed).logBetween(0.1, 50)
     const others = [20 * MB_S, 20 * MB_S, 20 * MB_S, 20 * MB_S]
     check({ seed, latencyMs, upload: [2 * MB_S, ...others] }, { copies: 1.1, slower: 1.1 })
-    check({ seed, latencyMs, upload: [100 * MB_S, ...others] }, { copies: 3.9, slower: 1.7 })
+    check({ seed, latencyMs, upload: [100 * MB_S, ...others] }, { copies: 2, slower: 2 })
   }
 })
 
@@ -45,7 +45,7 @@ test('with links of all speeds nobody waits long for the slow', () => {
   for (let seed = 1; seed <= 100; seed++) {
     const world = new World(seed)
     const upload = Array.from({ length: world.int(2, 8) + 1 }, () => world.logBetween(1 * MB_S, 50 * MB_S))
-    check({ seed, upload, latencyMs: world.logBetween(0.1, 50) }, { copies: upload.length, slower: 2.5 })
+    check({ seed, upload, latencyMs: world.logBetween(0.1, 50) }, { copies: 2.5, slower: 3.5 })
   }
 })
 

@@ -8,7 +8,7 @@ import type { Channel } from '../mesh.ts'
 import { Bitmap } from './bitmap.ts'
 import { refusal } from './description.ts'
 import type { HeldTree } from './held-tree.ts'
-import { type ToAsker, type ToHolder, toAskerSchema } from './messages.ts'
+import { decodePiece, type Piece, type ToAsker, type ToHolder, toAskerSchema } from './messages.ts'
 import type { Wants } from './wants.ts'
 
 export type DownloadInit = {
@@ -39,6 +39,7 @@ export class Download {
   /** Of the holder's choice, not begun yet. */
   #any = 0
   #coming: Coming | undefined
+  #place: Uint8Array | undefined
   #whole = false
   #chooses = false
   #heardAtMs: number
@@ -61,7 +62,11 @@ export class Download {
   async run(): Promise<void> {
     const { channel, held } = this.#init
     await channel.send(encodeFrame({ t: 'open', digest: held.digest } satisfies ToHolder))
-    for await (const frame of channel) await this.#take(decodeFrame(toAskerSchema, frame))
+    for await (const frame of channel) {
+      const piece = decodePiece(frame)
+      if (piece === undefined) this.#take(decodeFrame(toAskerSchema, frame))
+      else await this.#takePiece(piece)
+    }
   }
 
   /** As much as may be on its way at once. */
@@ -118,10 +123,9 @@ export class Download {
     return this.#init.channel.close()
   }
 
-  async #take(message: ToAsker): Promise<void> {
+  #take(message: ToAsker): void {
     const { wants, onFetchers, onReleased } = this.#init
-    if (message.t === 'piece') await this.#takePiece(message)
-    else if (message.t === 'has') this.#takeHas(message.bitmap)
+    if (message.t === 'has') this.#takeHas(message.bitmap)
     else if (message.t === 'fetchers') onFetchers(message.list)
     else if (message.t === 'more') {
       for (const chunk of message.chunks) wants.gained(this.peer, this.#checked(chunk))
@@ -146,7 +150,7 @@ export class Download {
   }
 
   /** @throws E_FRAME for one that was not asked for, or is not the next */
-  async #takePiece({ chunk, at, bytes }: Extract<ToAsker, { t: 'piece' }>): Promise<void> {
+  async #takePiece({ chunk, at, bytes }: Piece): Promise<void> {
     const { wants, now, onPiece, onArrived } = this.#init
     this.#heardAtMs = now()
     onPiece()
@@ -174,7 +178,9 @@ export class Download {
       if (!wants.held.has(chunk)) wants.asked(this.peer, chunk, now())
       this.#owe(chunk)
     }
-    this.#coming = { chunk, bytes: new Uint8Array(held.layout.chunk(chunk)?.bytes ?? 0), filled: 0 }
+    // One after the other is put together in the same place.
+    this.#place ??= new Uint8Array(LIMITS.TREE_CHUNK_BYTES)
+    this.#coming = { chunk, bytes: this.#place.subarray(0, held.layout.chunk(chunk)?.bytes), filled: 0 }
     return this.#coming
   }
 

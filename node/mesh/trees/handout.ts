@@ -4,7 +4,7 @@
  * First one that no asker has or gets, drawn by lot: so the chunks of the first copy go to different askers, who give them to each
  * other, and the holder uploads little over one copy. When there is none, one that the asker could have had from another for long,
  * the rarest of some: for askers that cannot reach each other, or not fast enough. Long is `patienceMs`, or what so many chunks
- * take from here where everything is slow.
+ * take from here where everything is slow; and ever longer, the more was given again, for an asker that gets something from others.
  */
 
 import type { Bitmap } from './bitmap.ts'
@@ -14,12 +14,19 @@ const LOOKED_AT_MAX = 2_048
 const COMPARED_MAX = 16
 
 const PATIENCE_CHUNKS = 8
+/** With each whole copy given again, patience doubles so many times. */
+const DOUBLINGS = 4
 /** Of the latest chunk in the mean of how long one takes. */
 const WEIGHT = 0.2
 
 export type Choice = { chunk: number } | { waitMs: number }
 
-type Asker = { has: Bitmap; cursor: number }
+type Asker = {
+  has: Bitmap
+  cursor: number
+  /** When it last asked another for a chunk. */
+  elsewhereMs: number
+}
 
 export class Handout {
   readonly #random: () => number
@@ -30,6 +37,8 @@ export class Handout {
   /** When it had last gone to an asker, or was first heard to be at one; without end while it goes. */
   readonly #since: Float64Array
   #chunkMs = 0
+  /** Chunks chosen although another had them. */
+  #again = 0
   /** Chunks without a copy, and where each of them is in this list. */
   readonly #fresh: number[]
   readonly #freshAt: Int32Array
@@ -45,7 +54,8 @@ export class Handout {
 
   /** @param has what it has already; kept, and changed */
   join(asker: string, has: Bitmap, nowMs: number): void {
-    this.#askers.set(asker, { has, cursor: Math.floor(this.#random() * has.size) })
+    const cursor = Math.floor(this.#random() * has.size)
+    this.#askers.set(asker, { has, cursor, elsewhereMs: Number.NEGATIVE_INFINITY })
     for (const chunk of has) this.#copied(chunk, nowMs)
   }
 
@@ -61,8 +71,12 @@ export class Handout {
     }
   }
 
+  /** The asker has asked another for it. */
   taken(asker: string, chunk: number, nowMs: number): void {
-    if (this.#askers.get(asker)?.has.add(chunk)) this.#copied(chunk, nowMs)
+    const known = this.#askers.get(asker)
+    if (known === undefined) return
+    known.elsewhereMs = nowMs
+    if (known.has.add(chunk)) this.#copied(chunk, nowMs)
   }
 
   lost(asker: string, chunk: number): void {
@@ -76,7 +90,8 @@ export class Handout {
     const fresh = this.#fresh[Math.floor(this.#random() * this.#fresh.length)]
     const choice = fresh === undefined ? this.#rarest(known, nowMs) : { chunk: fresh }
     if ('chunk' in choice) {
-      this.taken(asker, choice.chunk, nowMs)
+      if (fresh === undefined) this.#again += 1
+      if (known.has.add(choice.chunk)) this.#copied(choice.chunk, nowMs)
       this.#since[choice.chunk] = Number.POSITIVE_INFINITY
     }
     return choice
@@ -92,7 +107,7 @@ export class Handout {
     const { size } = asker.has
     let best: number | undefined
     let compared = 0
-    const patienceMs = Math.max(this.#patienceMs, PATIENCE_CHUNKS * this.#chunkMs)
+    const patienceMs = this.#patience(asker, nowMs)
     let waitMs = this.#patienceMs
     for (let looked = 0; looked < Math.min(size, LOOKED_AT_MAX) && compared < COMPARED_MAX; looked++) {
       const chunk = asker.cursor
@@ -107,6 +122,11 @@ export class Handout {
       }
     }
     return best === undefined ? { waitMs } : { chunk: best }
+  }
+
+  #patience({ has, elsewhereMs }: Asker, nowMs: number): number {
+    const leastMs = Math.max(this.#patienceMs, PATIENCE_CHUNKS * this.#chunkMs)
+    return nowMs - elsewhereMs > leastMs ? leastMs : leastMs * 2 ** ((DOUBLINGS * this.#again) / has.size)
   }
 
   #copied(chunk: number, nowMs: number): void {

@@ -1,6 +1,7 @@
 /**
  * What one who fetches a tree and one who holds chunks of it say to each other, one tree a channel. See docs/data.md.
- * Messages are msgpack maps; each is checked against its schema before use.
+ * Messages are msgpack maps; each is checked against its schema before use. Only the pieces of chunks are not: nearly all of what is
+ * sent is in them, and msgpack would copy it into buffers of four times its length.
  */
 
 import { z } from 'zod'
@@ -47,16 +48,32 @@ export const toAskerSchema = z.discriminatedUnion('t', [
   /** What the holder has; null for all of it. */
   z.strictObject({ t: z.literal('has'), bitmap: bitmap.nullable() }),
   z.strictObject({ t: z.literal('more'), chunks: some }),
-  /** A part of a chunk. The parts of one chunk follow each other, in order. */
-  z.strictObject({
-    t: z.literal('piece'),
-    chunk,
-    at: z.int().min(0).max(LIMITS.TREE_CHUNK_BYTES),
-    bytes: bytesSchema(LIMITS.TREE_PIECE_BYTES),
-  }),
   /** Asked for, and not to be had here. */
   z.strictObject({ t: z.literal('gone'), chunk }),
   /** Who else fetches or has fetched this tree here. */
   z.strictObject({ t: z.literal('fetchers'), list: z.array(introductionSchema).max(LIMITS.TREE_FETCHERS_TOLD_MAX) }),
 ])
 export type ToAsker = z.infer<typeof toAskerSchema>
+
+/** A part of a chunk. The parts of one chunk follow each other, in order. */
+export type Piece = { chunk: number; at: number; bytes: Uint8Array }
+
+/** A byte that begins no msgpack; the chunk and the place in it, 4 bytes each, big-endian; the bytes. */
+const PIECE = 0xc1
+const PIECE_HEAD_BYTES = 9
+
+export function encodePiece({ chunk, at, bytes }: Piece): Uint8Array {
+  const frame = Buffer.allocUnsafe(PIECE_HEAD_BYTES + bytes.length)
+  frame[0] = PIECE
+  frame.writeUInt32BE(chunk, 1)
+  frame.writeUInt32BE(at, 5)
+  frame.set(bytes, PIECE_HEAD_BYTES)
+  return frame
+}
+
+/** Undefined for any other message; what it says is not checked. */
+export function decodePiece(frame: Uint8Array): Piece | undefined {
+  if (frame[0] !== PIECE || frame.length <= PIECE_HEAD_BYTES) return undefined
+  const view = new DataView(frame.buffer, frame.byteOffset)
+  return { chunk: view.getUint32(1), at: view.getUint32(5), bytes: frame.subarray(PIECE_HEAD_BYTES) }
+}

@@ -50,6 +50,8 @@ export class Sharing {
   left(upload: Upload, nowMs: number): void {
     this.#uploads.delete(upload)
     this.#handout?.leave(upload.id, nowMs)
+    // Who asks next is told who has it; what was handed out to them, and when, matters no more.
+    if (this.idle) this.#handout = undefined
   }
 
   /** A chunk came here. */

@@ -142,17 +142,22 @@ export class TreeExchange<Held extends HeldTree> {
   }
 
   async #upload(channel: Channel, peer: AdmittedPeer, held: Held, messages: AsyncIterator<Uint8Array>): Promise<void> {
-    const { now, random } = this.#components
-    const sharing = this.#sharings.get(held.digest) ?? new Sharing({ random })
-    this.#sharings.set(held.digest, sharing)
+    const { now } = this.#components
+    const sharing = this.#sharing(held.digest)
     const onSent = (bytes: number) => {
       this.traffic.sent += bytes
     }
-    try {
-      await new Upload({ id: randomUUID(), channel, peer, held, sharing, now, onSent }).run(messages)
-    } finally {
-      if (sharing.idle) this.#sharings.delete(held.digest)
-    }
+    await new Upload({ id: randomUUID(), channel, peer, held, sharing, now, onSent }).run(messages)
+  }
+
+  /** The latest are remembered: who has a tree is told to those who come much later. */
+  #sharing(digest: Digest): Sharing {
+    const sharing = this.#sharings.get(digest) ?? new Sharing({ random: this.#components.random })
+    this.#sharings.delete(digest)
+    this.#sharings.set(digest, sharing)
+    const [oldest] = [...this.#sharings].filter(([, { idle }]) => idle)
+    if (this.#sharings.size > LIMITS.TREE_SHARINGS_MAX && oldest !== undefined) this.#sharings.delete(oldest[0])
+    return sharing
   }
 }
 

@@ -8,9 +8,12 @@ import type { AdmittedPeer, Channel } from '../mesh.ts'
 import { Bitmap } from './bitmap.ts'
 import type { Handout } from './handout.ts'
 import type { HeldTree } from './held-tree.ts'
-import { type ToAsker, type ToHolder, toHolderSchema } from './messages.ts'
+import { encodePiece, type ToAsker, type ToHolder, toHolderSchema } from './messages.ts'
 import type { Sharing } from './sharing.ts'
 import { Wake } from './wake.ts'
+
+/** How often an asker is looked at that asks for nothing. */
+const LOOK_MS = 1_000
 
 export type UploadInit = {
   id: string
@@ -35,10 +38,12 @@ export class Upload {
   #introductions: Introduction[] = []
   #joined = false
   #ended = false
+  #activeMs: number
 
   constructor(init: UploadInit) {
     this.id = init.id
     this.#init = init
+    this.#activeMs = init.now()
   }
 
   get peer(): string {
@@ -86,6 +91,7 @@ export class Upload {
   /** @throws E_FRAME, E_FLOOD */
   #take(message: ToHolder): void {
     const { now, sharing, peer, held } = this.#init
+    this.#activeMs = now()
     if (message.t === 'have' ? this.#joined : !this.#joined) throw outOfTurn(message)
     if (message.t === 'have') {
       const has = Bitmap.of(held.layout.chunks, message.bitmap)
@@ -117,10 +123,17 @@ export class Upload {
       if (this.#joined) await this.#tellNews()
       const [ask] = this.#asks
       const choice = ask !== undefined ? { chunk: ask } : this.#choose()
-      if (!('chunk' in choice)) await this.#wake.wait(choice.waitMs)
+      if (!('chunk' in choice)) await this.#idle(choice.waitMs)
       // What was to be chosen and cannot be read is not chosen for this asker again.
       else if (!(await this.#give(choice.chunk)) && ask === undefined) this.#any += 1
     }
+  }
+
+  /** One that asks for nothing and is given nothing gives its place to others. */
+  async #idle(ms: number): Promise<void> {
+    await this.#wake.wait(Math.min(ms, LOOK_MS))
+    if (this.#init.now() - this.#activeMs < LIMITS.TREE_SILENCE_MS) return
+    throw new TalkootError('E_UNREACHABLE', 'the peer has asked for nothing for too long')
   }
 
   #choose(): { chunk: number } | { waitMs: number } {
@@ -140,7 +153,7 @@ export class Upload {
       return false
     }
     for (let at = 0; at < bytes.length && !this.#ended; at += LIMITS.TREE_PIECE_BYTES) {
-      await this.#say({ t: 'piece', chunk, at, bytes: bytes.subarray(at, at + LIMITS.TREE_PIECE_BYTES) })
+      await this.#sendFrame(encodePiece({ chunk, at, bytes: bytes.subarray(at, at + LIMITS.TREE_PIECE_BYTES) }))
     }
     this.#handout?.given(chunk, this.#init.now(), this.#init.now() - beganMs)
     this.#init.onSent(bytes.length)
@@ -156,8 +169,12 @@ export class Upload {
     }
   }
 
+  #say(message: ToAsker): Promise<void> {
+    return this.#sendFrame(encodeFrame(message))
+  }
+
   /** An asker that takes nothing for so long gives its place to others. */
-  async #say(message: ToAsker): Promise<void> {
+  async #sendFrame(frame: Uint8Array): Promise<void> {
     const { channel } = this.#init
     const timer = setTimeout(
       () => channel.abort('E_UNREACHABLE', 'the peer takes nothing any more'),
@@ -165,7 +182,8 @@ export class Upload {
     )
     timer.unref()
     try {
-      await channel.send(encodeFrame(message))
+      await channel.send(frame)
+      this.#activeMs = this.#init.now()
     } finally {
       clearTimeout(timer)
     }
