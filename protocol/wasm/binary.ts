@@ -1,9 +1,11 @@
 /**
- * What is read of a WebAssembly module before it runs: the types of the functions it exports and the names of what it imports
- * (core specification, "Binary Format"). V8 checks the rest.
+ * What is read of a WebAssembly module before it runs: the types of the functions it exports, the names of what it imports, and
+ * that its code gives the same bits everywhere (core specification, "Binary Format"). V8 checks the rest.
  */
 
 import { TalkootError } from '../errors.ts'
+import { checkFunction } from './code.ts'
+import { Reader } from './reader.ts'
 
 export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'other'
 export type FunctionType = { params: readonly ValueType[]; results: readonly ValueType[] }
@@ -15,7 +17,7 @@ export type ModuleFacts = {
 
 /** "\0asm", version 1. */
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]
-const SECTION = { type: 1, import: 2, function: 3, export: 7 } as const
+const SECTION = { type: 1, import: 2, function: 3, export: 7, code: 10 } as const
 const FUNCTION = 0
 const MEMORY = 2
 const FUNCTION_TYPE = 0x60
@@ -25,7 +27,7 @@ const NULLABLE = 0x63
 const NON_NULLABLE = 0x64
 const HAS_MAXIMUM = 1
 
-/** @throws E_SOURCE */
+/** @throws E_SOURCE, also when it has instructions that depend on the processor */
 export function readModule(bytes: Uint8Array): ModuleFacts {
   const reader = new Reader(bytes)
   if (MAGIC.some((byte) => reader.byte() !== byte)) throw new TalkootError('E_SOURCE', 'this is no WebAssembly module')
@@ -40,6 +42,7 @@ export function readModule(bytes: Uint8Array): ModuleFacts {
     if (id === SECTION.import) imported = importsOf(section)
     if (id === SECTION.function) declared = section.list((from) => from.unsigned())
     if (id === SECTION.export) exported = section.list(exportOf)
+    if (id === SECTION.code) section.list((from) => checkFunction(new Reader(from.take(from.unsigned()))))
   }
   const all = [...imported.functions, ...declared]
   const functions = exported.flatMap(({ name, kind, index }): [string, FunctionType][] => {
@@ -96,51 +99,3 @@ function skipImported(kind: number, from: Reader): void {
 }
 
 const exportOf = (from: Reader): Export => ({ name: from.name(), kind: from.byte(), index: from.unsigned() })
-
-const text = new TextDecoder('utf-8', { fatal: true })
-
-class Reader {
-  readonly #bytes: Uint8Array
-  #at = 0
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes
-  }
-
-  get ended(): boolean {
-    return this.#at >= this.#bytes.length
-  }
-
-  byte(): number {
-    const byte = this.#bytes[this.#at++]
-    if (byte === undefined) throw new TalkootError('E_SOURCE', 'the module ends in the middle')
-    return byte
-  }
-
-  take(length: number): Uint8Array {
-    const taken = this.#bytes.subarray(this.#at, this.#at + length)
-    if (taken.length < length) throw new TalkootError('E_SOURCE', 'the module ends in the middle')
-    this.#at += length
-    return taken
-  }
-
-  /** LEB128. Numbers beyond 2^53 lose bits: no length or index is so large. */
-  unsigned(): number {
-    let value = 0
-    for (let scale = 1; ; scale *= 128) {
-      const byte = this.byte()
-      value += (byte & 0x7f) * scale
-      if (byte < 0x80) return value
-    }
-  }
-
-  name(): string {
-    return text.decode(this.take(this.unsigned()))
-  }
-
-  list<T>(item: (from: Reader) => T): T[] {
-    const items: T[] = []
-    for (let left = this.unsigned(); left > 0; left--) items.push(item(this))
-    return items
-  }
-}

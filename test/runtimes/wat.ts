@@ -4,7 +4,15 @@ import wabt from 'wabt'
 
 const { parseWat } = await wabt()
 
-const FEATURES = { multi_value: true, bulk_memory: true, simd: true, relaxed_simd: true, threads: true }
+const FEATURES = {
+  multi_value: true,
+  bulk_memory: true,
+  reference_types: true,
+  tail_call: true,
+  simd: true,
+  relaxed_simd: true,
+  threads: true,
+}
 
 export function wasmOf(text: string): Buffer {
   const module = parseWat('test.wat', text, FEATURES)
