@@ -97,8 +97,8 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
     },
   )
   const exchange = new TreeExchange({ mesh, trees: stores.trees, now: () => performance.now(), random: Math.random })
-  const fetchTree: FetchTree = (from, { digest, bytes }, signal) =>
-    exchange.fetch(digest, { from: [from], maxBytes: bytes, signal })
+  const fetchTree: FetchTree = (from, { digest, bytes }, { signal, onFetched = () => undefined }) =>
+    exchange.fetch(digest, { from: [from], maxBytes: bytes, signal, onProgress: onFetched })
   cleanup.add(() => exchange.stop())
   const worker = buildWorker({ ...stores, runtimes, mesh, fetchTree, offer }, init)
   const pause = new OwnerPause({

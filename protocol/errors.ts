@@ -60,6 +60,7 @@ export const ERRORS = {
     'peer',
     'no peer gives all of the files: keep a machine that has them running; what has come is kept',
   ),
+  E_FETCHING: entry('peer', 'the peer fetches the files of the job; it is given units when it has them'),
   E_DISK_BUDGET: entry(
     'owner',
     'let the files of jobs take more of the disk: `talkoot up --disk`, or `diskMiB` in config.json',

@@ -32,6 +32,8 @@ const peerGroupSchema = z.object({
   sinceMs: ms,
   /** Until the first of them may be back, where that is known. */
   returnsInMs: ms.nullable(),
+  /** Bytes that have come of the files of the job, all of these peers together; null: they fetch none. */
+  fetched: z.object({ bytes: count, of: count }).nullable(),
   /** Codes of refusals and faults behind it. */
   codes: z.array(z.string()).max(LIMITS.EXPLAIN_NAMES_MAX),
   /** Some of them: names, or ids where there is no name. */

@@ -225,6 +225,8 @@ export const LIMITS = {
   // scheduling
   LEASE_MS: 3_000,
   BEAT_MS: 800,
+  /** Files of a job that take a worker longer to fetch are fetched without any of its units in hand. */
+  FETCH_GRACE_MS: 1_000,
   PEER_WINDOW_UNITS_MAX: 4_096,
   PEER_BACKOFF_MAX_MS: 60_000,
   UNDECIDED_UNITS_MAX: 65_536,

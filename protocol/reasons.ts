@@ -63,6 +63,11 @@ export const REASONS = {
     'nobody',
     'nothing: it helps where a unit comes free',
   ),
+  fetching: entry(
+    'Fetching the files of the job.',
+    'nobody',
+    'it is given units when it has them; `talkoot explain JOB` says how far it is',
+  ),
   connecting: entry(
     'Not connected for work yet.',
     'nobody',
@@ -85,9 +90,9 @@ export const REASONS = {
   ),
   refused: entry('Refuses the job.', 'peer', '`talkoot explain JOB` names the code it refuses with'),
   'own-limits': entry(
-    'Its owner offers less than one unit needs.',
+    'Its owner offers less than the job needs.',
     'owner',
-    'ask for less (`--memory`), or have the owner offer more (`talkoot up --mem`)',
+    'ask for less (`--memory`, smaller files), or have the owner offer more (`talkoot up --mem`, `--disk`)',
   ),
   'no-match': entry(
     'Does not offer what the job requires.',

@@ -34,7 +34,7 @@ const units = z.array(unitSchema).min(1).max(LIMITS.FRAME_UNITS_MAX)
 const indices = z.array(index).max(LIMITS.WORKER_QUEUE_UNITS_MAX)
 
 export const toWorkerSchema = z.discriminatedUnion('t', [
-  /** Introduces a job; answered by `accept` or `refuse`. */
+  /** Introduces a job; answered by `accept` or `refuse`, after `fetching` if that takes a while. */
   z.strictObject({ t: z.literal('job'), job: digestSchema, manifest: bytes, signature: bytes }),
   z.strictObject({ t: z.literal('run'), job: digestSchema, units }),
   /** Units no longer wanted, or the whole job when `units` is null. */
@@ -46,6 +46,11 @@ export type ToWorker = z.infer<typeof toWorkerSchema>
 
 export const toSubmitterSchema = z.discriminatedUnion('t', [
   z.strictObject({ t: z.literal('accept'), job: digestSchema }),
+  /**
+   * The job is admitted, its files are on their way: bytes that are here, of so many. It is given no units until it is accepted; said
+   * again with every sign of life.
+   */
+  z.strictObject({ t: z.literal('fetching'), job: digestSchema, bytes: z.int().min(0), of: z.int().min(0) }),
   z.strictObject({ t: z.literal('refuse'), job: digestSchema, code, message, retryAfterMs: z.int().min(0).nullable() }),
   /** Ends of attempts, with the worker's one signature over all of them. */
   z.strictObject({

@@ -19,6 +19,8 @@ export type PeerStanding = {
   returnsInMs: number | null
   /** Of a refusal or a fault. */
   code: string | null
+  /** Of the files of the job, bytes; null: it fetches none. */
+  fetched: { bytes: number; of: number } | null
   seat: SeatView | null
 }
 
@@ -37,13 +39,14 @@ export function standingsOf({ candidates, seats, matched, overall, waitedMs, now
   const byPeer = new Map(seats.map((seat) => [seat.peer, seat]))
   return candidates.map((candidate): PeerStanding => {
     const seat = byPeer.get(candidate.id) ?? null
-    const base = { peer: candidate.id, name: candidate.ad.name, seat, returnsInMs: null, code: null }
+    const base = { peer: candidate.id, name: candidate.ad.name, seat, returnsInMs: null, code: null, fetched: null }
     if (overall !== null) return { ...base, units: 0, ...overall }
     if (seat?.up) {
-      const { inFlight: units, reason, sinceMs, refusal, rest } = seat
-      const restsMs = rest === null || reason === 'paused' ? null : Math.max(0, rest.until - now)
+      const { inFlight: units, reason, sinceMs, refusal, rest, fetched } = seat
+      const restsMs =
+        rest === null || reason === 'paused' || reason === 'fetching' ? null : Math.max(0, rest.until - now)
       const returnsInMs = seat.returnsInMs ?? restsMs
-      return { ...base, units, reason, sinceMs, returnsInMs, code: refusal ?? rest?.code ?? null }
+      return { ...base, units, reason, sinceMs, returnsInMs, code: refusal ?? rest?.code ?? null, fetched }
     }
     const { paused } = candidate.ad
     const misfit = matched.misfit(candidate)
@@ -72,8 +75,17 @@ export function groupsOf(standings: readonly PeerStanding[]): PeerGroup[] {
       peers: group.length,
       sinceMs: Math.max(...group.map(({ sinceMs }) => sinceMs)),
       returnsInMs: returns.length === 0 ? null : Math.min(...returns),
+      fetched: sumOf(group),
       codes: [...codes].slice(0, LIMITS.EXPLAIN_NAMES_MAX),
       names: group.slice(0, LIMITS.EXPLAIN_NAMES_MAX).map(({ name, peer }) => name || peer),
     }
   })
+}
+
+function sumOf(group: readonly PeerStanding[]): PeerGroup['fetched'] {
+  const fetching = group.flatMap(({ fetched }) => fetched ?? [])
+  if (fetching.length === 0) return null
+  const sum = (of: (one: { bytes: number; of: number }) => number): number =>
+    fetching.reduce((all, one) => all + of(one), 0)
+  return { bytes: sum(({ bytes }) => bytes), of: sum(({ of }) => of) }
 }

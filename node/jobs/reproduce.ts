@@ -56,7 +56,11 @@ export function reproductionOf({ jobs, blobs, trees, runtimes, now }: Components
       })
     const hold = async (): Promise<HeldInputs> => {
       const wanted = RUNTIME_KINDS[manifest.task.runtime].treesOf(init.source)
-      return await holdInputs((_, { digest }) => wholeOf(trees, digest, signal), { from: '', trees: wanted }, signal)
+      return await holdInputs(
+        (_, { digest }) => wholeOf(trees, digest, signal),
+        { from: '', trees: wanted },
+        { signal },
+      )
     }
     const attempt = await attemptAt({ hold, open }, { unit, params: canonicalJson(params) }, signal)
     // What is the same has the same digest.

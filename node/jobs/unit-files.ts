@@ -47,7 +47,7 @@ export class UnitFilesOfJobs {
       if (files === null) throw new TalkootError('E_OUTPUT_LOST', 'the worker told of no files')
       const late = AbortSignal.timeout(LIMITS.UNIT_FILES_FETCH_TIMEOUT_MS)
       const signal = AbortSignal.any([late, this.#stopping.signal])
-      const held = await this.#components.fetchTree(from, files, signal)
+      const held = await this.#components.fetchTree(from, files, { signal })
       try {
         checkTree(held.layout.tree, files)
         await this.#keep(held, signal)

@@ -116,10 +116,13 @@ export class WorkerSession {
     const { onEvent } = this.#components
     switch (message.t) {
       case 'accept':
-        onEvent({ type: 'peer.alive', peer: this.peer })
+        onEvent({ type: 'job.ready', peer: this.peer, job: message.job })
         break
       case 'beat':
         onEvent({ type: 'peer.alive', peer: this.peer, waits: message.queued > 0 && message.running === 0 })
+        break
+      case 'fetching':
+        onEvent({ ...message, type: 'job.fetching', peer: this.peer })
         break
       case 'refuse':
         this.#introduced.delete(message.job)

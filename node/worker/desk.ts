@@ -9,6 +9,7 @@ import type { Attempt, ToSubmitter, ToWorker } from '../../protocol/work.ts'
 import { toWorkerSchema } from '../../protocol/work.ts'
 import type { Channel } from '../mesh/mesh.ts'
 import type { UnitInput } from '../runtimes/runtime.ts'
+import { type Fetched, FilesWait } from './files-wait.ts'
 import { KeptFiles } from './kept-files.ts'
 import type { Outbox } from './outbox.ts'
 import type { UnitFiles } from './unit-files.ts'
@@ -29,6 +30,7 @@ type JobEntry = {
   arrivals: Map<number, number>
   /** Ends the fetching of its task. */
   abort: AbortController
+  files: FilesWait
 }
 
 /** What came with ends of attempts. */
@@ -37,7 +39,11 @@ type Beside = { reports?: ReadonlyMap<number, UnitReport> | undefined; files?: U
 type Components = {
   outbox: Outbox
   /** Checks a job and fetches its task. @throws coded, to be told to the submitter */
-  admit(message: Extract<ToWorker, { t: 'job' }>, signal: AbortSignal): Promise<AdmittedJob>
+  admit(
+    message: Extract<ToWorker, { t: 'job' }>,
+    signal: AbortSignal,
+    onFetched: (fetched: Fetched) => void,
+  ): Promise<AdmittedJob>
   /** Called when units may have become ready to run, or room that was kept for others is wanted no more. */
   onReady(): void
   /** The owner has the machine: nothing is taken in. */
@@ -196,6 +202,7 @@ export class Desk {
     if (this.#beating) return
     this.#beating = true
     await this.#tell({ t: 'beat', slots: this.#slots, queued: this.queued(), running: this.running() })
+    for (const [job, entry] of this.#jobs) await this.#tellFetching(job, entry)
     this.#beating = false
   }
 
@@ -254,6 +261,7 @@ export class Desk {
         running: new Map(),
         arrivals: new Map(),
         abort: new AbortController(),
+        files: new FilesWait(() => void this.#tellFetching(job, entry).catch(this.#components.onError)),
       }
       this.#jobs.set(job, entry)
       // The next frames do not wait for the task to be fetched.
@@ -266,7 +274,8 @@ export class Desk {
     const { admit, onReady } = this.#components
     this.#unanswered.add(entry)
     try {
-      const admitted = await admit(message, entry.abort.signal)
+      const admitted = await admit(message, entry.abort.signal, (fetched) => entry.files.update(fetched))
+      entry.files.end()
       if (this.#jobs.get(job) !== entry) return admitted.release()
       entry.admitted = admitted
       onReady()
@@ -278,7 +287,16 @@ export class Desk {
       await this.#refuse(job, TalkootError.from(thrown))
     } finally {
       this.#unanswered.delete(entry)
+      entry.files.end()
     }
+  }
+
+  /** A job whose files take a while has no units here meanwhile: others may run them. */
+  async #tellFetching(job: JobId, { files, queue }: JobEntry): Promise<void> {
+    if (files.late === null) return
+    await this.#tell({ t: 'fetching', job, ...files.late })
+    const units = queue.takeAll().map(({ unit }) => unit)
+    if (units.length > 0) await this.handBack(job, units, 'E_FETCHING')
   }
 
   async #refuse(job: JobId, error: TalkootError): Promise<void> {
@@ -340,6 +358,7 @@ export class Desk {
     this.#jobs.delete(job)
     if (entry === undefined) return
     entry.abort.abort()
+    entry.files.end()
     for (const batch of new Set(entry.running.values())) {
       batch.abort.abort()
       if (batch.cut !== null) clearTimeout(batch.cut)

@@ -10,7 +10,7 @@ import type { Channel } from '../mesh/mesh.ts'
 import type { Confinement } from '../runtimes/runtime.ts'
 import type { Runtimes } from '../runtimes/runtimes.ts'
 import { type AdmittedJob, Desk } from './desk.ts'
-import { type FetchTree, type HeldInputs, holdInputs } from './inputs.ts'
+import { type FetchOptions, type FetchTree, type HeldInputs, holdInputs } from './inputs.ts'
 import { Outbox } from './outbox.ts'
 import { Slots } from './slots.ts'
 import { type FetchTask, TaskShelf } from './task-shelf.ts'
@@ -160,7 +160,7 @@ export class Worker {
       {
         outbox: new Outbox({ signer, now, onError }),
         now,
-        admit: (message, signal) => this.#admit(submitter.id, message, signal),
+        admit: (message, signal, onFetched) => this.#admit(submitter.id, message, { signal, onFetched }),
         onReady: () => this.#slots.wake(),
         isPaused: () => this.#paused,
         onError,
@@ -190,7 +190,11 @@ export class Worker {
     this.#seats.delete(id)
   }
 
-  async #admit(from: string, message: Extract<ToWorker, { t: 'job' }>, signal: AbortSignal): Promise<AdmittedJob> {
+  async #admit(
+    from: string,
+    message: Extract<ToWorker, { t: 'job' }>,
+    { signal, onFetched }: FetchOptions,
+  ): Promise<AdmittedJob> {
     const { id, manifest } = decodeManifest(message.manifest)
     if (id !== message.job) throw new TalkootError('E_JOB_INVALID', 'the job id is not the digest of its description')
     if (manifest.submitter !== from) throw new TalkootError('E_JOB_INVALID', 'the job is another submitter’s')
@@ -201,7 +205,7 @@ export class Worker {
     const task = await this.#tasks.hold(from, manifest.task, signal)
     try {
       const trees = RUNTIME_KINDS[manifest.task.runtime].treesOf(task.source)
-      const inputs = await holdInputs(this.#components.fetchTree, { from, trees }, signal)
+      const inputs = await holdInputs(this.#components.fetchTree, { from, trees }, { signal, onFetched })
       const release = (): void => {
         task.release()
         inputs.release()

@@ -3,7 +3,7 @@ import { groupsOf, type PeerStanding } from '../../node/jobs/idle-peers.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 
 const idle = (peer: string, facts: Partial<PeerStanding>): PeerStanding => ({
-  ...{ peer, name: '', units: 0, reason: 'busy', sinceMs: 0, returnsInMs: null, code: null, seat: null },
+  ...{ peer, name: '', units: 0, reason: 'busy', sinceMs: 0, returnsInMs: null, code: null, fetched: null, seat: null },
   ...facts,
 })
 
@@ -16,6 +16,8 @@ test('peers are counted by reason, the first back and the longest idle told, som
     { reason: 'backoff', peers: 20, sinceMs: 19, returnsInMs: 31 },
     { reason: 'paused', peers: 1, sinceMs: 9, returnsInMs: null, codes: [], names: ['q'] },
   ])
+  const fetching = [1, 2].map((bytes) => idle(`f${bytes}`, { reason: 'fetching', fetched: { bytes, of: 10 } }))
+  expect(groupsOf(fetching)).toMatchObject([{ reason: 'fetching', fetched: { bytes: 3, of: 20 } }])
   expect(groups[0]?.names).toHaveLength(LIMITS.EXPLAIN_NAMES_MAX)
   expect(groups[0]?.names.slice(0, 2)).toEqual(['oak', 'p1'])
   expect(groups[0]?.codes).toHaveLength(LIMITS.EXPLAIN_NAMES_MAX)

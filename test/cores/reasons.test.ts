@@ -37,6 +37,7 @@ test.each([
 
 test.each([
   ['E_OWN_LIMITS', 'own-limits'],
+  ['E_DISK_BUDGET', 'own-limits'],
   ['E_NO_OS_SANDBOX', 'untrusted'],
   ['E_ROLE', 'refused'],
 ] as const)('a refusal with %s is %s', (code, reason) => {
@@ -45,6 +46,28 @@ test.each([
   desk.job(1)
   desk.step({ type: 'job.refused', peer: 'a', job: 'job', code, retryAfterMs: null })
   expectReason(desk, reason)
+})
+
+test('a peer that fetches the files of the job has no units until it has them, and others run them meanwhile', () => {
+  const desk = new Desk()
+  desk.up('a')
+  desk.job(10)
+  const given = desk.holds('a')
+  desk.step({ type: 'job.fetching', peer: 'a', job: 'job', bytes: 1, of: 9 })
+  desk.step({ type: 'handback', peer: 'a', job: 'job', units: given, code: 'E_FETCHING' })
+  expectReason(desk, 'fetching')
+  expect(desk.seat('a').fetched).toEqual({ bytes: 1, of: 9 })
+  for (let bytes = 2; bytes < 9; bytes++) {
+    desk.pass(LIMITS.BEAT_MS, ['a'])
+    desk.step({ type: 'job.fetching', peer: 'a', job: 'job', bytes, of: 9 })
+    expect(desk.seat('a').inFlight).toBe(0)
+  }
+  expect(desk.progress().waiting).toEqual([{ reason: 'fetching', units: 10, sinceMs: 7 * LIMITS.BEAT_MS }])
+  desk.up('b')
+  expect(desk.holds('b').length).toBeGreaterThan(0)
+  desk.step({ type: 'job.ready', peer: 'a', job: 'job' })
+  expect(desk.seat('a').inFlight).toBeGreaterThan(0)
+  expect(desk.seat('a').fetched).toBe(null)
 })
 
 test('a peer with room for no more is busy; one that handed its units back rests', () => {

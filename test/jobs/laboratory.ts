@@ -175,7 +175,7 @@ export class Laboratory {
         runtimes,
         signer,
         fetchTask: async (_, digest) => blobs.get(digest),
-        fetchTree: (_, { digest }, signal) => trees.hold(digest, signal),
+        fetchTree: (_, { digest }, { signal }) => trees.hold(digest, signal),
         trees,
         runtimeVersion: () => '1',
         isBlocked: () => false,
@@ -209,7 +209,7 @@ export class Laboratory {
       unitFiles: new UnitFilesOfJobs({
         blobs,
         unitTrees: trees,
-        fetchTree: (_, { digest }, signal) => trees.hold(digest, signal),
+        fetchTree: (_, { digest }, { signal }) => trees.hold(digest, signal),
       }),
       mesh,
       worker,

@@ -121,7 +121,7 @@ describe('the task of a job', () => {
     const submitter = new Submitter(worker, signer)
     const job = await signJob(signer, SQUARE)
     await submitter.introduce(job)
-    await submitter.run(job, 3)
+    await submitter.run(job, 1, 3)
     await until(() => fetches.length === 1)
     await submitter.say({ t: 'revoke', job: job.id, units: null })
     await until(() => fetches[0]?.signal.aborted === true)
@@ -219,6 +219,41 @@ describe('more jobs than a desk has room for', () => {
   })
 })
 
+describe('a job whose files take a while', () => {
+  it('has no units here until they have come, says how far they are, and then runs', async () => {
+    const files = [{ path: 'data', bytes: 0, executable: false, chunks: new Uint8Array() }]
+    const { digest, description } = encodeTree({ v: 1, files })
+    const program = encodeProgram({ v: 1, argv: ['cat', 'data'], env: {}, stdin: null, inputs: { digest, bytes: 5 } })
+    const come = Promise.withResolvers<void>()
+    const worker = await shop.worker(
+      {},
+      async () => Buffer.from(program),
+      async (_from, _tree, { signal, onFetched }) => {
+        onFetched?.({ bytes: 2, of: 5 })
+        await come.promise
+        return await shop.trees.begin(description, signal)
+      },
+    )
+    const submitter = new Submitter(worker, signer)
+    const task = { runtime: 'command' as const, digest: digestOf(program), bytes: Buffer.byteLength(program) }
+    const job = await signJob(signer, program, {}, { task })
+    await submitter.introduce(job)
+    await submitter.run(job, 2, 1)
+    await until(() => submitter.of('handback').length === 1)
+    expect(submitter.of('handback')).toMatchObject([{ units: [1, 2], code: 'E_FETCHING' }])
+    await until(() => submitter.of('fetching').length > 1)
+    expect(submitter.of('fetching')[0]).toEqual({ t: 'fetching', job: job.id, bytes: 2, of: 5 })
+    expect(submitter.of('accept')).toEqual([])
+    await submitter.run(job, 3)
+    await until(() => submitter.of('handback').length === 2)
+    come.resolve()
+    await until(() => submitter.of('accept').length === 1)
+    const told = submitter.of('fetching').length
+    await until(() => submitter.of('beat').length > 3)
+    expect(submitter.of('fetching').length).toBe(told)
+  })
+})
+
 describe('a program', () => {
   const { digest, description } = encodeTree({
     v: 1,
@@ -266,7 +301,7 @@ describe('a program', () => {
           fetched += task.bytes
           return Buffer.from(PROGRAM)
         },
-        async (from, tree, signal) => {
+        async (from, tree, { signal }) => {
           expect([from, tree]).toEqual([signer.peer, inputs])
           fetched += tree.bytes
           return await shop.trees.begin(description, signal)

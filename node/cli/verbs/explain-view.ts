@@ -8,7 +8,7 @@ import type {
   UnitExplanation,
 } from '../../../protocol/explanation.ts'
 import type { Colours } from '../render/colours.ts'
-import { count, duration, plural } from '../render/figures.ts'
+import { bytes, count, duration, plural } from '../render/figures.ts'
 import { facts, grid } from '../render/grid.ts'
 import { MOVES } from '../render/moves.ts'
 import type { View } from '../render/output.ts'
@@ -114,6 +114,11 @@ function reasonLines(who: string, { reason, says, mover, hint, sinceMs }: Reason
   ]
 }
 
+const FILES = {
+  title: 'FILES',
+  cell: ({ fetched }: PeerGroup) => (fetched === null ? '' : `${bytes(fetched.bytes)} of ${bytes(fetched.of)}`),
+}
+
 function peerTable(groups: readonly PeerGroup[], colours: Colours): string[] {
   if (groups.length === 0) return []
   const table = grid(
@@ -127,6 +132,7 @@ function peerTable(groups: readonly PeerGroup[], colours: Colours): string[] {
         align: 'right',
         cell: ({ returnsInMs }) => (returnsInMs === null ? '' : duration(returnsInMs)),
       },
+      ...(groups.some(({ fetched }) => fetched !== null) ? [FILES] : []),
       { title: 'CODES', cell: ({ codes }) => codes.join(' ') },
       { title: 'WHO', cell: ({ names, peers }) => `${names.join(', ')}${peers > names.length ? ', …' : ''}` },
     ],

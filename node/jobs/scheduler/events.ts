@@ -62,6 +62,9 @@ export type SchedulerEvent =
   /** `waits`: it says that units of this node wait there and none runs, as others have its slots. */
   | { type: 'peer.alive'; peer: PeerId; waits?: boolean }
   | { type: 'peer.down'; peer: PeerId; code: ErrorCode }
+  /** It fetches the job's files: so many bytes of all are there. It has no units until it is ready. */
+  | { type: 'job.fetching'; peer: PeerId; job: JobId; bytes: number; of: number }
+  | { type: 'job.ready'; peer: PeerId; job: JobId }
   | { type: 'job.refused'; peer: PeerId; job: JobId; code: string; retryAfterMs: number | null }
   /** `held`: one of the units and how long the peer says it had it; the rest of its turnaround is the way. */
   | { type: 'results'; peer: PeerId; job: JobId; attempts: AttemptEnd[]; held?: [unit: UnitIndex, ms: number] | null }

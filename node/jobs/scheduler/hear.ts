@@ -1,5 +1,6 @@
 /** What a worker sends back: ends of attempts, units handed back, answers to comparisons. */
 
+import { LIMITS } from '../../../protocol/limits.ts'
 import { hearCanary } from './canaries.ts'
 import { diagnose } from './diagnose.ts'
 import type { AttemptEnd, UnitIndex } from './events.ts'
@@ -58,15 +59,22 @@ export function hearHandback(core: Core, seat: Seat, units: readonly UnitIndex[]
     given += 1
   }
   if (given === 0) return
+  // A peer that fetches says itself when it may go on.
+  if (code === 'E_FETCHING') return
   // An owner is no fault of the machine, and says by the ad when it may go on.
   if (code !== 'E_PAUSED') seat.handbacks += 1
   rest(core, seat, seat.handbacks, code)
 }
 
+/** Of several signs of life. */
+const FETCHING_REST_MS = 4 * LIMITS.BEAT_MS
+
 /** Refusals that the same ad would bring again. */
 const FINAL_REFUSALS: ReadonlySet<string> = new Set([
   'E_ROLE',
   'E_OWN_LIMITS',
+  'E_DISK_BUDGET',
+  'E_TREE',
   'E_ROOT',
   'E_NO_OS_SANDBOX',
   'E_NATIVE_UNTRUSTED',
@@ -88,6 +96,22 @@ export function hearRefusal(core: Core, seat: Seat, code: string, retryAfterMs: 
   }
   seat.refusals += 1
   rest(core, seat, seat.refusals, code, retryAfterMs ?? 0)
+}
+
+/** Said again well before the rest is over, for as long as it lasts. */
+export function hearFetching(core: Core, seat: Seat, { bytes, of }: { bytes: number; of: number }): void {
+  seat.fetched = { bytes, of }
+  if (core.now >= seat.restUntil || seat.restCode !== 'E_FETCHING') seat.restedAt = core.now
+  seat.restCode = 'E_FETCHING'
+  seat.restUntil = core.now + FETCHING_REST_MS
+  seat.job.idle.delete(seat)
+  seat.job.hungry.delete(seat)
+  core.timers.set(seat.restUntil, { kind: 'rested', seat })
+}
+
+export function hearReady(core: Core, seat: Seat): void {
+  seat.fetched = null
+  if (seat.restCode === 'E_FETCHING') seat.restUntil = Math.min(seat.restUntil, core.now)
 }
 
 export function hearCompared(core: Core, job: Job, index: UnitIndex, pair: string, same: boolean): void {

@@ -12,12 +12,13 @@ export type Standing = {
 
 /** A refusal that stands, by what it is about. */
 export function reasonOfRefusal(code: string): Reason {
-  if (code === 'E_OWN_LIMITS') return 'own-limits'
+  if (code === 'E_OWN_LIMITS' || code === 'E_DISK_BUDGET') return 'own-limits'
   return code === 'E_NO_OS_SANDBOX' ? 'untrusted' : 'refused'
 }
 
 function reasonOfRest(code: string | null): Reason {
   if (code === 'E_PAUSED') return 'paused'
+  if (code === 'E_FETCHING') return 'fetching'
   return code === 'E_BUSY' ? 'busy' : 'backoff'
 }
 

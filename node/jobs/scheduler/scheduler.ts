@@ -17,7 +17,7 @@ import { pairKey } from '../verification/verification.ts'
 import { easeStep } from './credit.ts'
 import type { JobProgress, SchedulerEffect, SchedulerEvent } from './events.ts'
 import { refill, serve, serveLine } from './grants.ts'
-import { hearCompared, hearHandback, hearRefusal, hearResults } from './hear.ts'
+import { hearCompared, hearFetching, hearHandback, hearReady, hearRefusal, hearResults } from './hear.ts'
 import { addJob, cancelJob, gateJob, passDeadline } from './jobs.ts'
 import { lease } from './lease.ts'
 import { progressOf } from './progress.ts'
@@ -138,7 +138,7 @@ function takeFromPeer(core: Core, event: Extract<SchedulerEvent, { peer: string 
   else if (event.type !== 'peer.alive') takeFromSeat(core, peer, event)
 }
 
-type WorkEvent = Extract<SchedulerEvent, { type: 'results' | 'handback' | 'job.refused' }>
+type WorkEvent = Extract<SchedulerEvent, { type: 'results' | 'handback' | `job.${'fetching' | 'ready' | 'refused'}` }>
 
 function takeFromSeat(core: Core, peer: Peer, event: WorkEvent): void {
   const seat = core.jobs.get(event.job)?.seats.get(peer.id)
@@ -146,6 +146,8 @@ function takeFromSeat(core: Core, peer: Peer, event: WorkEvent): void {
   core.refills.add(seat)
   if (event.type === 'results') hearResults(core, seat, event.attempts, event.held ?? null)
   else if (event.type === 'handback') hearHandback(core, seat, event.units, event.code)
+  else if (event.type === 'job.fetching') hearFetching(core, seat, event)
+  else if (event.type === 'job.ready') hearReady(core, seat)
   else hearRefusal(core, seat, event.code, event.retryAfterMs)
 }
 

@@ -79,6 +79,7 @@ export function takeSeat(core: Core, job: Job, peer: Peer): Seat {
     restUntil: Number.NEGATIVE_INFINITY,
     restedAt: Number.NEGATIVE_INFINITY,
     restCode: null,
+    fetched: null,
     faults: 0,
     handbacks: 0,
     refusals: 0,

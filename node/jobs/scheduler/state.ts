@@ -113,6 +113,8 @@ export type Seat = {
   restedAt: number
   /** What the rest was for. */
   restCode: string | null
+  /** While it rests to fetch the files of the job: bytes that are there. */
+  fetched: { bytes: number; of: number } | null
   /** Rises by FAULT_WEIGHT with a fault and falls by one with a good result. */
   faults: number
   handbacks: number

@@ -18,6 +18,8 @@ export type SeatView = {
   refusal: string | null
   /** Resting until then, and the code that brought it; null: not resting. */
   rest: { until: number; code: string } | null
+  /** How far it is with the files of the job, bytes; null: it fetches none. */
+  fetched: { bytes: number; of: number } | null
   /** Until its owner gives it back, by the peer's own word; null: not paused, or not known. */
   returnsInMs: number | null
   /** Why it is given nothing; null: it has units, or is not up. */
@@ -58,6 +60,7 @@ export function seatView(seat: Seat, now: number): SeatView {
     outvoted,
     distrusted: distrusted || !admitted,
     refusal,
+    fetched: now < seat.restUntil ? seat.fetched : null,
     rest: now < seat.restUntil ? { until: seat.restUntil, code: seat.restCode ?? '' } : null,
     returnsInMs: peer.returnsAt === null ? null : Math.max(0, peer.returnsAt - now),
     ...ownReason(seat, now),
