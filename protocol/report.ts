@@ -11,6 +11,21 @@ import { digestSchema } from './manifest.ts'
 const text = textSchema(LIMITS.REPORT_TEXT_MAX_BYTES)
 const amount = z.number().min(0).nullable()
 
+/** Of a unit that is a process: when, what its calls read and wrote, and where it believed to be. */
+export const unitProcessSchema = z.object({
+  /** By the clock of the machine it ran on, ISO 8601. */
+  began: z.string().max(30),
+  ended: z.string().max(30),
+  /** Bytes, from and to pipes as well as files, as far as it was looked at; null: it was too short to be looked at. */
+  readBytes: amount,
+  writtenBytes: amount,
+  host: z.string().max(100),
+  user: z.string().max(100),
+  /** The file its name stood for: `/usr/bin/python3.11`; null: not known from outside. */
+  program: z.string().max(LIMITS.FILE_PATH_MAX_BYTES).nullable(),
+})
+export type UnitProcess = z.infer<typeof unitProcessSchema>
+
 /** As it goes over the wire. Not strict, so that later versions may tell more. */
 export const unitReportSchema = z.object({
   unit: z.int().min(0).max(LIMITS.SWEEP_UNITS_MAX),
@@ -28,6 +43,7 @@ export const unitReportSchema = z.object({
   /** What ran it and on what: `command 0.11.0`, `Linux 6.8.0 x64`. */
   runtime: z.string().max(100),
   system: z.string().max(100),
+  process: unitProcessSchema.optional(),
 })
 export type UnitReport = z.infer<typeof unitReportSchema>
 

@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { resultRowSchema } from './api.ts'
 import { digestSchema } from './manifest.ts'
+import { unitProcessSchema } from './report.ts'
 import { attemptSchema } from './work.ts'
 
 export const reproductionSchema = z.object({
@@ -17,6 +18,9 @@ export const reproductionSchema = z.object({
   stdout: z.string(),
   /** The last of its standard error, or of what it logged. */
   stderr: z.string(),
+  /** What it ran on here, as in the logs of attempts. */
+  system: z.string(),
+  process: unitProcessSchema.nullable(),
   /** From the first process it needed to its end, milliseconds. */
   durationMs: z.number().min(0),
   /** What the mesh decided; null: it has not. */

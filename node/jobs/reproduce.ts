@@ -15,6 +15,7 @@ import type { BlobStore } from '../store/blobs.ts'
 import type { JobStore } from '../store/job-store.ts'
 import type { HeldTree, TreeStore } from '../store/tree-store.ts'
 import { type HeldInputs, holdInputs } from '../worker/inputs.ts'
+import { SYSTEM } from '../worker/reports.ts'
 import { UnitFiles } from '../worker/unit-files.ts'
 import { toRow } from './result-reader.ts'
 import { sandboxInit } from './sandbox-init.ts'
@@ -68,10 +69,11 @@ export function reproductionOf({ jobs, blobs, trees, runtimes, now }: Components
     if (attempt === null) return
     const [stored] = jobs.results(job.n, 'unit', unit - 1, 1)
     const decided = stored?.unit === unit ? toRow(stored, sweep) : null
-    const { exit = null, stdout = '', stderr = '' } = reports.at(-1) ?? {}
+    const { exit = null, stdout = '', stderr = '', process = null } = reports.at(-1) ?? {}
     yield {
       schema: 'talkoot.reproduction/1',
       ...{ job: id, unit, params, attempt, exit, stdout, stderr, durationMs: now() - began, decided },
+      ...{ system: SYSTEM, process },
       same: decided && isSame(attempt, decided),
     }
   }

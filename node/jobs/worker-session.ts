@@ -5,7 +5,7 @@ import { decodeFrame, encodeFrame } from '../../protocol/frames.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { JobId } from '../../protocol/manifest.ts'
 import { checkReceipt, type SignedReceipt } from '../../protocol/receipt.ts'
-import type { KeptReport, UnitReport } from '../../protocol/report.ts'
+import type { KeptReport, UnitProcess, UnitReport } from '../../protocol/report.ts'
 import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
 import { isPlainValue } from '../../protocol/value.ts'
 import { type Attempt, type ToSubmitter, type ToWorker, toSubmitterSchema } from '../../protocol/work.ts'
@@ -243,9 +243,20 @@ function toKept(reports: readonly UnitReport[], ends: readonly AttemptEnd[]): Ke
       stderr: withoutControls(told.stderr),
       runtime: withoutControls(told.runtime),
       system: withoutControls(told.system),
+      ...(told.process === undefined ? {} : { process: plainProcess(told.process) }),
       code: end.ok ? null : end.code,
     }
   })
+}
+
+function plainProcess(process: UnitProcess): UnitProcess {
+  const { began, ended, host, user, program } = process
+  const [from, to, on, as] = [began, ended, host, user].map(withoutControls)
+  return {
+    ...process,
+    ...{ began: from ?? '', ended: to ?? '', host: on ?? '', user: as ?? '' },
+    program: program && withoutControls(program),
+  }
 }
 
 /** A peer's text may reach a terminal. */

@@ -3,6 +3,7 @@
 import type { Digest } from '../../protocol/canonical.ts'
 import type { TreeLayout } from '../../protocol/data/layout.ts'
 import type { TreeRef } from '../../protocol/data/tree.ts'
+import type { UnitReport as UnitReportOnWire } from '../../protocol/report.ts'
 import type { RuntimeKind } from '../../protocol/runtime-kinds.ts'
 import type { Attempt } from '../../protocol/work.ts'
 
@@ -61,6 +62,8 @@ export type UnitReport = {
   /** What all its processes were seen to use, milliseconds and MiB at most; null: it was too short to be seen. */
   cpuMs: number | null
   peakMiB: number | null
+  /** Absent where units have no process of their own. */
+  process?: UnitReportOnWire['process']
 }
 
 /** A unit to run: its index and its parameters as JSON text. */

@@ -8,7 +8,7 @@ import type { UnitReport as Told } from '../runtimes/runtime.ts'
 const SYSTEM_MAX_CHARS = 100
 
 /** Of this machine. */
-const SYSTEM = `${type()} ${release()} ${arch()}`.slice(0, SYSTEM_MAX_CHARS)
+export const SYSTEM = `${type()} ${release()} ${arch()}`.slice(0, SYSTEM_MAX_CHARS)
 
 /** Of one sandbox: whichever job has it takes what its own units left. */
 export class Reports {

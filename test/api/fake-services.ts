@@ -8,6 +8,7 @@ import { TalkootError } from '../../protocol/errors.ts'
 import { policySchema } from '../../protocol/manifest.ts'
 import type { PeerRule } from '../../protocol/peer-rules.ts'
 import type { UnitLogs } from '../../protocol/report.ts'
+import type { Reproduction } from '../../protocol/reproduction.ts'
 import { UnplaceableError } from '../../protocol/unplaceable.ts'
 import { explainedJob, explainedPeer, explainedUnit } from './fake-explanations.ts'
 import { fakePlan } from './fake-plan.ts'
@@ -191,19 +192,16 @@ export class FakeServices implements NodeServices {
   receiptLines: string[] = ['{"schema":"talkoot.receipts/1"}\n', '{"seal":""}\n']
   receipts: NodeServices['receipts'] = () => from(this.receiptLines)
 
+  /** Takes the place of what a reproduction says. */
+  reproduced: Partial<Reproduction> = {}
   reproduce: NodeServices['reproduce'] = (job, unit) => {
     if (unit > 9) throw new TalkootError('E_NOT_FOUND', `no unit ${unit}`)
-    const attempt = { unit, ok: true, value: '1' } as const
-    const facts = {
-      exit: { code: 0, signal: null },
-      stdout: '1\n',
-      stderr: '',
-      durationMs: 5,
-      decided: null,
-      same: null,
+    const told: Reproduction = {
+      ...{ schema: 'talkoot.reproduction/1', job, unit, params: { n: unit }, attempt: { unit, ok: true, value: '1' } },
+      ...{ exit: { code: 0, signal: null }, stdout: '1\n', stderr: '', system: 'Linux 6.8.0 x64', process: null },
+      ...{ durationMs: 5, decided: null, same: null },
     }
-    return () =>
-      from([{ schema: 'talkoot.reproduction/1', job, unit, params: { n: unit }, attempt, ...facts } as const])
+    return () => from([{ ...told, ...this.reproduced }])
   }
 
   requestStop = () => this.stops.resolve()

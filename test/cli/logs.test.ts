@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { unitLogsSchema } from '../../protocol/report.ts'
-import { JOB_ID } from '../api/fake-services.ts'
+import { accepted, JOB_ID } from '../api/fake-services.ts'
 import { CliHarness } from './harness.ts'
 
 let cli: CliHarness
@@ -27,6 +27,10 @@ test('the logs of a unit, attempt by attempt', async () => {
       wallMs: 1_500,
       cpuMs: 1_200,
       peakMiB: 81,
+      process: {
+        ...{ began: '2026-05-01T10:00:00.000Z', ended: '2026-05-01T10:00:01.500Z' },
+        ...{ readBytes: 50 * 2 ** 20, writtenBytes: 4_096, host: 'unit', user: 'unit', program: '/usr/bin/python3.11' },
+      },
     },
     {
       ...on,
@@ -48,6 +52,9 @@ test('the logs of a unit, attempt by attempt', async () => {
     ended  E_EXIT, SIGSEGV (exit code 139)
     took   1.5 s, 1.2 s of CPU, 81 MiB at most
     on     command 0.11.0, Linux 6.8.0 x64
+    as     unit@unit, /usr/bin/python3.11
+    when   2026-05-01T10:00:00.000Z to 2026-05-01T10:00:01.500Z
+    moved  50 MiB read, 4 KiB written
     stdout
     begun
     stderr
@@ -67,4 +74,28 @@ test('the logs of a unit, attempt by attempt', async () => {
 test('none, and a unit that is no number', async () => {
   expect((await cli.run(['job', 'logs', JOB_ID, '7'])).stdout).toContain('nothing is kept of unit 7')
   expect((await cli.run(['job', 'logs', JOB_ID, 'seven'])).code).toBe(2)
+})
+
+test('what differs between here and there is named where the outcome does', async () => {
+  const process = { began: '', ended: '', readBytes: null, writtenBytes: null, host: 'unit', user: 'unit' }
+  const python = (version: string) => ({ ...process, program: `/usr/bin/python${version}` })
+  const ended = {
+    code: null,
+    exit: { code: 0, signal: null },
+    stdout: '',
+    stderr: '',
+    wallMs: 1,
+    cpuMs: null,
+    peakMiB: null,
+  }
+  cli.services.reproduced = { process: python('3.11'), decided: accepted(7), same: false }
+  cli.services.attempts = [
+    { ...on, ...ended, peer: '12D3KooWa', name: 'calm-heron', process: python('3.9') },
+    { ...on, ...ended, peer: '12D3KooWb', name: 'swift-otter', process: python('3.11') },
+  ]
+  const { stdout, stderr } = await cli.run(['job', 'reproduce', JOB_ID, '7'])
+  expect(stdout).toBe('1\n')
+  expect(stderr).toBe(
+    'not as the mesh decided it: {"square":49}\nhere: Linux 6.8.0 x64, /usr/bin/python3.11\ncalm-heron: Linux 6.8.0 x64, /usr/bin/python3.9\n',
+  )
 })

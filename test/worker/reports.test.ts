@@ -49,7 +49,7 @@ it('a program’s: how it ended, the last of what it wrote, what it took', async
     case {unit} in
       0) i=0; while [ $i -lt 3000 ]; do printf '€€'; printf 'aé' >&2; i=$((i+1)); done; exit 3 ;;
       1) kill -SEGV $$ ;;
-      2) end=$(($(date +%s) + 2)); while [ $(date +%s) -lt $end ]; do :; done; echo done ;;
+      2) head -c 5M /dev/zero > big; cat big big > /dev/null; end=$(($(date +%s) + 2)); while [ $(date +%s) -lt $end ]; do :; done; echo done ;;
     esac`
     .replaceAll(/\{(?!unit)/g, '{{')
     .replaceAll(/(?<!unit)\}/g, '}}')
@@ -64,6 +64,10 @@ it('a program’s: how it ended, the last of what it wrote, what it took', async
   expect(slow?.cpuMs).toBeGreaterThan(100)
   expect(slow?.cpuMs).toBeLessThan(2 * (slow?.wallMs ?? 0))
   expect(slow?.peakMiB).toBeGreaterThan(0)
+  const { began = '', ended = '', readBytes, ...rest } = slow?.process ?? {}
+  expect(Date.parse(ended) - Date.parse(began)).toBeCloseTo(slow?.wallMs ?? 0, -1)
+  expect(readBytes).toBeGreaterThan(5 * 2 ** 20)
+  expect(rest).toMatchObject({ host: 'unit', user: 'unit', program: expect.stringMatching(/^\/usr\/bin\/\w*sh$/) })
 })
 
 it('of a function only what it logged; of one that logs nothing, nothing', async () => {

@@ -1,11 +1,11 @@
 /** `talkoot job logs`: what attempts at a unit wrote, how they ended, and what they took. */
 
 import { API } from '../../../protocol/api.ts'
-import { type UnitLogs, unitLogsSchema } from '../../../protocol/report.ts'
+import { type UnitLogs, type UnitProcess, unitLogsSchema } from '../../../protocol/report.ts'
 import type { Context } from '../context.ts'
 import { parseCount } from '../quantities.ts'
 import type { Colours } from '../render/colours.ts'
-import { duration } from '../render/figures.ts'
+import { bytes, duration } from '../render/figures.ts'
 import { facts } from '../render/grid.ts'
 import type { View } from '../render/output.ts'
 
@@ -34,10 +34,22 @@ function attemptText(attempt: Attempt, colours: Colours): string {
     ...(took === '' ? [] : [['took', took] as [string, string]]),
     ['on', `${runtime}, ${system}`],
   ]
+  const { process } = attempt
+  if (process !== undefined) pairs.push(...processPairs(process))
   const written = (['stdout', 'stderr'] as const).flatMap((stream) =>
     attempt[stream] === '' ? [] : [colours.bold(stream), attempt[stream].replace(/\n$/, '')],
   )
   return [facts(pairs, colours), ...written].join('\n')
+}
+
+function processPairs({ program, host, user, began, ended, readBytes, writtenBytes }: UnitProcess): [string, string][] {
+  const moved =
+    readBytes === null || writtenBytes === null ? null : `${bytes(readBytes)} read, ${bytes(writtenBytes)} written`
+  return [
+    ['as', `${user}@${host}${program === null ? '' : `, ${program}`}`],
+    ['when', `${began} to ${ended}`],
+    ...(moved === null ? [] : [['moved', moved] as [string, string]]),
+  ]
 }
 
 const exitText = ({ code, signal }: NonNullable<Attempt['exit']>): string =>

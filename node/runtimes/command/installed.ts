@@ -1,6 +1,6 @@
 /** Whether a program is there, before a process is spent on finding out. */
 
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, realpathSync } from 'node:fs'
 import { join, normalize } from 'node:path'
 import { type Brought, searchPath, UNIT_FOLDER } from './launch.ts'
 
@@ -12,6 +12,18 @@ export function existsHere(named: string, brings: Brings): boolean {
   // As it is written, `..` would lead out of what a unit sees, and the answer tell what is there.
   if (!named.includes('/')) return searchPath(brings.brought).some((folder) => isThere(`${folder}/${named}`, brings))
   return isThere(normalize(named.startsWith('/') ? named : join(UNIT_FOLDER, named)), brings)
+}
+
+/** What a name stands for, with the version that many systems have in the last name of a program; null: only the unit would know. */
+export function fileOf(named: string, brings: Brings): string | null {
+  const place = named.includes('/')
+    ? normalize(named.startsWith('/') ? named : join(UNIT_FOLDER, named))
+    : searchPath(brings.brought)
+        .map((folder) => `${folder}/${named}`)
+        .find((path) => isThere(path, brings))
+  if (place === undefined) return null
+  const brought = brings.brought.some(({ at }) => place.startsWith(`${at}/`))
+  return !brought && (place.startsWith('/usr/') || place.startsWith('/bin/')) ? realpathSync(place) : place
 }
 
 function isThere(inside: string, { inputs, brought }: Brings): boolean {

@@ -21,6 +21,9 @@ export type CommandFacts = {
 
 /** Where a unit is started; its files are there by links, for a place of their own each would take as long as a short unit. */
 export const UNIT_FOLDER = '/unit'
+/** Where a unit believes it is, and who it is. */
+export const UNIT_HOST = 'unit'
+export const UNIT_USER = 'unit'
 const INPUTS_FOLDER = '/inputs'
 const MIB = 1024 * 1024
 /** The most that `oom_score_adj` can be (proc(5)). */
@@ -64,7 +67,7 @@ export function bubblewrapOptions(
   ]
   return [
     ...['--unshare-all', '--unshare-user', '--disable-userns', '--die-with-parent', '--new-session'],
-    ...['--uid', '65534', '--gid', '65534', '--hostname', 'unit', '--cap-drop', 'ALL'],
+    ...['--uid', '65534', '--gid', '65534', '--hostname', UNIT_HOST, '--cap-drop', 'ALL'],
     ...(facts.seccomp === undefined ? [] : ['--seccomp', String(FILTER_FD)]),
     ...['--size', String(MIB), '--tmpfs', '/'],
     ...SYSTEM.flatMap(systemFolder),

@@ -5,6 +5,11 @@ import { readdirSync, readFileSync } from 'node:fs'
 /** Page tables too: reading a terabyte that was never written takes gigabytes of them, and nothing else. */
 const USED = /^(?:RssAnon|RssShmem|VmSwap|VmPTE):\s+(\d+)/gm
 
+const READ = /^rchar: (\d+)/m
+const WRITTEN = /^wchar: (\d+)/m
+
+export type Usage = { memoryMiB: number; cpuMs: number; readBytes: number; writtenBytes: number }
+
 /** Linux tells times of processes in hundredths of a second. */
 const TICK_MS = 10
 /** `utime`, `stime`, and those of children that were waited for, counted from the field after the name. */
@@ -13,20 +18,25 @@ const TIMES_TO = 15
 
 /**
  * What a process and all below it use. Memory in use, MiB: shared pages are counted once a process. CPU time so far,
- * milliseconds, that of processes which have ended included. Both 0 once all are gone.
+ * milliseconds, and bytes that were read and written, by whatever call, those of processes which have ended included. All 0 once all are gone.
  */
-export function usageOfTree(root: number | undefined): { memoryMiB: number; cpuMs: number } {
+export function usageOfTree(root: number | undefined): Usage {
   let kibibytes = 0
   let ticks = 0
+  let readBytes = 0
+  let writtenBytes = 0
   for (const pid of treeOf(root)) {
     const status = read(`/proc/${pid}/status`)
     for (const [, used] of status.matchAll(USED)) kibibytes += Number(used)
+    const io = read(`/proc/${pid}/io`)
+    readBytes += Number(READ.exec(io)?.[1] ?? 0)
+    writtenBytes += Number(WRITTEN.exec(io)?.[1] ?? 0)
     const stat = read(`/proc/${pid}/stat`)
     // The name before it may have blanks and brackets.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     for (const time of fields.slice(TIMES_FROM, TIMES_TO)) ticks += Number(time)
   }
-  return { memoryMiB: kibibytes / 1_024, cpuMs: ticks * TICK_MS }
+  return { memoryMiB: kibibytes / 1_024, cpuMs: ticks * TICK_MS, readBytes, writtenBytes }
 }
 
 /** Itself first. */

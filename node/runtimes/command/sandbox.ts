@@ -15,8 +15,16 @@ import { type SandboxComponents, untilAborted } from '../prepared-runtime.ts'
 import type { Reached } from '../reachable-folders.ts'
 import type { LaidTree, Sandbox, SandboxInit, UnitFile, UnitInput } from '../runtime.ts'
 import { collectedFiles, collectedLine, globOf } from './collect.ts'
-import { type Brings, existsHere } from './installed.ts'
-import { type Brought, bubblewrapOptions, commandLine, type Inputs, type UnitCommand } from './launch.ts'
+import { type Brings, existsHere, fileOf } from './installed.ts'
+import {
+  type Brought,
+  bubblewrapOptions,
+  commandLine,
+  type Inputs,
+  UNIT_HOST,
+  UNIT_USER,
+  type UnitCommand,
+} from './launch.ts'
 import type { PreparedCommand } from './prepare.ts'
 import { runUnitProcess, type UnitEnd } from './unit-process.ts'
 
@@ -100,7 +108,7 @@ export class CommandSandbox implements Sandbox {
         signal,
       )
       if (end.killed === 'aborted') return null
-      this.#report(unit, end)
+      this.#report(unit, end, fileOf(name, brings))
       return { unit, ok: true, value: resultOf(end, this.#init, files) }
     } catch (thrown) {
       const { code, message } = TalkootError.from(thrown)
@@ -116,12 +124,16 @@ export class CommandSandbox implements Sandbox {
     return await keepFiles(unit, files, signal)
   }
 
-  #report(unit: number, end: UnitEnd): void {
+  #report(unit: number, end: UnitEnd, program: string | null): void {
     const { refused, code, signal, stderr, cpuMs, peakMiB } = end
     const exit = refused === undefined ? { code, signal: signal ?? signalOf(code ?? 0) } : null
     const stdout = end.stdout.toString('utf8')
     const wallMs = Math.round(end.wallMs)
-    this.#init.onReport?.({ unit, exit, stdout, stderr, wallMs, cpuMs, peakMiB: peakMiB && Math.round(peakMiB) })
+    const { began, readBytes, writtenBytes } = end
+    const times = { began: began.toISOString(), ended: new Date(began.getTime() + end.wallMs).toISOString() }
+    const process = { ...times, readBytes, writtenBytes, host: UNIT_HOST, user: UNIT_USER, program }
+    const used = { wallMs, cpuMs, peakMiB: peakMiB && Math.round(peakMiB) }
+    this.#init.onReport?.({ unit, exit, stdout, stderr, ...used, process })
   }
 
   #lay(): Promise<Laid> {

@@ -38,6 +38,10 @@ export type UnitEnd = {
   /** As last seen, and the most that was seen; null: it ended before it was looked at. */
   cpuMs: number | null
   peakMiB: number | null
+  readBytes: number | null
+  writtenBytes: number | null
+  /** By the clock of this machine. */
+  began: Date
 }
 
 const STDERR_KEPT_BYTES = LIMITS.UNIT_LOG_MAX_CHARS
@@ -56,6 +60,9 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
     wallMs: 0,
     cpuMs: null,
     peakMiB: null,
+    readBytes: null,
+    writtenBytes: null,
+    began: new Date(),
   }
   const kill = (why: UnitEnd['killed']): void => {
     end.killed ??= why
@@ -84,11 +91,13 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
   const abort = (): void => kill('aborted')
   const timer = setTimeout(() => kill('timeout'), init.timeoutMs)
   const look = setInterval(() => {
-    const { memoryMiB, cpuMs } = usageOfTree(child.pid)
+    const { memoryMiB, cpuMs, readBytes, writtenBytes } = usageOfTree(child.pid)
     if (memoryMiB > init.memoryMiB) kill('memory')
     if (memoryMiB === 0) return
     end.peakMiB = Math.max(end.peakMiB ?? 0, memoryMiB)
     end.cpuMs = Math.max(end.cpuMs ?? 0, cpuMs)
+    end.readBytes = Math.max(end.readBytes ?? 0, readBytes)
+    end.writtenBytes = Math.max(end.writtenBytes ?? 0, writtenBytes)
   }, LIMITS.COMMAND_MEMORY_LOOK_MS)
   signal.addEventListener('abort', abort)
   if (signal.aborted) abort()
