@@ -37,7 +37,7 @@ export type DiscoveryComponents = {
   peers: PeerTable
   connector: Connector
   outboundOnly: boolean
-  describe(): Pick<Ad, 'runtimes' | 'freeSlots'>
+  describe(): Pick<Ad, 'freeSlots'>
 }
 
 export class Discovery {
@@ -153,8 +153,7 @@ export class Discovery {
 
   #offers(): Capability[] {
     if (this.#components.outboundOnly) return []
-    const runtimes = this.#components.describe().runtimes.map(({ kind }): Capability => `runtime:${kind}`)
-    return ['peer', ...new Set(runtimes), ...(this.#wantsWork ? (['work-wanted'] as const) : [])]
+    return this.#wantsWork ? ['peer', 'work-wanted'] : ['peer']
   }
 
   async #seekPeers(): Promise<'idle' | undefined> {

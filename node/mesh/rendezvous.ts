@@ -16,8 +16,8 @@ import type { MeshHost } from './host.ts'
 import type { Neighbourhood } from './neighbourhood.ts'
 import { Pulse } from './pulse.ts'
 
-/** `work-wanted`: nodes with units to give; `peer`: any; `runtime:js` and so on: peers that run such tasks. */
-export type Capability = 'work-wanted' | 'peer' | `runtime:${string}`
+/** `work-wanted`: nodes with units to give; `peer`: any. What a peer runs is told by its ad, once it is met. */
+export type Capability = 'work-wanted' | 'peer'
 
 const SHA2_256 = 0x12
 const PEERS_PER_SHARD = 200

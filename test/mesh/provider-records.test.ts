@@ -8,7 +8,7 @@ import { keyOf } from '../../node/mesh/rendezvous.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { deadline, startNode, startSession, until } from './nodes.ts'
 
-const keyNumber = (n: number) => keyOf('m', `runtime:${n}`, 0, 0)
+const keyNumber = (n: number) => keyOf(`m${n}`, 'peer', 0, 0)
 
 /** The library's store, or what stands in for it: who holds what. */
 function storeOf(self: PeerId) {

@@ -90,7 +90,7 @@ function lookUp(mesh: SimulatedMesh, count: number) {
       if (!peer.alive) dead += 1
       if (here === Math.min(WANTED, mesh.alive.length - 1)) took = mesh.world.now - startedAt
     }
-    mesh.world.pick(mesh.alive).rendezvous.find('runtime:js', WANTED, hear, (requests) => {
+    mesh.world.pick(mesh.alive).rendezvous.find('peer', WANTED, hear, (requests) => {
       messages.push(2 * requests)
       times.push(took)
     })

@@ -134,7 +134,7 @@ export class SimulatedMesh {
   #record(member: Member): void {
     const bits = shardBits(this.#alive.length)
     const shard = bits === 0 ? 0 : member.id >>> (32 - bits)
-    for (const capability of ['peer', 'runtime:js', ...(member.submits ? ['work-wanted'] : [])]) {
+    for (const capability of ['peer', ...(member.submits ? ['work-wanted'] : [])]) {
       const key = this.keyOf(capability, bits, shard)
       for (const holder of this.#nearest(key)) {
         const records = holder.records.get(key) ?? new Map<Member, number>()

@@ -10,7 +10,7 @@ import { distance } from './table.ts'
 
 const ignore = () => undefined
 const ID_SPACE = 2 ** 32
-const PROVIDED = ['peer', 'runtime:js'] as const
+const PROVIDED = ['peer'] as const
 
 export class Rendezvous {
   readonly #self: Member
