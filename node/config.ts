@@ -62,6 +62,8 @@ export const settingsSchema = z.strictObject({
   outboundOnly: z.boolean().default(false),
   /** Find peers on the local network. */
   mdns: z.boolean().default(true),
+  /** `light`: the DHT asks and tells 8 nodes of a thing, not 20. For many nodes on few or slow machines. */
+  dht: z.enum(['full', 'light']).default('full'),
   /** A mesh founded by this node: `private` admits by token, `open` anyone, whose work runs sandboxed only. */
   mesh: z.enum(['private', 'open']).default('private'),
   /** Run strangers' work also where there is no bubblewrap. */

@@ -21,6 +21,7 @@ import { createScheduler } from './jobs/scheduler/scheduler.ts'
 import { UnitFilesOfJobs } from './jobs/unit-files.ts'
 import { fetchBlob, serveBlobs } from './mesh/blob-exchange.ts'
 import { createMesh, type MeshNode } from './mesh/create.ts'
+import { DHT_DEFAULT, DHT_LIGHT } from './mesh/host.ts'
 import { TreeExchange } from './mesh/trees/tree-exchange.ts'
 import { type Offer, probeOffer } from './offer.ts'
 import { openRuntimes, type RuntimeInit } from './runtimes/open.ts'
@@ -93,6 +94,7 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
       announce: settings.announce,
       outboundOnly: settings.outboundOnly,
       mdns: settings.mdns,
+      dht: settings.dht === 'light' ? DHT_LIGHT : DHT_DEFAULT,
       found: { kind: settings.mesh, name: settings.name },
     },
   )

@@ -8,7 +8,7 @@ import type { PeerRule, PeerRules, PeerVerdict, RuleRequest, RuleTarget } from '
 import { trustIn } from './jobs/known-peers.ts'
 import { creditOf } from './jobs/peer-credit.ts'
 import type { MeshNode } from './mesh/create.ts'
-import type { AdmittedPeer } from './mesh/mesh.ts'
+import type { AdmittedPeer, HeardPeer } from './mesh/mesh.ts'
 import type { EvidenceStore } from './store/evidence.ts'
 import type { PeerRuleStore } from './store/peer-rules.ts'
 import type { Worker } from './worker/worker.ts'
@@ -41,7 +41,11 @@ export class PeerDirectory {
       .map(({ peer, address, code, count, at }) => ({ peer, address, code, count, agoMs: Math.max(0, now - at) }))
     return {
       schema: 'talkoot.peers/1',
-      peers: [this.#self(), ...mesh.peers().map((peer) => this.#other(peer))],
+      peers: [
+        this.#self(),
+        ...mesh.peers().map((peer) => this.#other(peer)),
+        ...mesh.heardOf().map((peer) => this.#heardOf(peer)),
+      ],
       rules: this.#components.rules.list(),
       refused,
     }
@@ -97,6 +101,11 @@ export class PeerDirectory {
     const trust = trustIn(role, this.#components.rules.of(id, ad))
     const lastSeenMs = this.#components.mesh.lastSeenMs(id)
     return this.#info(id, { ad, role, trust, connected: true, direction, address, lastSeenMs })
+  }
+
+  #heardOf({ id, role, ad, silentMs }: HeardPeer): PeerInfo {
+    const trust = trustIn(role, this.#components.rules.of(id, ad))
+    return this.#info(id, { ad, role, trust, connected: false, direction: null, address: null, lastSeenMs: silentMs })
   }
 
   #info(

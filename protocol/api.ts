@@ -182,13 +182,14 @@ export const peerInfoSchema = z.object({
   role: roleSchema,
   trust: z.enum(['self', 'member', 'stranger']),
   self: z.boolean(),
+  /** False for a peer that members told of, with its own signed ad, and that is still being dialled. */
   connected: z.boolean(),
   /** Null for this node and for peers not connected now. */
   direction: z.enum(['inbound', 'outbound']).nullable(),
   address: z.string().nullable(),
   /** Its last statement, or null when none is known. */
   ad: adSchema.nullable(),
-  /** Since its last sign of life; null when never seen by this process. */
+  /** Since its last sign of life; of a peer not connected, to those who told of it. Null when there was none. */
   lastSeenMs: ms.nullable(),
   standing: standingSchema,
   credit: peerCreditSchema,

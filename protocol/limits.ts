@@ -54,6 +54,9 @@ export const LIMITS = {
   PEER_RULE_REASON_MAX_CHARS: 200,
   RENDEZVOUS_LOOKUP_MS: 5_000,
   PEERS_WANTED: 32,
+  /** Of the peers wanted, those connected to while there is no work to give. */
+  PEERS_KEPT: 20,
+  PEERS_HEARD_OF_MAX: 128,
   /** Provider records kept for others. */
   DHT_RECORDS_MAX: 5_000,
   DHT_RECORDS_PER_PEER_MAX: 64,

@@ -7,9 +7,9 @@ import type { Candidate } from './matching/expression.ts'
 
 type Components = { mesh: Mesh; rules: PeerRuleStore; ownAd(): Ad }
 
-/** This machine and every peer admitted now. */
+/** This machine, every peer admitted now, and those being dialled of whom members told. */
 export function knownPeers({ mesh, rules, ownAd }: Components): Candidate[] {
-  const others = mesh.peers().map(({ id, role, ad }): Candidate => {
+  const others = [...mesh.peers(), ...mesh.heardOf()].map(({ id, role, ad }): Candidate => {
     const rule = rules.of(id, ad)
     const blocked = rule?.verdict === 'blocked' ? { blockedMs: rule.forMs } : {}
     return { id, role, trust: trustIn(role, rule), ad, ...blocked }

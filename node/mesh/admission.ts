@@ -20,7 +20,7 @@ import type { Refusals } from './refusals.ts'
 import type { TokenDesk } from './tokens.ts'
 
 /** An admitted peer as the handshake leaves it. */
-export type Admission = { peer: string; standing: Standing; ad: Ad; revocationsDigest: string }
+export type Admission = { peer: string; standing: Standing; ad: Ad; signed: SignedAd; revocationsDigest: string }
 
 export type AdmissionComponents = {
   self: string
@@ -48,7 +48,7 @@ export async function greet(talk: HelloTalk, peer: string, components: Admission
   if (welcome.t !== 'welcome') throw new TalkootError('E_HANDSHAKE', 'the peer answered a member as a joiner')
   const ad = await acceptAd(components.ads, peer, welcome.ad)
   await talk.say({ t: 'ready' })
-  return { peer, standing, ad, revocationsDigest: welcome.revoked }
+  return { peer, standing, ad, signed: welcome.ad, revocationsDigest: welcome.revoked }
 }
 
 /** Dials in with a token and comes back with a certificate. The issuer must first prove it is of the token's mesh. */
@@ -91,7 +91,7 @@ export async function receive(
   const ad = await acceptAd(components.ads, peer, credential.ad)
   await talk.say({ t: 'welcome', ad: await components.ownAd(), revoked: membership.revocationsDigest() })
   await talk.hear(readySchema)
-  return { peer, standing, ad, revocationsDigest: credential.revoked }
+  return { peer, standing, ad, signed: credential.ad, revocationsDigest: credential.revoked }
 }
 
 /** @throws E_AD_INVALID, for an ad older than one already seen too */

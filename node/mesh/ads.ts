@@ -51,13 +51,25 @@ export class AdReader {
 
   /** An ad that is wholly the peer's own word; it may be older than one already seen. @throws E_AD_INVALID */
   async read(peer: string, signed: SignedAd): Promise<Ad> {
+    const ad = await this.readAny(signed)
+    if (ad.peer !== peer) throw invalid('it is of another peer')
+    return ad
+  }
+
+  /** The same of whichever peer it says it is of. @throws E_AD_INVALID */
+  async readAny(signed: SignedAd): Promise<Ad> {
     if (signed.bytes.length > LIMITS.AD_MAX_BYTES) throw invalid('it is too big')
-    if (!(await isSignedBy(peer, 'ad', signed.bytes, signed.signature))) throw invalid('its signature is wrong')
     const parsed = adSchema.safeParse(decode(signed.bytes))
     if (!parsed.success) throw invalid(`${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`)
     const ad = parsed.data
-    if (ad.peer !== peer || ad.mesh !== this.#mesh) throw invalid('it is of another peer or mesh')
+    if (!(await isSignedBy(ad.peer, 'ad', signed.bytes, signed.signature))) throw invalid('its signature is wrong')
+    if (ad.mesh !== this.#mesh) throw invalid('it is of another mesh')
     return ad
+  }
+
+  /** Whether the number is lower than one already seen. */
+  isOld({ peer, seq }: Pick<Ad, 'peer' | 'seq'>): boolean {
+    return seq < (this.#lastSeq.get(peer) ?? 0)
   }
 
   /** Whether the number is none lower than one already seen; remembers it. The same ad again is current. */

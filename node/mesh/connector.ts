@@ -39,27 +39,52 @@ export class Connector {
   readonly #store: MeshStore
   readonly #peers: PeerTable
   readonly #refusals: Refusals
+  readonly #onUnanswered: (peer: string) => void
   readonly #candidates = new Map<string, Candidate>()
   readonly #dialling = new Set<string>()
   readonly #pulse: Pulse
   readonly #stopped = new AbortController()
+  #target: number = LIMITS.PEERS_KEPT
 
-  constructor(components: { host: MeshHost; store: MeshStore; peers: PeerTable; refusals: Refusals }) {
+  constructor(components: {
+    host: MeshHost
+    store: MeshStore
+    peers: PeerTable
+    refusals: Refusals
+    /** A dial met nobody, or nobody who lets this node in. */
+    onUnanswered(peer: string): void
+  }) {
     this.#host = components.host
     this.#store = components.store
     this.#peers = components.peers
     this.#refusals = components.refusals
+    this.#onUnanswered = components.onUnanswered
     this.#pulse = new Pulse(TICK_MS, () => this.#tick())
   }
 
   start(): void {
     for (const { id, addresses } of this.#store.peers()) this.#add(id, addresses, true)
     this.#pulse.start()
+    this.#pulse.hurry(SOON_MS)
   }
 
   stop(): void {
     this.#stopped.abort()
     this.#pulse.stop()
+  }
+
+  /** Peers it dials until so many are connected; others it hears of are kept for when one is lost, or more are wanted. */
+  get target(): number {
+    return this.#target
+  }
+
+  set target(count: number) {
+    if (count > this.#target) this.#pulse.hurry(SOON_MS)
+    this.#target = count
+  }
+
+  isDialling(id: string): boolean {
+    return this.#dialling.has(id)
   }
 
   /** Peers to be dialled of whom nothing speaks against their answering. */
@@ -125,7 +150,7 @@ export class Connector {
     const now = performance.now()
     for (const [id, candidate] of this.#candidates) {
       if (this.#dialling.size >= DIALS_AT_ONCE) return
-      if (!candidate.needed && this.#peers.size + this.#dialling.size >= LIMITS.PEERS_WANTED) continue
+      if (!candidate.needed && this.#peers.size + this.#dialling.size >= this.#target) continue
       if (candidate.dueAt > now || this.#dialling.has(id) || this.#peers.get(id) !== undefined) continue
       void this.#dial(id, candidate)
     }
@@ -141,6 +166,7 @@ export class Connector {
       candidate.failures = 0
       candidate.dueAt = performance.now() + BACKOFF_FIRST_MS
     } catch {
+      this.#onUnanswered(id)
       const refusal = this.#refusals.latest(id)
       const lasting = refusal !== undefined && refusal.at >= startedAt && LASTING.has(refusal.code)
       candidate.failures = lasting ? FAILURES_OF_THE_UNWELCOME : candidate.failures + 1

@@ -11,7 +11,7 @@ import { redeemToken } from './enrolment.ts'
 import { DHT_DEFAULT, type DhtSettings, type HostInit } from './host.ts'
 import { loadIdentity, loadMesh, roleOf } from './identity.ts'
 import type { Introduction } from './introductions.ts'
-import type { AdmittedPeer, Channel, Mesh, MeshEvent, Role } from './mesh.ts'
+import type { AdmittedPeer, Channel, HeardPeer, Mesh, MeshEvent, Role } from './mesh.ts'
 import { type Refusal, Refusals } from './refusals.ts'
 import { Session, type SessionComponents } from './session.ts'
 import type { MeshStore } from './store.ts'
@@ -95,6 +95,10 @@ export class MeshNode implements Mesh {
 
   peers(): AdmittedPeer[] {
     return this.#session?.peers.list() ?? []
+  }
+
+  heardOf(): HeardPeer[] {
+    return this.#session?.heardOf() ?? []
   }
 
   /** Since a connected peer's last sign of life, milliseconds; null for any other. */

@@ -106,13 +106,16 @@ export class Discovery {
   /** Someone else may take its place. */
   peerLeft(): void {
     this.#eagerAt = Math.min(this.#eagerAt, this.#components.peers.size)
-    if (this.#components.peers.size < LIMITS.PEERS_WANTED) this.#lookForPeers.hurry(PEER_LEFT_LOOK_MS)
+    const { peers, connector } = this.#components
+    if (peers.size < connector.target) this.#lookForPeers.hurry(PEER_LEFT_LOOK_MS)
   }
 
   wantWork(wanted: boolean): void {
     if (this.#wantsWork === wanted) return
     this.#wantsWork = wanted
+    this.#components.connector.target = wanted ? LIMITS.PEERS_WANTED : LIMITS.PEERS_KEPT
     this.#rendezvous.refresh()
+    if (wanted) this.#lookForPeers.hurry(500)
   }
 
   /**
@@ -159,7 +162,7 @@ export class Discovery {
   async #seekPeers(): Promise<'idle' | undefined> {
     const { peers, connector } = this.#components
     // Those it was introduced to come first.
-    const missing = LIMITS.PEERS_WANTED - peers.size - connector.promising
+    const missing = connector.target - peers.size - connector.promising
     let news = 0
     if (missing <= 0) return 'idle'
     for await (const { id, addresses } of this.#rendezvous.find('peer', missing)) {

@@ -9,6 +9,9 @@ export type Role = 'admin' | 'member' | 'worker' | 'stranger'
 /** A peer whose handshake is done and whose ad is verified. */
 export type AdmittedPeer = { id: string; role: Role; ad: Ad; direction: 'inbound' | 'outbound'; address: string }
 
+/** A peer that others told of and that is not connected: its own word of what it offers, theirs of when it last gave a sign of life. */
+export type HeardPeer = Pick<AdmittedPeer, 'id' | 'role' | 'ad'> & { silentMs: number }
+
 /**
  * A stream of whole frames to one peer with credits: `send` waits while the peer has not granted room,
  * iteration grants room as frames are taken. Ends with the stream; a violation ends it with a coded error.
@@ -31,6 +34,8 @@ export interface Mesh {
   readonly meshId: string
   /** Peers admitted and connected now. */
   peers(): AdmittedPeer[]
+  /** Those of whom members told within the last half minute: they are being dialled. */
+  heardOf(): HeardPeer[]
   /** Calls back on each change until the signal aborts. */
   watch(listener: (event: MeshEvent) => void, signal: AbortSignal): void
   /** Opens a channel to a connected peer. @throws E_UNREACHABLE, E_NOT_MEMBER */

@@ -1,7 +1,7 @@
 /** The peers admitted and connected now, and the events of their coming and going. */
 
 import type { Connection } from '@libp2p/interface'
-import type { Ad } from '../../protocol/ad.ts'
+import type { Ad, SignedAd } from '../../protocol/ad.ts'
 import type { ErrorCode } from '../../protocol/errors.ts'
 import type { Admission } from './admission.ts'
 import type { AdmittedPeer, MeshEvent } from './mesh.ts'
@@ -12,10 +12,15 @@ const ADMISSION_WAIT_MS = 10_000
 export type PeerEntry = {
   admission: Admission
   ad: Ad
+  /** The same as it came: to be shown to others. */
+  signed: SignedAd
   /** When the ad stops standing, by this node's monotonic clock. */
   adUntil: number
   /** Open connections; two after a simultaneous dial. */
   connections: Set<Connection>
+  /** Whether it dialled this node, or the connector dialled it; the DHT dials for one question. */
+  isWanted: boolean
+  openedAt: number
   heardAt: number
 }
 
@@ -38,24 +43,28 @@ export class PeerTable {
   }
 
   /** False for a connection whose peer no handshake admitted. */
-  opened(connection: Connection): boolean {
+  opened(connection: Connection, { isWanted }: Pick<PeerEntry, 'isWanted'>): boolean {
     const id = connection.remotePeer.toString()
     const waiting = this.#waiting.get(id)
     const known = this.#entries.get(id)
+    if (known !== undefined && isWanted) known.isWanted = true
     if (waiting === undefined) return known !== undefined && this.#addConnection(known, connection)
     const { admission } = waiting
     const now = performance.now()
     if (known !== undefined) {
       known.admission = admission
       known.heardAt = now
-      this.takeAd(id, admission.ad)
+      this.takeAd(id, admission.ad, admission.signed)
       return this.#addConnection(known, connection)
     }
     const entry: PeerEntry = {
       admission,
       ad: admission.ad,
+      signed: admission.signed,
       adUntil: now + admission.ad.ttlMs,
       connections: new Set([connection]),
+      isWanted,
+      openedAt: now,
       heardAt: now,
     }
     this.#entries.set(id, entry)
@@ -71,11 +80,12 @@ export class PeerTable {
   }
 
   /** Keeps an ad already verified; a number older than the one held is ignored. */
-  takeAd(id: string, ad: Ad): void {
+  takeAd(id: string, ad: Ad, signed: SignedAd): void {
     const entry = this.#entries.get(id)
     if (entry === undefined || ad.seq < entry.ad.seq) return
     const news = ad.seq > entry.ad.seq
     entry.ad = ad
+    entry.signed = signed
     entry.adUntil = performance.now() + ad.ttlMs
     if (news) this.#emit({ type: 'peer.ad', peer: admitted(id, entry) })
   }

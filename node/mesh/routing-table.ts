@@ -41,17 +41,20 @@ export function refreshEvery(host: { services: { dht: unknown } }, ms: number): 
   routingTableRefresh.refreshInterval = ms
 }
 
-/** From here on the table takes k contacts of each prefix length, and a further one only in the place of a dead one. */
-export function holdToBuckets(table: RoutingTable): void {
+/**
+ * From here on the table takes k contacts of each prefix length, and a further one only in the place of a dead one. Whoever is
+ * connected is alive, which the sync channel sees to: a ping would cost a stream.
+ */
+export function holdToBuckets(table: RoutingTable, isConnected: (peer: PeerId) => boolean): void {
   const { kb, kBucketSize } = table
   const answers = kb.verify.bind(kb)
   kb.verify = async (contact, options) => {
     const { localPeer } = kb
-    if (localPeer === undefined) return false
+    if (localPeer === undefined || contact.peerId.equals(localPeer.peerId)) return false
     const prefix = sharedBits(localPeer.kadId, contact.kadId)
     const bucket = [...kb.toIterable()].filter(({ kadId }) => sharedBits(localPeer.kadId, kadId) === prefix)
     if (bucket.length >= kBucketSize && !(await dropDead(table, bucket, options))) return false
-    return await answers(contact, options)
+    return isConnected(contact.peerId) || (await answers(contact, options))
   }
 }
 

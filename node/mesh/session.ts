@@ -12,11 +12,12 @@ import { Connector } from './connector.ts'
 import { Crowd } from './crowd.ts'
 import { Discovery } from './discovery.ts'
 import { Doors, type Handler } from './doors.ts'
+import { Hearsay } from './hearsay.ts'
 import { createHost, type HostInit, type MeshHost } from './host.ts'
 import { renewFounder } from './identity.ts'
 import { type Introduction, Introductions } from './introductions.ts'
 import { Membership } from './membership.ts'
-import type { Channel, MeshEvent } from './mesh.ts'
+import type { Channel, HeardPeer, MeshEvent } from './mesh.ts'
 import { PeerTable } from './peers.ts'
 import { Pulse } from './pulse.ts'
 import type { Refusals } from './refusals.ts'
@@ -54,6 +55,8 @@ export class Session {
   readonly #press: AdPress
   readonly #ads: AdReader
   readonly #connector: Connector
+  readonly #hearsay: Hearsay
+  readonly #introductions: Introductions
   readonly #sync: Sync
   readonly #crowd: Crowd
   readonly #reprint: Pulse
@@ -98,14 +101,27 @@ export class Session {
     this.peers = new PeerTable((event) => this.#onPeerEvent(event))
     const { peers } = this
     this.doors = new Doors({ host, peers, refusals, cut: (peer, code) => this.cut(peer, code) })
-    this.#connector = new Connector({ host, store, peers, refusals })
+    this.#hearsay = new Hearsay({ membership, ads: this.#ads })
+    this.#connector = new Connector({
+      host,
+      store,
+      peers,
+      refusals,
+      onUnanswered: (peer) => this.#hearsay.forget(peer),
+    })
+    this.#introductions = new Introductions({
+      peers,
+      hearsay: this.#hearsay,
+      connector: this.#connector,
+      outboundOnly,
+    })
     const mesh = membership.facts.id
     this.discovery = new Discovery({ host, mesh, peers, connector: this.#connector, outboundOnly, describe })
     this.#sync = new Sync({
       peers,
       membership,
       ads: this.#ads,
-      introductions: new Introductions({ peers, connector: this.#connector, outboundOnly }),
+      introductions: this.#introductions,
       currentAd: () => this.#currentAd(),
       cut: (peer, code) => this.cut(peer, code),
       keepChain: (chain) => this.#keepChain(chain),
@@ -136,6 +152,10 @@ export class Session {
     for (const part of [this.#connector, this.#sync, this.#crowd, this.discovery, this.#reprint]) part.stop()
     await this.host.stop()
     this.peers.clear()
+  }
+
+  heardOf(): HeardPeer[] {
+    return this.#introductions.heardOf()
   }
 
   adChanged(): void {
@@ -201,7 +221,8 @@ export class Session {
   }
 
   #opened(connection: Connection): void {
-    if (!this.peers.opened(connection)) {
+    const isWanted = connection.direction === 'inbound' || this.#connector.isDialling(connection.remotePeer.toString())
+    if (!this.peers.opened(connection, { isWanted })) {
       connection.abort(new TalkootError('E_NOT_MEMBER', 'not admitted'))
       return
     }
@@ -232,10 +253,11 @@ export class Session {
   }
 
   #onPeerEvent(event: MeshEvent): void {
+    if (event.type !== 'peer.ad') this.#hearsay.forget(event.type === 'peer.left' ? event.id : event.peer.id)
     if (event.type === 'peer.joined') {
       this.#connector.admitted(event.peer.id, event.peer.ad.addresses)
       this.discovery.peerJoined()
-      this.#sync.introduce(event.peer)
+      this.#sync.introduce(event.peer.id)
     }
     if (event.type === 'peer.left') {
       this.#connector.lost(event.id, event.code)

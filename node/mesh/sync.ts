@@ -15,9 +15,10 @@ import {
   signedRevocationSchema,
 } from '../../protocol/membership/index.ts'
 import type { AdReader } from './ads.ts'
-import { type Introductions, introductionOf, introductionSchema } from './introductions.ts'
+import { testimonySchema } from './hearsay.ts'
+import { type Introductions, testimonyOf } from './introductions.ts'
 import type { Membership } from './membership.ts'
-import type { AdmittedPeer, Channel } from './mesh.ts'
+import type { Channel } from './mesh.ts'
 import type { PeerTable } from './peers.ts'
 import { Pulse } from './pulse.ts'
 
@@ -30,8 +31,8 @@ const messageSchema = z.discriminatedUnion('t', [
   z.strictObject({ t: z.literal('ad'), ad: signedAdSchema }),
   /** Asks for introductions to so many others: those known now, then those that come. */
   z.strictObject({ t: z.literal('ask'), count: z.int().min(1).max(LIMITS.PEERS_WANTED) }),
-  z.strictObject({ t: z.literal('peers'), list: z.array(introductionSchema).max(LIMITS.PEERS_WANTED) }),
-  z.strictObject({ t: z.literal('newcomer'), peer: introductionSchema }),
+  z.strictObject({ t: z.literal('peers'), list: z.array(testimonySchema).max(LIMITS.PEERS_WANTED) }),
+  z.strictObject({ t: z.literal('newcomer'), peer: testimonySchema }),
   z.strictObject({ t: z.literal('revocations'), list: z.array(signedRevocationSchema).max(LIMITS.REVOCATIONS_MAX) }),
   /** Asks an admin for a certificate of the same role with a later end. */
   z.strictObject({ t: z.literal('renew') }),
@@ -57,8 +58,9 @@ type Link = {
   channel: Channel
   adPending: boolean
   adWanted: boolean
-  /** Introductions asked for and not made yet. */
+  /** Introductions asked for and not made yet: by the peer, and by this node. */
   owed: number
+  due: number
   /** When it was last told anything. */
   saidAt: number
 }
@@ -84,7 +86,7 @@ export class Sync {
 
   /** Runs until the channel ends. @throws E_FRAME for a message of another shape, E_FLOOD for too many, E_AD_INVALID */
   async attach(channel: Channel): Promise<void> {
-    const link: Link = { channel, adPending: false, adWanted: false, owed: 0, saidAt: 0 }
+    const link: Link = { channel, adPending: false, adWanted: false, owed: 0, due: 0, saidAt: 0 }
     const links = this.#links.get(channel.peer) ?? new Set()
     this.#links.set(channel.peer, links.add(link))
     try {
@@ -92,8 +94,8 @@ export class Sync {
       if (bye !== undefined) post(link, { t: 'bye', code: bye })
       this.#sendAd(link)
       this.#sendRevocations(link)
-      const count = this.#components.introductions.wanted()
-      if (count > 0) post(link, { t: 'ask', count })
+      link.due = this.#components.introductions.wanted()
+      if (link.due > 0) post(link, { t: 'ask', count: link.due })
       const allowance = new Allowance()
       for await (const frame of channel) {
         allowance.spend()
@@ -110,12 +112,13 @@ export class Sync {
   }
 
   /** Tells those who asked of a peer that came. */
-  introduce(newcomer: AdmittedPeer): void {
-    const peer = introductionOf(newcomer)
+  introduce(newcomer: string): void {
+    const entry = this.#components.peers.get(newcomer)
+    const peer = entry && testimonyOf(entry, performance.now())
     if (peer === undefined) return
     for (const [other, links] of this.#links) {
       const link = [...links].find(({ owed }) => owed > 0)
-      if (other === newcomer.id || link === undefined) continue
+      if (other === newcomer || link === undefined) continue
       link.owed -= 1
       post(link, { t: 'newcomer', peer })
     }
@@ -197,9 +200,10 @@ export class Sync {
         return list.length > 0 ? post(link, { t: 'peers', list }) : undefined
       }
       case 'peers':
-        return introductions.take(message.list)
+        return await introductions.take(asked(link, message.list))
       case 'newcomer':
-        return introductions.takeNewcomer(message.peer)
+        for (const newcomer of asked(link, [message.peer])) await introductions.takeNewcomer(newcomer)
+        return
       case 'revocations':
         return await this.#learn(peer, message.list)
       case 'renew': {
@@ -218,7 +222,7 @@ export class Sync {
   async #takeAd(peer: string, signed: SignedAd): Promise<void> {
     const { ads, peers } = this.#components
     const ad = await ads.read(peer, signed)
-    if (ads.isCurrent(ad)) peers.takeAd(peer, ad)
+    if (ads.isCurrent(ad)) peers.takeAd(peer, ad, signed)
   }
 
   async #learn(peer: string, list: SignedRevocation[]): Promise<void> {
@@ -261,6 +265,13 @@ export class Sync {
     if (theirs === membership.revocationsDigest()) return
     for (const list of batches(membership.revocations())) post(link, { t: 'revocations', list })
   }
+}
+
+/** Each costs a few signature checks: no more are looked at than were asked for. */
+function asked<T>(link: Link, list: readonly T[]): readonly T[] {
+  const taken = list.slice(0, link.due)
+  link.due -= taken.length
+  return taken
 }
 
 /** Sent when there is room; a channel that ends meanwhile takes the message with it. */

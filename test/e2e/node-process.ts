@@ -2,9 +2,19 @@
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
+import type { SettingsInput } from '../../node/config.ts'
 import { API, addressFileSchema, type Peers, peersSchema } from '../../protocol/api.ts'
 import { Client } from '../../sdk/client.ts'
 
@@ -13,6 +23,9 @@ const PROGRAM = join(ROOT, 'bin/talkoot.js')
 const START_DEADLINE_MS = 60_000
 
 export type Output = { code: number | null; stdout: string; stderr: string }
+
+/** `settings` is what its config.json holds. */
+type LabOptions = { netns?: string; program?: string[]; mdns?: boolean; settings?: SettingsInput }
 
 /** A folder for state folders and logs, and the processes that use it; `dispose` ends and removes all. */
 export class Lab implements AsyncDisposable {
@@ -29,12 +42,16 @@ export class Lab implements AsyncDisposable {
   async node(
     name: string,
     args: string[] = [],
-    { mdns = false, ...options }: { netns?: string; program?: string[]; mdns?: boolean } = {},
+    { mdns = false, settings, ...options }: LabOptions = {},
   ): Promise<NodeProcess> {
     const listen = options.netns === undefined ? ['--listen', '/ip4/127.0.0.1/tcp/0'] : []
     const up = ['up', '--name', name, ...(mdns ? [] : ['--no-mdns']), ...listen, ...args]
     const node = new NodeProcess(join(this.folder, name), { up, ...options })
     this.#nodes.push(node)
+    if (settings !== undefined) {
+      mkdirSync(node.home, { mode: 0o700 })
+      writeFileSync(join(node.home, 'config.json'), JSON.stringify(settings))
+    }
     await node.start()
     return node
   }
@@ -118,12 +135,12 @@ export class NodeProcess {
     return (await new Client({ home: this.home }).request(API.peers, peersSchema)).peers
   }
 
-  /** Waits until this node sees so many peers, itself included. */
+  /** Waits until this node is connected to so many peers, itself included. */
   async sees(count: number, deadlineMs = 20_000): Promise<void> {
     await until(
       `${this.home} to see ${count} peers`,
       deadlineMs,
-      async () => (await this.peers()).peers.length === count,
+      async () => (await this.peers()).peers.filter(({ connected }) => connected).length === count,
     )
   }
 

@@ -266,6 +266,10 @@ export class StagedMesh implements Mesh {
     return [...this.#cast.values()].map(({ peer }) => peer)
   }
 
+  heardOf(): [] {
+    return []
+  }
+
   watch(listener: (event: MeshEvent) => void, signal: AbortSignal): void {
     this.#listeners.add(listener)
     signal.addEventListener('abort', () => this.#listeners.delete(listener))

@@ -1,5 +1,7 @@
-import { expect, test } from 'vitest'
-import { Crowd } from '../../node/mesh/crowd.ts'
+import { expect, test, vi } from 'vitest'
+import { ASKED_STAYS_MS, Crowd } from '../../node/mesh/crowd.ts'
+import type { PeerEntry } from '../../node/mesh/peers.ts'
+import { LIMITS } from '../../protocol/limits.ts'
 import { deadline, startMember, startNode, startSession, until } from './nodes.ts'
 
 test('of too many peers, idle ones are parted with and told so; one that is worked with stays', async () => {
@@ -24,4 +26,36 @@ test('of too many peers, idle ones are parted with and told so; one that is work
   await until(() => left.length === 2)
   expect(left).toEqual(['E_BUSY', 'E_BUSY'])
   await channel.close()
+})
+
+test('peers that the DHT dialled for a question are parted with after half a minute, down to those kept anyway', () => {
+  vi.useFakeTimers()
+  try {
+    const cut: string[] = []
+    const entry = (isWanted: boolean) => ({ isWanted, openedAt: performance.now() }) as PeerEntry
+    const entries = new Map<string, PeerEntry>()
+    for (let i = 0; i < LIMITS.PEERS_KEPT - 2; i++) entries.set(`wanted${i}`, entry(true))
+    for (const id of ['asked1', 'working', 'asked2', 'asked3']) entries.set(id, entry(false))
+    const crowd = new Crowd(
+      {
+        peers: { entries: () => [...entries] },
+        doors: { isBusy: (id) => id === 'working' },
+        cut: (id) => {
+          cut.push(id)
+          entries.delete(id)
+        },
+      },
+      { idleMax: LIMITS.CONNECTIONS_IDLE_MAX },
+    )
+    vi.advanceTimersByTime(ASKED_STAYS_MS)
+    crowd.thin()
+    expect(cut).toEqual([])
+    vi.advanceTimersByTime(1)
+    crowd.thin()
+    crowd.thin()
+    expect(cut).toEqual(['asked1', 'asked2'])
+    expect(entries.size).toBe(LIMITS.PEERS_KEPT)
+  } finally {
+    vi.useRealTimers()
+  }
 })

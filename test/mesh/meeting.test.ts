@@ -1,7 +1,8 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import type { Hearsay } from '../../node/mesh/hearsay.ts'
 import { Introductions } from '../../node/mesh/introductions.ts'
 import { PeerTable } from '../../node/mesh/peers.ts'
-import { keyOf } from '../../node/mesh/rendezvous.ts'
+import { keyOf, Rendezvous } from '../../node/mesh/rendezvous.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import {
   deadline,
@@ -34,6 +35,20 @@ test('two that come at once, each told of the first alone, meet each other', asy
   await until(() => sees(second, third) && sees(third, second), MEET_MS)
 })
 
+test('three that start one after the other, each told of the last alone, all meet though their searches find nobody', async () => {
+  const find = vi.spyOn(Rendezvous.prototype, 'find').mockImplementation(async function* () {
+    yield* []
+  })
+  try {
+    const first = await startNode()
+    const second = await startMember(first, 'admin')
+    const third = await startMember(second)
+    await until(() => sees(first, third) && sees(third, first), MEET_MS)
+  } finally {
+    find.mockRestore()
+  }
+})
+
 test('a newcomer is met by those it cannot dial, whether they know of it or not', async () => {
   const first = await startNode()
   const outbound = await startMember(first, 'worker', { outboundOnly: true })
@@ -61,8 +76,9 @@ test('what is offered is in the DHT as soon as the DHT knows anyone', async () =
 
 test('as many introductions are asked for as peers are wanted and not yet to be dialled', () => {
   const peers = new PeerTable(() => undefined)
+  const hearsay = { list: () => [] } as unknown as Hearsay
   const of = (promising: number) =>
-    new Introductions({ peers, connector: { promising, suggest: () => true }, outboundOnly: false }).wanted()
+    new Introductions({ peers, hearsay, connector: { promising, suggest: () => true }, outboundOnly: false }).wanted()
   expect([of(0), of(5), of(LIMITS.PEERS_WANTED), of(LIMITS.PEERS_WANTED + 1)]).toEqual([
     LIMITS.PEERS_WANTED,
     LIMITS.PEERS_WANTED - 5,

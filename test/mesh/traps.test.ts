@@ -165,7 +165,7 @@ test('a peer lost for long is still dialled, ever less often, and one only heard
       },
     } as unknown as MeshHost
     const peers = new PeerTable(() => undefined)
-    const connector = new Connector({ host, store, peers, refusals: new Refusals() })
+    const connector = new Connector({ host, store, peers, refusals: new Refusals(), onUnanswered: () => undefined })
     const id = '12D3KooWGzBvVYtTHFnGvKzXsbtW8yLgxnRMXqHtoqxGKXgw6Xqj'
     store.rememberPeer({ id, addresses: ['/ip4/127.0.0.1/tcp/1'] })
     connector.start()
@@ -177,7 +177,13 @@ test('a peer lost for long is still dialled, ever less often, and one only heard
 
     connector.stop()
     dials.length = 0
-    const rumours = new Connector({ host, store: memoryMeshStore(), peers, refusals: new Refusals() })
+    const rumours = new Connector({
+      host,
+      store: memoryMeshStore(),
+      peers,
+      refusals: new Refusals(),
+      onUnanswered: () => undefined,
+    })
     rumours.start()
     rumours.suggest(id, [multiaddr('/ip4/127.0.0.1/tcp/1')])
     await vi.advanceTimersByTimeAsync(HOUR_MS)

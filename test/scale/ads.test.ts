@@ -52,12 +52,15 @@ test('10,000 signed ads take less than 6 KiB each, in the table of peers, the re
     const { peer, signed } = await signedAd(LABELS, (i % 4) * 2 ** 30)
     const ad = await reader.read(peer, signed)
     expect(reader.isCurrent(ad)).toBe(true)
-    table.expect({ peer, standing, ad, revocationsDigest: '' } as unknown as Parameters<PeerTable['expect']>[0])
+    table.expect({ peer, standing, ad, signed, revocationsDigest: '' } as unknown as Parameters<PeerTable['expect']>[0])
     expect(
-      table.opened({
-        remotePeer: { toString: () => peer },
-        remoteAddr: { toString: () => '/ip4/10.1.2.3/tcp/4001' },
-      } as Connection),
+      table.opened(
+        {
+          remotePeer: { toString: () => peer },
+          remoteAddr: { toString: () => '/ip4/10.1.2.3/tcp/4001' },
+        } as Connection,
+        { isWanted: true },
+      ),
     ).toBe(true)
     scheduler.step({ type: 'peer.up', peer, trust: 'member', ad }, i)
   }

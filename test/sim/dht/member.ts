@@ -156,8 +156,11 @@ export class Member {
     })
   }
 
+  /** Whoever is connected is not asked. */
   #ping(id: number, heard: (alive: boolean) => void): void {
-    this.ask(this.mesh.member(id), { kind: 'ping', key: 0 }, (reply) => heard(reply !== null))
+    const peer = this.mesh.member(id)
+    if (this.connections.has(peer)) heard(true)
+    else this.ask(peer, { kind: 'ping', key: 0 }, (reply) => heard(reply !== null))
   }
 
   dial(to: Member, done: (connected: boolean) => void): void {

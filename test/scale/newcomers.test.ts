@@ -1,0 +1,15 @@
+/** The smaller sister of `bench/newcomers.ts`, which takes a hundred nodes: the same measured, on every run of the tests. */
+
+import { expect, it } from 'vitest'
+import { measureNewcomers, median } from './newcomers.ts'
+
+const PLAN = { nodes: 20, newcomers: 3, wanted: 10, killed: 6, stopped: 2, atOnce: 2, dht: 'full' as const }
+
+it('a newcomer among 20 nodes finds 10 in 2 s, in 3 s with 8 dead, and the dead are listed for less than a minute', {
+  timeout: 400_000,
+}, async () => {
+  const { whole, reduced, goneMs } = await measureNewcomers(PLAN, (line) => console.info(line))
+  expect(median(whole.found)).toBeLessThan(2_000)
+  expect(median(reduced.found)).toBeLessThan(3_000)
+  expect(goneMs).toBeLessThan(60_000)
+})
