@@ -1,15 +1,18 @@
 /** How every example finds its mesh: the node of this machine, or with `--local N` nodes inside this process. */
 
 import { parseArgs } from 'node:util'
-import { Mesh, TalkootError } from 'talkoot'
+import { type LocalOptions, Mesh, TalkootError } from 'talkoot'
 
 /** Runs the example until it ends or is interrupted, and says what to do next when there is no node. */
-export async function withMesh(example: (mesh: Mesh, signal: AbortSignal) => Promise<void>): Promise<void> {
+export async function withMesh(
+  example: (mesh: Mesh, signal: AbortSignal) => Promise<void>,
+  needs: LocalOptions = {},
+): Promise<void> {
   const { values } = parseArgs({ options: { local: { type: 'string' } } })
   const interrupt = new AbortController()
   process.once('SIGINT', () => interrupt.abort())
   try {
-    const local = values.local === undefined ? undefined : { nodes: Number(values.local) }
+    const local = values.local === undefined ? undefined : { ...needs, nodes: Number(values.local) }
     await using mesh = local === undefined ? await Mesh.connect() : await Mesh.local(local)
     await example(mesh, interrupt.signal)
   } catch (error) {

@@ -24,6 +24,7 @@ export type { Job, ResultsOptions } from './job.ts'
 export type { LocalOptions } from './local.ts'
 export { Mesh, type Whom } from './mesh.ts'
 export type { MapOptions } from './policy.ts'
+export { type PythonOptions, type PythonTask, python } from './python.ts'
 export type { Accepted, Failed, Result } from './result.ts'
 export { type Sink, toCsv, toJsonl } from './sinks.ts'
 export {

@@ -16,10 +16,12 @@ export type LocalOptions = {
   nodes?: number
   /** Units each node runs at once. @default 1 */
   cpus?: number
+  /** Whether they run Python scripts; they say so some seconds later: submit with `queue`. @default false */
+  python?: boolean
 }
 
 /** The first makes the mesh, the others join it. Stopping ends them and removes the folder. */
-export async function startLocalNodes({ nodes = 1, cpus = 1 }: LocalOptions): Promise<{
+export async function startLocalNodes({ nodes = 1, cpus = 1, python = false }: LocalOptions): Promise<{
   address: Address
   stop: () => Promise<void>
 }> {
@@ -32,7 +34,8 @@ export async function startLocalNodes({ nodes = 1, cpus = 1 }: LocalOptions): Pr
   const { pino } = await import('pino')
   const start = async (index: number, token: string | undefined): Promise<Address> => {
     const name = `local-${index + 1}`
-    const settings = settingsSchema.parse({ name, cpus, listen: ['/ip4/127.0.0.1/tcp/0'], mdns: false })
+    const own = { name, cpus, python: python ? 'members' : 'nobody' }
+    const settings = settingsSchema.parse({ ...own, listen: ['/ip4/127.0.0.1/tcp/0'], mdns: false })
     const paths = statePaths({ TALKOOT_HOME: join(folder, name) })
     const node = await startNode({ paths, settings, join: token, log: pino({ level: 'silent' }) })
     started.defer(() => node.stop())

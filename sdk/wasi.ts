@@ -1,18 +1,13 @@
 /** A WASI program as a task: what is started for each point of a sweep, in the sandbox of JavaScript tasks. */
 
 import { z } from 'zod'
-import { findFiles, readPiece } from '../node/files/read-tree.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import { LIMITS } from '../protocol/limits.ts'
-import {
-  decodeWasiProgram,
-  encodeWasiProgram,
-  type WasiFile,
-  wasiProgramSchema,
-} from '../protocol/wasm/wasi-program.ts'
+import { decodeWasiProgram, encodeWasiProgram, wasiProgramSchema } from '../protocol/wasm/wasi-program.ts'
 import type { BundleContext, ProgramTask, TaskBundle } from './bundle.ts'
-import { filledNames, isTemplate, namedBy } from './inputs.ts'
-import { bundleOf, moduleIn, pathOf, tooBig } from './wasm.ts'
+import { readFilesInTask } from './files-in-task.ts'
+import { filledNames, isTemplate } from './inputs.ts'
+import { bundleOf, moduleIn, pathOf } from './wasm.ts'
 
 export type WasiOptions<Output extends string = string> = {
   /** Files, folders and globs the program needs, read when it is submitted; read-only there, under `/`. */
@@ -49,7 +44,7 @@ export class WasiProgramTask<Output extends string> implements ProgramTask<unkno
     const { inputs = [], outputs = [], env = {}, stdin = null, cwd = '.' } = this.options
     const base64 = await moduleIn(pathOf(this.file, cwd))
     const names = inputs.some(isTemplate) ? filledNames(inputs, points()) : inputs
-    const files = await readFiles(names, { cwd, signal })
+    const files = await readFilesInTask(names, { cwd, filesMax: LIMITS.WASI_FILES_MAX, signal })
     const parsed = wasiProgramSchema.safeParse({ v: 1, base64, args: this.args, env, stdin, files, outputs })
     if (!parsed.success) throw new TalkootError('E_TASK_INVALID', z.prettifyError(parsed.error))
     const source = encodeWasiProgram(parsed.data)
@@ -68,24 +63,3 @@ export const wasi = <const Output extends string = never>(
   args: readonly string[] = [],
   options: WasiOptions<Output> = {},
 ): WasiProgramTask<Output> => new WasiProgramTask(file, args, options)
-
-async function readFiles(
-  names: readonly string[],
-  { cwd, signal }: { cwd: string; signal: AbortSignal },
-): Promise<WasiFile[]> {
-  if (names.length === 0) return []
-  const { files: found, links } = await findFiles(await namedBy(names, cwd), signal)
-  const [link] = links
-  if (link !== undefined) throw new TalkootError('E_TREE', `${link.path} is a link: a WASI program is given files`)
-  if (found.reduce((sum, { facts }) => sum + facts.size, 0) > LIMITS.TASK_MAX_BYTES) throw tooBig()
-  if (found.length > LIMITS.WASI_FILES_MAX) {
-    throw new TalkootError('E_TASK_TOO_BIG', `${found.length} files, ${LIMITS.WASI_FILES_MAX} at most`)
-  }
-  const read: WasiFile[] = []
-  for (const file of found) {
-    const bytes = Buffer.alloc(file.facts.size)
-    await readPiece(file, 0, bytes)
-    read.push({ path: file.path, base64: bytes.toString('base64') })
-  }
-  return read.sort((a, b) => (a.path < b.path ? -1 : 1))
-}

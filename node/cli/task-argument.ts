@@ -1,4 +1,4 @@
-/** What is run, as it stands on a command line: `FILE`, `MODULE.wasm [-- ARGUMENT...]`, or `-- PROGRAM ARGUMENT...`. */
+/** What is run, as it stands on a command line: `FILE`, `SCRIPT.py`, `MODULE.wasm [-- ARGUMENT...]`, or `-- PROGRAM ARGUMENT...`. */
 
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
@@ -8,6 +8,7 @@ import { readModule } from '../../protocol/wasm/binary.ts'
 import { moduleTaskSchema } from '../../protocol/wasm/module-task.ts'
 import type { ProgramTask } from '../../sdk/bundle.ts'
 import { command } from '../../sdk/command.ts'
+import { python } from '../../sdk/python.ts'
 import { wasi } from '../../sdk/wasi.ts'
 import { WasmTask } from '../../sdk/wasm.ts'
 import { onFile } from '../files/file-error.ts'
@@ -45,10 +46,25 @@ export async function parseTask(
   if (out !== undefined) {
     throw new TalkootError('E_USAGE', '--out names files a program writes; results go to a file with --results')
   }
+  if (first.endsWith('.py')) return parseScript(first, ofProgram, io.cwd)
   if (isSet(ofProgram)) {
     throw new TalkootError('E_USAGE', '--in, --folder, --env and --stdin are for programs, given after --')
   }
   return resolve(io.cwd, first)
+}
+
+function parseScript(
+  file: string,
+  { in: inputs = [], ...ofProgram }: ProgramFlags,
+  cwd: string,
+): ProgramTask<unknown, Json> {
+  if (isSet(ofProgram)) {
+    throw new TalkootError(
+      'E_USAGE',
+      '--folder, --env and --stdin are for programs: give them after --, as `-- python3`',
+    )
+  }
+  return python(file, { inputs, cwd })
 }
 
 /** A module with a beginning is a WASI program, any other a library. */

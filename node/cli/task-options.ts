@@ -2,7 +2,8 @@
 
 import { type Command, Option } from 'commander'
 
-const TASK_USAGE = '[options] FILE | [options] MODULE.wasm [-- ARGUMENT...] | [options] -- PROGRAM [ARGUMENT...]'
+const TASK_USAGE =
+  '[options] FILE | [options] SCRIPT.py | [options] MODULE.wasm [-- ARGUMENT...] | [options] -- PROGRAM [ARGUMENT...]'
 
 /** A verb that takes a task or a program, a sweep and a policy. */
 export function sweepCommand(program: Command, name: string): Command {

@@ -12,7 +12,7 @@ import type { LaunchPlan } from '../js/launch.ts'
 import { spawnPlan } from '../js/process.ts'
 
 /** Of Pyodide 314.0.7 with the modules and the driver of this release. Another would compute from another state. */
-export const SNAPSHOT_SHA256 = 'a31db262080489810b3e8ad25317cfa65cd22dda9acba9435ffb5a07022c56a8'
+export const SNAPSHOT_SHA256 = '1708307c5c1c8981243e7e7245821ed53711022cf826082eda57665bea7232d6'
 
 const LAST_WORDS_MAX_CHARS = 2_000
 

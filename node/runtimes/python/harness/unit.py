@@ -40,7 +40,7 @@ def prepare(path):
     """Once, before any unit: compiles the file. What is wrong with it is told by `run`."""
     _let_go_of_javascript()
     os.chdir(HOME)
-    sys.path[:0] = [HOME, PACKAGES]
+    sys.path[:0] = [os.path.join(HOME, os.path.dirname(path)), HOME, PACKAGES]
     _unpack_wheels()
     importlib.invalidate_caches()
     try:
