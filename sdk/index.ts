@@ -26,7 +26,7 @@ export { Mesh, type Whom } from './mesh.ts'
 export type { MapOptions } from './policy.ts'
 export { type PythonOptions, type PythonTask, python } from './python.ts'
 export type { Accepted, Failed, Result } from './result.ts'
-export { type Sink, toCsv, toJsonl } from './sinks.ts'
+export { type Sink, toCsv, toJsonl, toParquet } from './sinks.ts'
 export {
   type Cell,
   choice,

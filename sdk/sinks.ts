@@ -11,6 +11,7 @@ import { pipeline } from 'node:stream/promises'
 import { stringify } from 'csv-stringify'
 import { onFile } from '../node/files/file-error.ts'
 import { flatten, TableColumns } from './flatten.ts'
+import { ColumnKinds, type Row, writeParquet } from './parquet.ts'
 import type { Result } from './result.ts'
 
 export type Sink = (source: AsyncIterable<Result<unknown, unknown>>) => Promise<void>
@@ -28,16 +29,42 @@ export const toJsonl =
 export const toCsv =
   (file: string): Sink =>
   (source) =>
-    inPart(file, (part) =>
-      // Which columns there are is known after the last row: rows wait on disk, not in memory.
-      inPart(`${file}.rows`, async (rows) => {
-        const columns = new TableColumns()
-        await pipeline(Readable.from(flatLines(source, columns)), createWriteStream(rows))
-        const table = stringify({ header: true, columns: columns.names(), cast: { boolean: String } })
-        await pipeline(createInterface({ input: createReadStream(rows) }), parseLines, table, createWriteStream(part))
-        await rename(part, file)
-      }),
-    )
+    asTable(file, source, async ({ rows, part, columns }) => {
+      const table = stringify({ header: true, columns: columns.names(), cast: { boolean: String } })
+      await pipeline(createInterface({ input: createReadStream(rows) }), parseLines, table, createWriteStream(part))
+    })
+
+/**
+ * The same table as Apache Parquet (Snappy): whole numbers below 2^31 as INT32, other numbers as DOUBLE, truth values as BOOLEAN, all else, and
+ * columns of several kinds, as text.
+ */
+export const toParquet =
+  (file: string): Sink =>
+  (source) => {
+    const kinds = new ColumnKinds()
+    const write = ({ rows, part, columns }: Table) => writeParquet({ rows, file: part }, columns.names(), kinds)
+    return asTable(file, source, write, (row) => kinds.add(row))
+  }
+
+/** `rows`: a file with one JSON object a line; `part`: what is to be written. */
+type Table = { rows: string; part: string; columns: TableColumns }
+
+/** Which columns there are is known after the last row: rows wait on disk, not in memory. */
+async function asTable(
+  file: string,
+  source: AsyncIterable<Result<unknown, unknown>>,
+  write: (table: Table) => Promise<void>,
+  onRow: (row: Row) => void = () => undefined,
+): Promise<void> {
+  await inPart(file, (part) =>
+    inPart(`${file}.rows`, async (rows) => {
+      const columns = new TableColumns()
+      await pipeline(Readable.from(flatLines(source, columns, onRow)), createWriteStream(rows))
+      await write({ rows, part, columns })
+      await rename(part, file)
+    }),
+  )
+}
 
 async function* jsonLines(source: AsyncIterable<Result<unknown, unknown>>): AsyncGenerator<string> {
   for await (const { error, ...result } of source) {
@@ -49,11 +76,14 @@ async function* jsonLines(source: AsyncIterable<Result<unknown, unknown>>): Asyn
 async function* flatLines(
   source: AsyncIterable<Result<unknown, unknown>>,
   columns: TableColumns,
+  onRow: (row: Row) => void,
 ): AsyncGenerator<string> {
   for await (const result of source) {
-    const row = flatten(result)
-    columns.add(row)
-    yield `${JSON.stringify({ ...row.params, ...row.value, ...row.fixed })}\n`
+    const flat = flatten(result)
+    columns.add(flat)
+    const row = { ...flat.params, ...flat.value, ...flat.fixed }
+    onRow(row)
+    yield `${JSON.stringify(row)}\n`
   }
 }
 

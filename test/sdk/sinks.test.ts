@@ -2,9 +2,10 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse } from 'csv-parse/sync'
+import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet'
 import { pipe } from 'it-pipe'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type Result, TalkootError, toCsv, toJsonl } from '../../sdk/index.ts'
+import { type Result, TalkootError, toCsv, toJsonl, toParquet } from '../../sdk/index.ts'
 
 const accepted = (unit: number, params: unknown, value: unknown): Result<unknown, unknown> => ({
   ...{ unit, params, value, status: 'accepted', peers: ['a', 'b'], attempts: 2 },
@@ -23,6 +24,65 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 async function* from(...results: Result<unknown, unknown>[]): AsyncGenerator<Result<unknown, unknown>> {
   yield* results
 }
+
+describe('toParquet', () => {
+  it('gives each column the type of its values, text where they differ, and nulls where there are none', async () => {
+    const file = join(folder, 'out.parquet')
+    const source = from(
+      failed,
+      accepted(1, { n: 2, text: 'a "b", ç' }, { fit: { sse: 0.1, ok: true }, mixed: 1, big: 2 ** 40, list: [1, 2] }),
+      accepted(2, { n: 3 }, { fit: { sse: 2, ok: false }, mixed: 'x', big: 1, empty: null }),
+    )
+    await pipe(source, toParquet(file))
+    const table = await asyncBufferFromFile(file)
+    const types = Object.fromEntries(
+      (await parquetMetadataAsync(table)).schema.slice(1).map(({ name, type }) => [name, type]),
+    )
+    expect(types).toEqual({
+      ...{
+        unit: 'INT32',
+        n: 'INT32',
+        text: 'BYTE_ARRAY',
+        'fit.sse': 'DOUBLE',
+        'fit.ok': 'BOOLEAN',
+        mixed: 'BYTE_ARRAY',
+      },
+      ...{
+        big: 'DOUBLE',
+        list: 'BYTE_ARRAY',
+        empty: 'BYTE_ARRAY',
+        status: 'BYTE_ARRAY',
+        error: 'BYTE_ARRAY',
+        attempts: 'INT32',
+      },
+    })
+    expect(await parquetReadObjects({ file: table })).toMatchObject([
+      { unit: 0, n: 1, text: null, 'fit.sse': null, status: 'failed', error: 'E_TIMEOUT', attempts: 4 },
+      {
+        unit: 1,
+        text: 'a "b", ç',
+        'fit.sse': 0.1,
+        'fit.ok': true,
+        mixed: '1',
+        big: 2 ** 40,
+        list: '[1,2]',
+        error: null,
+      },
+      { unit: 2, n: 3, 'fit.sse': 2, 'fit.ok': false, mixed: 'x', big: 1, empty: null },
+    ])
+    expect(await readdir(folder)).toEqual(['out.parquet'])
+  })
+
+  it('holds any number of rows, and none', async () => {
+    const file = join(folder, 'out.parquet')
+    const many = 25_000
+    await pipe(from(...Array.from({ length: many }, (_, n) => accepted(n, { n }, { half: n / 2 }))), toParquet(file))
+    const rows = await parquetReadObjects({ file: await asyncBufferFromFile(file) })
+    expect(rows.map(({ n, half }) => [n, half])).toEqual(Array.from({ length: many }, (_, n) => [n, n / 2]))
+    await pipe(from(), toParquet(file))
+    expect(await parquetReadObjects({ file: await asyncBufferFromFile(file) })).toEqual([])
+  })
+})
 
 describe('toCsv', () => {
   it('spreads objects, finds every column, and quotes what must be', async () => {

@@ -48,7 +48,10 @@ export function job(program: Command, act: Act): void {
     .option('--all', 'of a retry of failed units, by unit: also what the job before it has of all others')
     .addOption(new Option('--order <order>').choices(['completion', 'input']).default('completion'))
     .addOption(new Option('--format <format>', 'csv; other formats by --output').choices(['csv']))
-    .option('--out <file|folder>', 'write them to a .csv or .jsonl file, or to a folder, with the files units left')
+    .option(
+      '--out <file|folder>',
+      'write them to a .csv, .jsonl or .parquet file, or to a folder, with the files units left',
+    )
     .action(act(results))
   group
     .command('logs <job> <unit>')

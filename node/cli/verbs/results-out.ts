@@ -6,12 +6,17 @@ import { tmpdir } from 'node:os'
 import { dirname, extname, join, resolve } from 'node:path'
 import { TalkootError } from '../../../protocol/errors.ts'
 import type { Result } from '../../../sdk/result.ts'
-import { type Sink, toCsv, toJsonl } from '../../../sdk/sinks.ts'
+import { type Sink, toCsv, toJsonl, toParquet } from '../../../sdk/sinks.ts'
 import { onFile } from '../../files/file-error.ts'
 import type { Context } from '../context.ts'
 import { resultView } from '../render/result-view.ts'
 
-const SINKS: Readonly<Record<string, (file: string) => Sink>> = { '.csv': toCsv, '.jsonl': toJsonl, '.ndjson': toJsonl }
+const SINKS: Readonly<Record<string, (file: string) => Sink>> = {
+  '.csv': toCsv,
+  '.jsonl': toJsonl,
+  '.ndjson': toJsonl,
+  '.parquet': toParquet,
+}
 
 export type ResultsFormat = 'csv' | null
 
@@ -23,7 +28,8 @@ export async function fileSink(flag: string, file: string | undefined, cwd: stri
   if (file === undefined) return null
   const path = resolve(cwd, file)
   const sink = SINKS[extname(path).toLowerCase()]
-  if (sink === undefined) throw new TalkootError('E_USAGE', `${flag} takes a .csv or .jsonl file, not ${file}`)
+  if (sink === undefined)
+    throw new TalkootError('E_USAGE', `${flag} takes a .csv, .jsonl or .parquet file, not ${file}`)
   await onFile(path, () => access(dirname(path), constants.W_OK))
   return sink(path)
 }

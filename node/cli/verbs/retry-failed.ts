@@ -14,7 +14,7 @@ type Options = PolicyFlags & TaskFlags & { results?: string }
 export function retryFailed(group: Command, act: Act): void {
   mendCommand(group, 'retry-failed')
     .description('run the units that failed again, as a new job: with the task and the policy they had, or those given')
-    .option('--results <file>', 'write their results to a .csv or .jsonl file')
+    .option('--results <file>', 'write their results to a .csv, .jsonl or .parquet file')
     .action(
       act((context, id: string, words: string[], options: Options) =>
         runJob(context, options, async () => {

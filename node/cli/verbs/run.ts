@@ -27,7 +27,7 @@ const PREVIEW_ROWS = 20
 export function run(program: Verb, act: Act): void {
   sweepCommand(program, 'run')
     .description('run a task or a program on every point of a sweep, and wait for the results')
-    .option('--results <file>', 'write the results to a .csv or .jsonl file')
+    .option('--results <file>', 'write the results to a .csv, .jsonl or .parquet file')
     .action(
       act((context, words: string[], options: Options) =>
         runJob(context, options, () => start(context, words, options)),
