@@ -43,7 +43,7 @@ const run = (args: string[], options: { cwd?: string } = {}) => home.run(args, o
 
 runs('a large file, a program and the file of each point are there on every machine', async () => {
   const named = inputs('big.bin', '*.sh', 'points/{p}.txt')
-  const sweep = ['--param', 'p=0:20:1', '--json']
+  const sweep = ['--param', 'p=0:20:1', '--quorum', '2', '--json']
   const { code, stdout, stderr } = await run(
     ['run', ...sweep, ...named, '--', './sum.sh', 'big.bin', 'points/{p}.txt'],
     {
@@ -60,9 +60,27 @@ runs('a large file, a program and the file of each point are there on every mach
   ).toBe(true)
 })
 
+runs('a folder is on every machine where it is here, with its programs and its links', async () => {
+  const env = join(files, 'env')
+  mkdirSync(join(env, 'bin'), { recursive: true })
+  mkdirSync(join(env, 'lib'))
+  writeFileSync(join(env, 'bin', 'whereami'), `#!/bin/sh\nsleep 0.1; cat ${env}/lib64/word; echo $0\n`, { mode: 0o755 })
+  writeFileSync(join(env, 'lib', 'word'), 'word\n')
+  symlinkSync('lib', join(env, 'lib64'))
+  const { stdout } = await run(
+    ['run', '--json', '--quorum', '2', '--param', 'p=0:12:1', '--folder', 'env', '--', 'whereami'],
+    {
+      cwd: files,
+    },
+  )
+  const { results: rows }: { results: Row[] } = JSON.parse(stdout)
+  for (const { value } of rows) expect(value.stdout).toBe(`word\n${env}/bin/whereami`)
+  expect(rows).toHaveLength(12)
+})
+
 runs('a job goes on with its files when its machine has been killed', async () => {
   writeFileSync(join(files, 'slow.sh'), '#!/bin/sh\nsleep 0.4; cat big.bin | wc -c\n', { mode: 0o755 })
-  const { code } = await run(['submit', '--param', 'p=0:20:1', ...inputs('big.bin', 'slow.sh'), '--', './slow.sh'], {
+  const { code } = await run(['submit', '--param', 'p=0:10:1', ...inputs('big.bin', 'slow.sh'), '--', './slow.sh'], {
     cwd: files,
   })
   expect(code).toBe(0)
@@ -70,7 +88,7 @@ runs('a job goes on with its files when its machine has been killed', async () =
   await home.start()
   const newest = async () => (await home.json<Jobs>(['jobs'])).jobs[0]
   await until('the job to end', 40_000, async () => (await newest())?.state === 'done')
-  expect(await newest()).toMatchObject({ accepted: 20, failed: 0 })
+  expect(await newest()).toMatchObject({ accepted: 10, failed: 0 })
 })
 
 runs('what no tree may have is refused with its code before a byte is read', async () => {
