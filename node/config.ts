@@ -74,6 +74,8 @@ export const settingsSchema = z.strictObject({
     .default('members'),
   /** For whom Python scripts are run here: they need some 250 MiB a slot beside the memory of the unit. */
   python: z.enum(['nobody', 'members', 'everybody']).default('nobody'),
+  /** Run programs in images (`talkoot run --image`) for those whose programs are run here, where podman works. */
+  containers: z.boolean().default(true),
   /** Port of the local API; 0: any free one. */
   apiPort: z.int().min(0).max(65_535).default(0),
 })

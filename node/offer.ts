@@ -54,14 +54,15 @@ export async function probeOffer(runtimes: Runtimes, settings: Settings, stateFo
         (probe) => void proved.set(kind, probe),
         () => undefined,
       )
-  for (const kind of runtimeKinds.filter((kind) => kind !== 'js' && kind !== 'python')) await prove(kind, signal)
-  // The first time, its snapshot is made.
-  const complete =
-    settings.python === 'nobody'
-      ? Promise.resolve()
-      : prove('python', AbortSignal.timeout(LIMITS.PYTHON_SNAPSHOT_TIMEOUT_MS))
   const probe = proved.get('js') ?? null
   const slots = probe === null ? 0 : settings.cpus
+  const now = runtimeKinds.filter((kind) => !['js', 'python', 'container'].includes(kind))
+  for (const kind of now) await prove(kind, signal)
+  // The first time, the snapshot of Python is made; an image is unpacked and run each time.
+  const complete = Promise.all([
+    settings.python === 'nobody' ? null : prove('python', AbortSignal.timeout(LIMITS.PYTHON_SNAPSHOT_TIMEOUT_MS)),
+    settings.containers && slots > 0 ? prove('container', AbortSignal.timeout(LIMITS.PROBE_TIMEOUT_MS)) : null,
+  ]).then(() => undefined)
   return {
     slots,
     probe,

@@ -147,6 +147,11 @@ export const ERRORS = {
     'owner',
     'the owner of that machine says in `commands` and `python` of config.json whose programs and scripts it runs',
   ),
+  E_CONTAINER_UNUSABLE: entry(
+    'owner',
+    'install podman and runc, and run the node as root; the message says what is missing',
+  ),
+  E_IMAGE: entry('user', 'save one image as `docker save` or `podman save` does, within the bounds of docs/limits.md'),
   E_NATIVE_PLATFORM: entry('owner', 'programs are run on Linux with bubblewrap and user namespaces only'),
   E_ROLE: entry('user', 'submit from a machine that joined with a token of role member or admin'),
   E_OWN_LIMITS: entry('owner', 'the job asks for more than the owner of this machine offers'),

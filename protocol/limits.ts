@@ -170,6 +170,14 @@ export const LIMITS = {
   PYTHON_WRITTEN_MAX_BYTES: 64 * MiB,
   PYTHON_SNAPSHOT_TIMEOUT_MS: 120_000,
 
+  // images
+  IMAGE_LAYERS_MAX: 100,
+  /** Of all layers: files, folders and links, and what they unpack to. */
+  IMAGE_ENTRIES_MAX: 500_000,
+  IMAGE_MAX_BYTES: 16 * 1024 * MiB,
+  /** Unpacked, at a node; more while jobs need them. */
+  IMAGES_KEPT_MAX: 4,
+
   // trees of files
   TREE_CHUNK_BYTES: 1 * MiB,
   TREE_FILES_MAX: 100_000,

@@ -1,6 +1,7 @@
 /** The kinds of tasks: for whom they are run, and what their source tells before anything is sent. */
 
 import { z } from 'zod'
+import { decodeContainer, treesOfContainer } from './command/container.ts'
 import { decodeProgram, parametersOf, treesOfProgram } from './command/program.ts'
 import type { TreeRef } from './data/tree.ts'
 import { decodeScript } from './python/script.ts'
@@ -61,6 +62,14 @@ export const RUNTIME_KINDS = {
     parametersOf: (source) => parametersOf(decodeProgram(source)),
     treesOf: (source) => treesOfProgram(decodeProgram(source)),
     leavesFiles: (source) => decodeProgram(source).outputs.length > 0,
+  },
+  /** A program in an image: `command/container.ts`. */
+  container: {
+    trust: 'native',
+    agrees: false,
+    parametersOf: (source) => parametersOf(decodeContainer(source).program),
+    treesOf: (source) => treesOfContainer(decodeContainer(source)),
+    leavesFiles: () => false,
   },
 } as const satisfies Record<string, KindFacts>
 

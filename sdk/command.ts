@@ -2,11 +2,12 @@
 
 import { z } from 'zod'
 import { digestOf } from '../protocol/canonical.ts'
-import { encodeProgram, programSchema } from '../protocol/command/program.ts'
+import { encodeProgram, type Program, programSchema } from '../protocol/command/program.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import { LIMITS } from '../protocol/limits.ts'
+import type { RuntimeKind } from '../protocol/runtime-kinds.ts'
 import type { BundleContext, ProgramTask, TaskBundle } from './bundle.ts'
-import { filledNames, isTemplate, readFolders, readInputs } from './inputs.ts'
+import { filledNames, isTemplate, type LocalTree, readFolders, readInputs } from './inputs.ts'
 
 export type CommandOptions = {
   /**
@@ -46,29 +47,36 @@ export class Command implements ProgramTask<unknown, CommandValue> {
     this.options = options
   }
 
-  async bundle({ points, ...reading }: BundleContext): Promise<TaskBundle> {
-    const { argv, options } = this
-    const { inputs = [], folders = [], outputs = [], env = {}, stdin = null, cwd = '.' } = options
-    const names = inputs.some(isTemplate) ? filledNames(inputs, points()) : inputs
-    const local = await readInputs(names, cwd, reading)
-    const brought = await readFolders(folders, cwd, reading)
-    const parsed = programSchema.safeParse({
-      ...{ v: 1, argv, env, stdin, inputs: local?.ref ?? null, outputs },
-      folders: brought.map(({ at, local: { ref: tree } }) => ({ at, tree })),
-    })
-    if (!parsed.success) throw new TalkootError('E_TASK_INVALID', z.prettifyError(parsed.error))
-    const source = new TextEncoder().encode(encodeProgram(parsed.data))
-    if (source.length > LIMITS.TASK_MAX_BYTES) {
-      throw new TalkootError('E_TASK_TOO_BIG', `the program is described in over ${LIMITS.TASK_MAX_BYTES} bytes`)
-    }
-    const ref = { runtime: 'command', digest: digestOf(source), bytes: source.length } as const
-    return {
-      ref,
-      source,
-      trees: [...(local === null ? [] : [local]), ...brought.map((one) => one.local)],
-      agreement: 'exact',
-    }
+  async bundle(context: BundleContext): Promise<TaskBundle> {
+    const { program, trees } = await programOf(this, context)
+    return taskBundle('command', encodeProgram(program), trees)
   }
+}
+
+/** The program as it is described, and the files it brings. @throws E_TASK_INVALID, E_FILE, E_TREE, E_INPUT */
+export async function programOf(
+  { argv, options }: Pick<Command, 'argv' | 'options'>,
+  { points, ...reading }: BundleContext,
+): Promise<{ program: Program; trees: LocalTree[] }> {
+  const { inputs = [], folders = [], outputs = [], env = {}, stdin = null, cwd = '.' } = options
+  const names = inputs.some(isTemplate) ? filledNames(inputs, points()) : inputs
+  const local = await readInputs(names, cwd, reading)
+  const brought = await readFolders(folders, cwd, reading)
+  const parsed = programSchema.safeParse({
+    ...{ v: 1, argv, env, stdin, inputs: local?.ref ?? null, outputs },
+    folders: brought.map(({ at, local: { ref: tree } }) => ({ at, tree })),
+  })
+  if (!parsed.success) throw new TalkootError('E_TASK_INVALID', z.prettifyError(parsed.error))
+  return { program: parsed.data, trees: [...(local === null ? [] : [local]), ...brought.map((one) => one.local)] }
+}
+
+/** @throws E_TASK_TOO_BIG */
+export function taskBundle(runtime: RuntimeKind, text: string, trees: readonly LocalTree[]): TaskBundle {
+  const source = new TextEncoder().encode(text)
+  if (source.length > LIMITS.TASK_MAX_BYTES) {
+    throw new TalkootError('E_TASK_TOO_BIG', `the program is described in over ${LIMITS.TASK_MAX_BYTES} bytes`)
+  }
+  return { ref: { runtime, digest: digestOf(source), bytes: source.length }, source, trees, agreement: 'exact' }
 }
 
 /**

@@ -34,7 +34,7 @@ export async function startLocalNodes({ nodes = 1, cpus = 1, python = false }: L
   const { pino } = await import('pino')
   const start = async (index: number, token: string | undefined): Promise<Address> => {
     const name = `local-${index + 1}`
-    const own = { name, cpus, python: python ? 'members' : 'nobody' }
+    const own = { name, cpus, python: python ? 'members' : 'nobody', containers: false }
     const settings = settingsSchema.parse({ ...own, listen: ['/ip4/127.0.0.1/tcp/0'], mdns: false })
     const paths = statePaths({ TALKOOT_HOME: join(folder, name) })
     const node = await startNode({ paths, settings, join: token, log: pino({ level: 'silent' }) })

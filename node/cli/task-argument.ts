@@ -8,13 +8,14 @@ import { readModule } from '../../protocol/wasm/binary.ts'
 import { moduleTaskSchema } from '../../protocol/wasm/module-task.ts'
 import type { ProgramTask } from '../../sdk/bundle.ts'
 import { command } from '../../sdk/command.ts'
+import { container } from '../../sdk/container.ts'
 import { python } from '../../sdk/python.ts'
 import { wasi } from '../../sdk/wasi.ts'
 import { WasmTask } from '../../sdk/wasm.ts'
 import { onFile } from '../files/file-error.ts'
 import type { Context } from './context.ts'
 
-export type ProgramFlags = { in?: string[]; folder?: string[]; env?: string[]; stdin?: string }
+export type ProgramFlags = { image?: string; in?: string[]; folder?: string[]; env?: string[]; stdin?: string }
 export type ModuleFlags = { takes?: string; gives?: string; export?: string }
 export type TaskFlags = ProgramFlags & ModuleFlags & { out?: string[] }
 
@@ -33,19 +34,25 @@ export async function parseTask(
     if (rest < 0 && more.length > 0) throw new TalkootError('E_USAGE', 'arguments of a program are given after --')
     return await parseModule(resolve(io.cwd, first), more, flags, io.cwd)
   }
-  const { takes, gives, export: name, out, ...ofProgram } = flags
+  const { takes, gives, export: name, out, image, ...ofProgram } = flags
   if ([takes, gives, name].some((flag) => flag !== undefined)) {
     throw new TalkootError('E_USAGE', '--takes, --gives and --export are for .wasm files')
   }
   if (rest >= 0) {
     if (first === undefined) throw new TalkootError('E_USAGE', 'what to run? give a program after --')
-    return command(words, { ...optionsOf(ofProgram, io.cwd), outputs: out ?? [] })
+    const { folders, ...options } = optionsOf(ofProgram, io.cwd)
+    if (image === undefined) return command(words, { folders, ...options, outputs: out ?? [] })
+    if (out !== undefined || folders.length > 0) {
+      throw new TalkootError('E_USAGE', '--out and --folder are for programs of the machine, not of an --image')
+    }
+    return container(image, words, options)
   }
   if (first === undefined) throw new TalkootError('E_USAGE', 'what to run? give a task module, or -- and a program')
   if (more.length > 0) throw new TalkootError('E_USAGE', `a program is given after --: \`-- ${words.join(' ')}\``)
   if (out !== undefined) {
     throw new TalkootError('E_USAGE', '--out names files a program writes; results go to a file with --results')
   }
+  if (image !== undefined) throw new TalkootError('E_USAGE', '--image is for programs, given after --')
   if (first.endsWith('.py')) return parseScript(first, ofProgram, io.cwd)
   if (isSet(ofProgram)) {
     throw new TalkootError('E_USAGE', '--in, --folder, --env and --stdin are for programs, given after --')
@@ -99,8 +106,8 @@ function optionsOf({ in: inputs = [], folder: folders = [], env = [], stdin }: P
   return { inputs, folders, env: variables, cwd, ...(stdin === undefined ? {} : { stdin }) }
 }
 
-const isSet = ({ in: inputs = [], folder: folders = [], env = [], stdin }: ProgramFlags): boolean =>
-  inputs.length + folders.length + env.length > 0 || stdin !== undefined
+const isSet = ({ image, in: inputs = [], folder: folders = [], env = [], stdin }: ProgramFlags): boolean =>
+  inputs.length + folders.length + env.length > 0 || [image, stdin].some((flag) => flag !== undefined)
 
 function parseVariable(text: string): [string, string] {
   const at = text.indexOf('=')

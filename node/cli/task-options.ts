@@ -34,6 +34,7 @@ function sweepOptions(verb: Command): Command {
 
 function taskOptions(verb: Command): Command {
   return verb
+    .option('--image <file>', 'run the program in this image, an archive of `podman save` or `docker save`')
     .addOption(
       new Option(
         '--folder <path>',

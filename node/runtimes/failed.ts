@@ -16,6 +16,7 @@ const BLAME: Partial<Record<ErrorCode, Blame>> = {
   E_MEMORY: 'memory',
   E_UNIT_CRASHED: 'machine',
   E_PROGRAM_MISSING: 'machine',
+  E_CONTAINER_UNUSABLE: 'machine',
   E_RUNTIME_MISSING: 'machine',
   E_INTERNAL: 'machine',
   E_DISK_BUDGET: 'machine',

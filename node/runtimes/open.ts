@@ -2,6 +2,7 @@
 
 import { type RuntimeKind, runtimeKinds } from '../../protocol/runtime-kinds.ts'
 import { createCommandRuntime } from './command/runtime.ts'
+import { createContainerRuntime } from './container/runtime.ts'
 import { DenoHost } from './js/deno-host.ts'
 import { createJsRuntime } from './js/runtime.ts'
 import { createPythonRuntime } from './python/runtime.ts'
@@ -23,6 +24,7 @@ const FACTORIES: Factories = {
   wasi: createWasiRuntime,
   python: createPythonRuntime,
   command: createCommandRuntime,
+  container: createContainerRuntime,
 }
 
 /** One of each kind; `instead` takes the place of those it names. Nothing is started yet. */

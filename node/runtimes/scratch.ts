@@ -59,7 +59,7 @@ async function isOurs(folder: string): Promise<boolean> {
   return facts?.isDirectory() === true && (process.getuid === undefined || facts.uid === process.getuid())
 }
 
-function isRunning(pid: number): boolean {
+export function isRunning(pid: number): boolean {
   try {
     return process.kill(pid, 0)
   } catch (error) {

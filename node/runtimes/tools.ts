@@ -8,8 +8,12 @@ const TOOL_TIMEOUT_MS = 10_000
 const FOLDERS = ['/usr/bin', '/bin', '/usr/local/bin', '/run/current-system/sw/bin']
 
 /** Where the tool is, if it works with these arguments. */
-export async function findTool(name: string, args: string[]): Promise<string | undefined> {
-  for (const folder of FOLDERS) {
+export async function findTool(
+  name: string,
+  args: string[],
+  folders: readonly string[] = FOLDERS,
+): Promise<string | undefined> {
+  for (const folder of folders) {
     const path = `${folder}/${name}`
     const works = await run(path, args, { env: {}, timeout: TOOL_TIMEOUT_MS }).then(
       () => true,

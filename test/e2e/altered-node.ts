@@ -73,7 +73,7 @@ const kind = KINDS[kindName]
 if (kind === undefined) throw new RangeError(`no kind ${kindName}`)
 const node = await startNode({
   paths: statePaths(process.env),
-  settings: settingsSchema.parse({ name, cpus: 1, listen: ['/ip4/127.0.0.1/tcp/0'], mdns: false }),
+  settings: settingsSchema.parse({ name, cpus: 1, listen: ['/ip4/127.0.0.1/tcp/0'], mdns: false, containers: false }),
   join,
   log: pino({ level: 'silent' }),
   openRuntime: (init) => alteredRuntime(init, kind),

@@ -25,7 +25,14 @@ const START_DEADLINE_MS = 60_000
 export type Output = { code: number | null; stdout: string; stderr: string }
 
 /** `settings` is what its config.json holds. */
-type LabOptions = { netns?: string; program?: string[]; mdns?: boolean; settings?: SettingsInput }
+type LabOptions = {
+  netns?: string
+  program?: string[]
+  mdns?: boolean
+  /** Looks whether podman works, which takes a while. */
+  containers?: boolean
+  settings?: SettingsInput
+}
 
 /** A folder for state folders and logs, and the processes that use it; `dispose` ends and removes all. */
 export class Lab implements AsyncDisposable {
@@ -42,10 +49,11 @@ export class Lab implements AsyncDisposable {
   async node(
     name: string,
     args: string[] = [],
-    { mdns = false, settings, ...options }: LabOptions = {},
+    { mdns = false, containers = false, settings, ...options }: LabOptions = {},
   ): Promise<NodeProcess> {
     const listen = options.netns === undefined ? ['--listen', '/ip4/127.0.0.1/tcp/0'] : []
-    const up = ['up', '--name', name, ...(mdns ? [] : ['--no-mdns']), ...listen, ...args]
+    const without = [...(mdns ? [] : ['--no-mdns']), ...(containers ? [] : ['--no-containers'])]
+    const up = ['up', '--name', name, ...without, ...listen, ...args]
     const node = new NodeProcess(join(this.folder, name), { up, ...options })
     this.#nodes.push(node)
     if (settings !== undefined) {

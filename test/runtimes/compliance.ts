@@ -38,13 +38,18 @@ export type ComplianceSubject = {
   /** What the probe must tell. */
   tells: Pick<RuntimeProbe, 'kind' | 'confinement' | 'deterministic'>
   tasks: ComplianceTasks
+  /** What its tasks bring. */
+  trees?: SandboxInit['trees']
   /** What `value` gives, as canonical JSON. */
   gives(x: number): string
   /** How a task fails of itself, and what it is told with. */
   failure: { code: ErrorCode; says: string }
 }
 
-export function describeRuntime(name: string, { make, tells, tasks, gives, failure }: ComplianceSubject): void {
+export function describeRuntime(
+  name: string,
+  { make, tells, tasks, trees = new Map(), gives, failure }: ComplianceSubject,
+): void {
   describe(name, () => {
     const reports: UnitReport[] = []
     let scratchDir: string
@@ -67,7 +72,7 @@ export function describeRuntime(name: string, { make, tells, tasks, gives, failu
       })
     const open = (source: string, init: Partial<SandboxInit> = {}): Sandbox => {
       const onReport = (report: UnitReport): void => void reports.push(report)
-      return runtime.open({ source, seed: 7, cpus: 1, memoryMiB: 64, timeoutMs: 10_000, onReport, ...init })
+      return runtime.open({ source, trees, seed: 7, cpus: 1, memoryMiB: 64, timeoutMs: 10_000, onReport, ...init })
     }
     const runAll = async (source: string, count = 3, init: Partial<SandboxInit> = {}): Promise<Attempt[]> => {
       const sandbox = open(source, init)
@@ -199,7 +204,7 @@ export function describeRuntime(name: string, { make, tells, tasks, gives, failu
       const before = { folders: await sandboxFolders(scratchDir, process.pid), pids: await descendantsOf(process.pid) }
       const own = make(scratchDir)
       await own.probe(AbortSignal.timeout(DEADLINE_MS))
-      const sandbox = own.open({ source: tasks.loops, seed: 1, cpus: 1, memoryMiB: 64, timeoutMs: 60_000 })
+      const sandbox = own.open({ source: tasks.loops, trees, seed: 1, cpus: 1, memoryMiB: 64, timeoutMs: 60_000 })
       const attempts = collect(sandbox, [{ x: 1 }])
       const started = async () => (await descendantsOf(process.pid)).filter((pid) => !before.pids.includes(pid))
       await until(async () => (await started()).length > 0)

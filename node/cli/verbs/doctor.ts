@@ -31,7 +31,14 @@ export function doctor(program: Command, act: Act): void {
       act(async (context) => {
         const folder = stateFolder(context)
         const status = await nodeStatus(context)
-        const checks = [folder, disk(context), await sandbox(), await programs(), ...(await node(context, status))]
+        const checks = [
+          folder,
+          disk(context),
+          await sandbox(),
+          await programs(),
+          await containers(),
+          ...(await node(context, status)),
+        ]
         const ok = checks.every(({ state }) => state !== 'bad')
         await context.output.show<Findings>({ schema: 'talkoot.doctor/1', ok, checks }, findingsView)
         return ok ? EXIT.ok : EXIT.internal
@@ -116,6 +123,23 @@ async function programs(): Promise<Check> {
   } catch (thrown) {
     const { code, message, hint } = TalkootError.from(thrown, 'E_NATIVE_PLATFORM')
     return warning('Programs', `${code}: ${message}`, hint)
+  } finally {
+    await runtime.stop()
+    rmSync(scratchDir, { recursive: true, force: true })
+  }
+}
+
+/** Runs a container, as the node would. */
+async function containers(): Promise<Check> {
+  const scratchDir = mkdtempSync(join(tmpdir(), 'talkoot-doctor-'))
+  const { createContainerRuntime } = await import('../../runtimes/container/runtime.ts')
+  const runtime = createContainerRuntime({ scratchDir })
+  try {
+    const { uid, version } = await runtime.probe(AbortSignal.timeout(LIMITS.PROBE_TIMEOUT_MS))
+    return good('Containers', `run as user ${uid}, by podman ${version}; not made deterministic`)
+  } catch (thrown) {
+    const { code, message, hint } = TalkootError.from(thrown, 'E_CONTAINER_UNUSABLE')
+    return warning('Containers', `${code}: ${message}`, hint)
   } finally {
     await runtime.stop()
     rmSync(scratchDir, { recursive: true, force: true })

@@ -30,6 +30,7 @@ type Options = {
   share?: string[]
   python?: string
   mdns: boolean
+  containers: boolean
   outboundOnly?: boolean
   apiPort?: string
 }
@@ -56,6 +57,7 @@ export function up(program: Command, act: Act): void {
     .option('--share <who=n...>', 'weight of self, member, stranger or a peer id against others that want slots')
     .option('--python <whom>', 'run Python scripts of nobody (default), members or everybody')
     .option('--no-mdns', 'do not look for peers on the local network')
+    .option('--no-containers', 'run no images, and do not look whether podman works')
     .option('--outbound-only', 'this machine cannot be dialled')
     .option('--api-port <n>', 'port of the local API')
     .action(
@@ -161,6 +163,7 @@ function settingsOf(options: Options): SettingsInput {
     shares: share === undefined ? undefined : sharesOf(share),
     python: options.python === undefined ? undefined : parsePython(options.python),
     mdns: options.mdns ? undefined : false,
+    containers: options.containers ? undefined : false,
     outboundOnly,
     mesh: options.open ? 'open' : options.private ? 'private' : undefined,
     apiPort: apiPort === undefined ? undefined : parseCount(apiPort),

@@ -27,7 +27,7 @@ export const UNIT_USER = 'unit'
 const INPUTS_FOLDER = '/inputs'
 const MIB = 1024 * 1024
 /** The most that `oom_score_adj` can be (proc(5)). */
-const FIRST_TO_END = 1_000
+export const FIRST_TO_END = 1_000
 /** The file of bubblewrap's options, and the filter. */
 const OPTIONS_FD = 3
 const FILTER_FD = 4
@@ -120,7 +120,7 @@ export function commandLine(facts: CommandFacts, { argv, env, brought = [] }: Un
   ]
 }
 
-const variables = ({ cpus }: Room, brought: readonly Brought[]): Record<string, string> => ({
+export const variables = ({ cpus }: Room, brought: readonly Brought[] = []): Record<string, string> => ({
   PATH: searchPath(brought).join(':'),
   HOME: UNIT_FOLDER,
   TMPDIR: '/tmp',

@@ -18,15 +18,17 @@ const TIMES_TO = 15
 
 /**
  * What a process and all below it use. Memory in use, MiB: shared pages are counted once a process. CPU time so far,
- * milliseconds, and bytes that were read and written, by whatever call, those of processes which have ended included. All 0 once all are gone.
+ * milliseconds, and bytes that were read and written, by whatever call, those of processes which have ended included. All 0 once
+ * all are gone. Only those count that are at least `depth` namespaces of processes below this one.
  */
-export function usageOfTree(root: number | undefined): Usage {
+export function usageOfTree(root: number | undefined, depth = 0): Usage {
   let kibibytes = 0
   let ticks = 0
   let readBytes = 0
   let writtenBytes = 0
   for (const pid of treeOf(root)) {
     const status = read(`/proc/${pid}/status`)
+    if (depthOf(status) < depth) continue
     for (const [, used] of status.matchAll(USED)) kibibytes += Number(used)
     const io = read(`/proc/${pid}/io`)
     readBytes += Number(READ.exec(io)?.[1] ?? 0)
@@ -37,6 +39,12 @@ export function usageOfTree(root: number | undefined): Usage {
     for (const time of fields.slice(TIMES_FROM, TIMES_TO)) ticks += Number(time)
   }
   return { memoryMiB: kibibytes / 1_024, cpuMs: ticks * TICK_MS, readBytes, writtenBytes }
+}
+
+/** Its number in each namespace it is in is listed, from ours on. */
+function depthOf(status: string): number {
+  const numbers = /^NSpid:\s+(.*)$/m.exec(status)?.[1] ?? ''
+  return numbers.split(/\s+/).filter(Boolean).length - 1
 }
 
 /** Itself first. */

@@ -13,7 +13,7 @@ import type { Attempt } from '../../../protocol/work.ts'
 import { failed } from '../failed.ts'
 import { type SandboxComponents, untilAborted } from '../prepared-runtime.ts'
 import type { Reached } from '../reachable-folders.ts'
-import type { LaidTree, Sandbox, SandboxInit, UnitFile, UnitInput } from '../runtime.ts'
+import type { LaidTree, Sandbox, SandboxInit, UnitFile, UnitInput, UnitReport } from '../runtime.ts'
 import { collectedFiles, collectedLine, globOf } from './collect.ts'
 import { type Brings, existsHere, fileOf } from './installed.ts'
 import {
@@ -108,7 +108,7 @@ export class CommandSandbox implements Sandbox {
         signal,
       )
       if (end.killed === 'aborted') return null
-      this.#report(unit, end, fileOf(name, brings))
+      this.#init.onReport?.(reportOf(unit, end, fileOf(name, brings)))
       return { unit, ok: true, value: resultOf(end, this.#init, files) }
     } catch (thrown) {
       const { code, message } = TalkootError.from(thrown)
@@ -122,18 +122,6 @@ export class CommandSandbox implements Sandbox {
     if (files === null) return null
     if (keepFiles === undefined) throw new TalkootError('E_INTERNAL', 'there is no place for files here')
     return await keepFiles(unit, files, signal)
-  }
-
-  #report(unit: number, end: UnitEnd, program: string | null): void {
-    const { refused, code, signal, stderr, cpuMs, peakMiB } = end
-    const exit = refused === undefined ? { code, signal: signal ?? signalOf(code ?? 0) } : null
-    const stdout = end.stdout.toString('utf8')
-    const wallMs = Math.round(end.wallMs)
-    const { began, readBytes, writtenBytes } = end
-    const times = { began: began.toISOString(), ended: new Date(began.getTime() + end.wallMs).toISOString() }
-    const process = { ...times, readBytes, writtenBytes, host: UNIT_HOST, user: UNIT_USER, program }
-    const used = { wallMs, cpuMs, peakMiB: peakMiB && Math.round(peakMiB) }
-    this.#init.onReport?.({ unit, exit, stdout, stderr, ...used, process })
   }
 
   #lay(): Promise<Laid> {
@@ -188,7 +176,7 @@ export class CommandSandbox implements Sandbox {
 
 type Filled = { command: UnitCommand; stdin: string | null; outputs: string[] }
 
-function unitOf(program: Program, unit: number, text: string): Filled {
+export function unitOf(program: Program, unit: number, text: string): Filled {
   const point: Json = JSON.parse(text)
   const params = typeof point === 'object' && point !== null && !Array.isArray(point) ? point : {}
   let room: number = LIMITS.COMMAND_LINE_MAX_BYTES
@@ -224,8 +212,21 @@ function parametersAsVariables(params: Readonly<Record<string, Json>>): Record<s
   return Object.fromEntries(named)
 }
 
+/** `program`: the file that was started, if it is known. */
+export function reportOf(unit: number, end: UnitEnd, program: string | null): UnitReport {
+  const { refused, code, signal, stderr, cpuMs, peakMiB } = end
+  const exit = refused === undefined ? { code, signal: signal ?? signalOf(code ?? 0) } : null
+  const stdout = end.stdout.toString('utf8')
+  const wallMs = Math.round(end.wallMs)
+  const { began, readBytes, writtenBytes } = end
+  const times = { began: began.toISOString(), ended: new Date(began.getTime() + end.wallMs).toISOString() }
+  const process = { ...times, readBytes, writtenBytes, host: UNIT_HOST, user: UNIT_USER, program }
+  const used = { wallMs, cpuMs, peakMiB: peakMiB && Math.round(peakMiB) }
+  return { unit, exit, stdout, stderr, ...used, process }
+}
+
 /** @throws the failure it is, coded */
-function resultOf(end: UnitEnd, { timeoutMs, memoryMiB }: SandboxInit, files: TreeRef | null): string {
+export function resultOf(end: UnitEnd, { timeoutMs, memoryMiB }: SandboxInit, files: TreeRef | null): string {
   if (end.refused !== undefined) throw new TalkootError('E_RUNTIME_MISSING', end.refused)
   if (end.killed === 'timeout') throw new TalkootError('E_TIMEOUT', `still running after ${timeoutMs} ms`)
   if (end.killed === 'memory') throw new TalkootError('E_MEMORY', `its processes used more than ${memoryMiB} MiB`)

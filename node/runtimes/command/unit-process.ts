@@ -18,6 +18,8 @@ export type UnitProcessInit = {
   stdin: string | null
   timeoutMs: number
   memoryMiB: number
+  /** Namespaces of processes, from this node's, in which the unit is: what is above them runs it and is not counted. 0: none. */
+  depth?: number
   /** Reads a pipe of its own, the descriptor after those handed over; the unit is ended when that fails. */
   collect?: ((pipe: AsyncIterable<Uint8Array>) => Promise<void>) | undefined
 }
@@ -91,7 +93,7 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
   const abort = (): void => kill('aborted')
   const timer = setTimeout(() => kill('timeout'), init.timeoutMs)
   const look = setInterval(() => {
-    const { memoryMiB, cpuMs, readBytes, writtenBytes } = usageOfTree(child.pid)
+    const { memoryMiB, cpuMs, readBytes, writtenBytes } = usageOfTree(child.pid, init.depth)
     if (memoryMiB > init.memoryMiB) kill('memory')
     if (memoryMiB === 0) return
     end.peakMiB = Math.max(end.peakMiB ?? 0, memoryMiB)

@@ -1,0 +1,158 @@
+/** Images of this node as plain folders: unpacked once by podman, shared by all sandboxes, the longest unused making room. */
+
+import { spawn } from 'node:child_process'
+import { chmod, lstat, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Digest } from '../../../protocol/canonical.ts'
+import { TalkootError } from '../../../protocol/errors.ts'
+import { LIMITS } from '../../../protocol/limits.ts'
+import { inspectArchive } from './image-archive.ts'
+import { confinedLine, makeHome, type PodmanTools } from './podman.ts'
+
+/** `release` when no sandbox runs from it any more. */
+export type HeldImage = { rootfs: string; env: readonly string[]; release(): void }
+
+type Unpacked = { folder: string; rootfs: string; env: readonly string[] }
+type Entry = { unpacked: Promise<Unpacked>; holders: number }
+
+type Init = {
+  tools: PodmanTools
+  /** How podman stores layers while it puts them together. */
+  driver: string
+  /** Where images lie: closed to everybody else, as they may hold programs that would run as root. */
+  folder: string
+  /** Ends what is being unpacked. */
+  signal: AbortSignal
+}
+
+export class Images {
+  readonly #init: Init
+  /** Longest unused first. */
+  readonly #entries = new Map<Digest, Entry>()
+
+  constructor(init: Init) {
+    this.#init = init
+  }
+
+  /** `archive`: the image named by the digest, as a file. @throws E_IMAGE, E_DISK_FULL */
+  async hold(digest: Digest, archive: string): Promise<HeldImage> {
+    const entry = this.#entries.get(digest) ?? { unpacked: this.#unpack(archive), holders: 0 }
+    this.#entries.delete(digest)
+    this.#entries.set(digest, entry)
+    entry.holders += 1
+    try {
+      const { rootfs, env } = await entry.unpacked
+      let held = true
+      const release = (): void => {
+        if (held) entry.holders -= 1
+        held = false
+      }
+      return { rootfs, env, release }
+    } catch (error) {
+      if (this.#entries.get(digest) === entry) this.#entries.delete(digest)
+      throw error
+    }
+  }
+
+  async #unpack(archive: string): Promise<Unpacked> {
+    const { tools, driver, folder: parent, signal } = this.#init
+    await this.#makeRoom()
+    const { transport, env } = await inspectArchive(archive, signal)
+    const folder = await mkdtemp(join(parent, 'image-'))
+    try {
+      const layers = { driver, folder: join(folder, 'layers') }
+      const home = await makeHome(join(folder, 'podman'), tools, layers)
+      const rootfs = join(folder, 'rootfs')
+      const script = [UNPACK, 'sh', `${transport}:${archive}`, rootfs]
+      const end = await runTool(confinedLine(tools, ['/bin/sh', '-c', ...script]), home.env, signal)
+      if (end.code !== 0) throw refusal(end.stderr)
+      for (const path of [layers.folder, home.folder]) await rm(path, { recursive: true, force: true })
+      await makePlaces(rootfs)
+      return { folder, rootfs, env }
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true })
+      throw error
+    }
+  }
+
+  async #makeRoom(): Promise<void> {
+    for (const [digest, { holders, unpacked }] of this.#entries) {
+      if (this.#entries.size < LIMITS.IMAGES_KEPT_MAX) return
+      if (holders > 0) continue
+      this.#entries.delete(digest)
+      const { folder } = await unpacked.catch(() => ({ folder: null }))
+      if (folder !== null) await rm(folder, { recursive: true, force: true })
+    }
+  }
+}
+
+/** Podman puts the layers together; devices, sockets and the right to become another user are left out. */
+const UNPACK = `set -eu
+id=$(podman pull --quiet "$1")
+from=$(podman image mount "$id")
+mkdir "$2"
+cp -a "$from/." "$2/"
+find "$2" -xdev ! -type f ! -type d ! -type l -delete
+find "$2" -xdev -type f -perm /6000 -exec chmod ug-s {} +
+`
+
+/**
+ * What is mounted over must be there, as a folder of its own: of an image, a link would lead elsewhere. Only its owner can
+ * write in a folder in memory that is mounted over one of which that is true.
+ */
+async function makePlaces(rootfs: string): Promise<void> {
+  await chmod(rootfs, 0o755)
+  for (const [name, mode] of PLACES) {
+    const place = join(rootfs, name)
+    const facts = await lstat(place).catch(() => null)
+    if (facts?.isDirectory() !== true) {
+      await rm(place, { force: true })
+      await mkdir(place)
+    }
+    await chmod(place, mode)
+  }
+}
+
+const PLACES = [
+  ['tmp', 0o1777],
+  ['unit', 0o1777],
+  ...['dev', 'etc', 'proc', 'run', 'sys'].map((name) => [name, 0o755] as const),
+] as const
+
+function refusal(stderr: string): TalkootError {
+  if (/no space left/i.test(stderr)) return new TalkootError('E_DISK_FULL', 'the image could not be unpacked')
+  return new TalkootError(
+    'E_IMAGE',
+    `podman does not take the image: ${stderr.trim().slice(-LIMITS.UNIT_ERROR_MAX_CHARS / 2)}`,
+  )
+}
+
+export type ToolEnd = { code: number | null; stdout: string; stderr: string }
+
+/** Of a tool whose output is short; what is beyond is not kept. */
+export async function runTool(
+  line: readonly string[],
+  env: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<ToolEnd> {
+  signal.throwIfAborted()
+  const [file = '', ...args] = line
+  const child = spawn(file, args, { cwd: '/', env: { ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const texts = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      texts[name] = (texts[name] + text).slice(-LIMITS.UNIT_LOG_MAX_CHARS)
+    })
+  }
+  const abort = (): void => void child.kill('SIGKILL')
+  signal.addEventListener('abort', abort)
+  try {
+    return await new Promise<ToolEnd>((resolve) => {
+      child.once('error', (error) => resolve({ code: null, stdout: '', stderr: error.message }))
+      child.once('close', (code) => resolve({ code, ...texts }))
+    })
+  } finally {
+    signal.removeEventListener('abort', abort)
+    signal.throwIfAborted()
+  }
+}

@@ -1,0 +1,69 @@
+/** How a unit's container is confined: podman's options, each measure one entry. */
+
+import { join } from 'node:path'
+import { LIMITS } from '../../../protocol/limits.ts'
+import type { UnitCommand } from '../command/launch.ts'
+import { FIRST_TO_END, type Inputs, type Room, UNIT_FOLDER, variables } from '../command/launch.ts'
+import { confinedLine, type PodmanTools } from './podman.ts'
+
+const MIB = 1024 * 1024
+/** The user `nobody`: no container has a user of root's. */
+export const CONTAINER_UID = 65534
+
+/** `rootfs`: the image as a folder. `variables`: those it sets. */
+export type ContainerPlace = {
+  rootfs: string
+  variables: readonly string[]
+  inputs: Inputs | null
+  /** Folders of this machine to be seen inside, read-only. */
+  binds?: readonly string[]
+  /** The name of the control group its processes are in, and of the file that tells that it began. */
+  group: string
+  pidfile: string
+}
+
+export function containerLine(
+  tools: PodmanTools,
+  { rootfs, variables: ofImage, inputs, binds = [], group, pidfile }: ContainerPlace,
+  { argv, env, stdin }: UnitCommand & { stdin: boolean },
+  room: Room,
+): string[] {
+  const memory = `tmpfs-size=${LIMITS.COMMAND_SCRATCH_MIB * MIB}`
+  const scratch = (place: string): string[] => ['--mount', `type=tmpfs,dst=${place},${memory},notmpcopyup`]
+  const readOnly = (from: string, to: string): string[] => [
+    '--mount',
+    quoted('type=bind', `src=${from}`, `dst=${to}`, 'ro'),
+  ]
+  // What the unit gives comes last and wins; its own PATH is the image's affair.
+  const { PATH: _, ...ours } = variables(room)
+  const all = [...ofImage, ...Object.entries({ ...ours, ...env }).map(([name, value]) => `${name}=${value}`)]
+  return confinedLine(tools, [
+    ...[tools.podman, 'run', '--rm', '--pull', 'never', '--log-driver', 'none', '--cgroups', 'no-conmon'],
+    ...['--cgroup-parent', `/${group}`, '--pidfile', pidfile, ...(stdin ? ['--interactive'] : [])],
+    ...['--network', 'none', '--no-hosts', '--hostname', 'unit', '--ipc', 'private', '--cgroupns', 'private'],
+    ...['--read-only', '--read-only-tmpfs=false', '--cap-drop', 'all', '--security-opt', 'no-new-privileges'],
+    ...['--user', `${CONTAINER_UID}:${CONTAINER_UID}`, '--passwd=false', '--systemd=false', '--http-proxy=false'],
+    ...['--unsetenv-all', '--oom-score-adj', String(FIRST_TO_END), ...limits(room)],
+    ...['--shm-size', `${LIMITS.COMMAND_SCRATCH_MIB}m`, ...scratch('/tmp'), ...scratch(UNIT_FOLDER)],
+    ...(inputs?.names ?? []).flatMap((name) => readOnly(join(inputs?.folder ?? '', name), `${UNIT_FOLDER}/${name}`)),
+    ...binds.flatMap((folder) => readOnly(folder, folder)),
+    ...['--workdir', UNIT_FOLDER, ...all.flatMap((variable) => ['--env', variable])],
+    ...['--entrypoint', JSON.stringify([argv[0]]), '--rootfs', rootfs, ...argv.slice(1)],
+  ])
+}
+
+/** Of each process but for the last: control groups count them for the container. */
+const limits = ({ cpus, memoryMiB }: Room): string[] => [
+  ...['--ulimit', `nofile=${LIMITS.COMMAND_OPEN_FILES_MAX}:${LIMITS.COMMAND_OPEN_FILES_MAX}`],
+  ...['--ulimit', `data=${dataBytes(memoryMiB)}:${dataBytes(memoryMiB)}`, '--ulimit', 'core=0:0'],
+  ...['--ulimit', `nproc=${PROCESSES_OF_USER}:${PROCESSES_OF_USER}`],
+  ...['--pids-limit', String(cpus * LIMITS.UNIT_PROCESSES_MAX)],
+]
+
+/** The kernel counts those of all containers of this machine, as they are of one user. */
+const PROCESSES_OF_USER = 16_384
+
+const dataBytes = (memoryMiB: number): number => (LIMITS.SANDBOX_BASE_MIB + memoryMiB) * MIB
+
+/** Podman reads what it mounts as a line of CSV. */
+const quoted = (...fields: string[]): string => fields.map((field) => `"${field.replaceAll('"', '""')}"`).join(',')

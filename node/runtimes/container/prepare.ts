@@ -1,0 +1,127 @@
+/** Finds out whether podman works on this machine, by unpacking an image and running it. */
+
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { digestOf } from '../../../protocol/canonical.ts'
+import { TalkootError } from '../../../protocol/errors.ts'
+import { inheritedDescriptors } from '../inherited.ts'
+import type { Prepared } from '../prepared-runtime.ts'
+import { ReachableFolders } from '../reachable-folders.ts'
+import { makeScratch } from '../scratch.ts'
+import { findTool } from '../tools.ts'
+import { groupName, removeAbandonedGroups, removeGroup } from './groups.ts'
+import { Images, runTool } from './images.ts'
+import { CONTAINER_UID, containerLine } from './launch.ts'
+import { makeHome, type PodmanTools } from './podman.ts'
+import { probeImage } from './probe-image.ts'
+
+export type PreparedContainer = Prepared & {
+  tools: PodmanTools
+  /** Where `env` is, which gives podman its variables. */
+  env: string
+  images: Images
+  /** Descriptors of this node that a unit must not have. */
+  shut: readonly number[]
+  /** Where the user units run as finds the files of a job. */
+  inputs: ReachableFolders
+}
+
+/** The first that runs a container is taken: some machines have a crun that does not know their control groups. */
+const RUNTIMES = ['runc', 'crun']
+/** Layers on top of each other, or copied where that is not possible (in a container, on some file systems). */
+const DRIVERS = ['overlay', 'vfs']
+const PROBE_ROOM = { cpus: 1, memoryMiB: 64 }
+const USER = { uid: CONTAINER_UID, gid: CONTAINER_UID }
+
+/** @throws E_CONTAINER_UNUSABLE */
+export async function prepareContainer(scratchDir: string, signal: AbortSignal): Promise<PreparedContainer> {
+  if (process.platform !== 'linux') throw unusable(`this is ${process.platform}`)
+  const podman = await toolFor('podman', ['--version'])
+  if (process.getuid?.() !== 0)
+    throw unusable('the node does not run as root, which it needs for namespaces of its own')
+  const [setpriv, unshare, env] = [
+    await toolFor('setpriv', ['--version']),
+    await toolFor('unshare', ['--version']),
+    await toolFor('env', []),
+  ]
+  const found = await Promise.all(
+    RUNTIMES.map(async (name) => ({ name, path: await findTool(name, ['--version'], SYSTEM_FOLDERS) })),
+  )
+  const runtimes = found.flatMap(({ name, path }) => (path === undefined ? [] : [{ name, path }]))
+  if (runtimes.length === 0) throw unusable('neither runc nor crun is installed')
+  // Never where others can enter, as the node's folder for temporary files is.
+  const folder = await makeScratch(scratchDir, undefined)
+  try {
+    await removeAbandonedGroups()
+    const places = { tools: { podman, setpriv, unshare }, folder, signal }
+    const { tools, images } = await firstThatWorks(places, runtimes)
+    const version = /(\d+(?:\.\d+)*)/.exec((await runTool([podman, '--version'], {}, signal)).stdout)?.[1] ?? '0'
+    const probe = { kind: 'container', version, confinement: 'os', deterministic: false, uid: CONTAINER_UID } as const
+    const inputs = new ReachableFolders({ place: folder, user: USER })
+    return { tools, env, images, folder, shut: inheritedDescriptors(), probe, inputs }
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true })
+    throw error
+  }
+}
+
+/** Podman's helpers are where only root looks. */
+const SYSTEM_FOLDERS = ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/usr/local/sbin']
+
+async function toolFor(name: string, args: string[]): Promise<string> {
+  const path = await findTool(name, args)
+  if (path === undefined) throw unusable(`${name} is not installed, or does not start`)
+  return path
+}
+
+type Places = { tools: Omit<PodmanTools, 'runtime'>; folder: string; signal: AbortSignal }
+
+async function firstThatWorks({ tools, folder, signal }: Places, runtimes: readonly PodmanTools['runtime'][]) {
+  const { archive, binds } = probeImage()
+  const path = join(folder, 'probe.tar')
+  await writeFile(path, archive)
+  const faults: string[] = []
+  for (const driver of DRIVERS) {
+    for (const runtime of runtimes) {
+      const all = { ...tools, runtime }
+      const place = join(folder, `${driver}-${runtime.name}`)
+      await mkdir(place, { mode: 0o700 })
+      const images = new Images({ tools: all, driver, folder: place, signal })
+      const fault = await faultOf(all, images, { archive: path, binds, place, signal })
+      if (fault === null) return { tools: all, images }
+      faults.push(`${runtime.name}: ${fault}`)
+      await rm(place, { recursive: true, force: true })
+    }
+  }
+  throw unusable(faults.join('; '))
+}
+
+type Trial = { archive: string; binds: string[]; place: string; signal: AbortSignal }
+
+/** What is wrong with this way to run containers; null: nothing. */
+async function faultOf(
+  tools: PodmanTools,
+  images: Images,
+  { archive, binds, place, signal }: Trial,
+): Promise<string | null> {
+  const group = groupName('probe')
+  try {
+    const image = await images.hold(digestOf('probe'), archive)
+    const home = await makeHome(join(place, 'probe'), tools)
+    const pidfile = join(home.folder, 'pid')
+    const inside = { rootfs: image.rootfs, variables: [], inputs: null, binds, group, pidfile }
+    const unit = { argv: ['/bin/sh', '-c', 'echo $(( 6 * 7 ))'], env: {}, stdin: false }
+    const end = await runTool(containerLine(tools, inside, unit, PROBE_ROOM), home.env, signal)
+    image.release()
+    return end.code === 0 && end.stdout === '42\n' ? null : end.stderr.trim().slice(-FAULT_MAX_CHARS)
+  } catch (thrown) {
+    signal.throwIfAborted()
+    return TalkootError.from(thrown).message
+  } finally {
+    await removeGroup(group)
+  }
+}
+
+const FAULT_MAX_CHARS = 300
+
+const unusable = (why: string): TalkootError => new TalkootError('E_CONTAINER_UNUSABLE', why)

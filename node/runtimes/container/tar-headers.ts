@@ -1,0 +1,108 @@
+/** Headers of tar archives (POSIX.1-2017 `pax`, GNU tar), as far as telling how much is in one. Nothing of it is believed. */
+
+import { TalkootError } from '../../../protocol/errors.ts'
+
+export const BLOCK_BYTES = 512
+/** Names and extended headers are longer than this in no image. */
+const EXTENDED_MAX_BYTES = 1024 * 1024
+
+/** `bytes`: of its content, as the archive has it. */
+export type TarEntry = { name: string; link: string; type: string; bytes: number }
+
+/** GNU's and the pax way to say something of the next entry. */
+const EXTENDED = { pax: 'x', paxGlobal: 'g', longName: 'L', longLink: 'K' } as const
+const SPARSE = 'S'
+
+/** Tells entries from blocks, one after the other; null: it takes more blocks to know. */
+export class TarHeaders {
+  #pending: { type: string; bytes: number } | null = null
+  #said: { name?: string; link?: string; bytes?: number } = {}
+
+  /** Bytes, without padding, that follow `next` before its next call. */
+  bodyBytes = 0
+
+  /** `block`: a header, or all of the body that `wanted` asked for. @throws E_IMAGE */
+  next(block: Buffer): TarEntry | 'end' | null {
+    if (this.#pending !== null) {
+      this.#extend(this.#pending.type, block)
+      this.#pending = null
+      this.bodyBytes = 0
+      return null
+    }
+    if (block.every((byte) => byte === 0)) return 'end'
+    const { name, link, type, bytes } = headerOf(block)
+    if (type === SPARSE) throw damaged('has sparse files')
+    if ((Object.values(EXTENDED) as string[]).includes(type)) {
+      if (bytes > EXTENDED_MAX_BYTES) throw damaged('has a header that is too long')
+      this.#pending = { type, bytes }
+      this.bodyBytes = bytes
+      return null
+    }
+    const entry = { name, link, type, bytes, ...this.#said }
+    this.#said = {}
+    this.bodyBytes = entry.bytes
+    return entry
+  }
+
+  /** Whether the body that follows is to be given to `next`. */
+  get wanted(): boolean {
+    return this.#pending !== null
+  }
+
+  #extend(type: string, body: Buffer): void {
+    if (type === EXTENDED.longName) this.#said.name = textOf(body)
+    else if (type === EXTENDED.longLink) this.#said.link = textOf(body)
+    else if (type === EXTENDED.pax) Object.assign(this.#said, paxOf(body))
+  }
+}
+
+export const padded = (bytes: number): number => Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES
+
+function headerOf(block: Buffer): TarEntry {
+  // Its own place counts as blanks. A loop: images have hundreds of thousands of headers.
+  let sum = 8 * 0x20
+  for (let at = 0; at < BLOCK_BYTES; at++) if (at < 148 || at >= 156) sum += block[at] ?? 0
+  if (numberOf(block.subarray(148, 156)) !== sum) throw damaged('is not a tar archive, or is damaged')
+  const prefix = block.subarray(257, 262).toString('latin1') === 'ustar' ? textOf(block.subarray(345, 500)) : ''
+  const name = textOf(block.subarray(0, 100))
+  const type = String.fromCharCode(block[156] ?? 0)
+  // A link has no content, whatever its header says.
+  const bytes = '123456'.includes(type) ? 0 : numberOf(block.subarray(124, 136))
+  return { name: prefix === '' ? name : `${prefix}/${name}`, link: textOf(block.subarray(157, 257)), type, bytes }
+}
+
+/** Octal digits, or big-endian binary where the first bit is set. */
+function numberOf(field: Buffer): number {
+  if (((field[0] ?? 0) & 0x80) === 0) {
+    const digits = textOf(field).trim()
+    if (!/^[0-7]*$/.test(digits)) throw damaged('is not a tar archive, or is damaged')
+    return Number.parseInt(digits || '0', 8)
+  }
+  let value = (field[0] ?? 0) & 0x7f
+  for (const byte of field.subarray(1)) value = value * 256 + byte
+  if (!Number.isSafeInteger(value)) throw damaged('has a length that is none')
+  return value
+}
+
+/** Records of `length key=value` and a line end. */
+function paxOf(body: Buffer): { name?: string; link?: string; bytes?: number } {
+  const said: { name?: string; link?: string; bytes?: number } = {}
+  for (const line of body.toString('utf8').split('\n')) {
+    const [, key = '', value = ''] = /^\d+ ([^=]+)=(.*)$/.exec(line) ?? []
+    if (key.startsWith('GNU.sparse')) throw damaged('has sparse files')
+    if (key === 'path') said.name = value
+    if (key === 'linkpath') said.link = value
+    if (key === 'size') {
+      said.bytes = Number(value)
+      if (!Number.isSafeInteger(said.bytes) || said.bytes < 0) throw damaged('has a length that is none')
+    }
+  }
+  return said
+}
+
+function textOf(field: Buffer): string {
+  const end = field.indexOf(0)
+  return field.toString('utf8', 0, end < 0 ? field.length : end)
+}
+
+export const damaged = (what: string): TalkootError => new TalkootError('E_IMAGE', `the image ${what}`)

@@ -1,0 +1,235 @@
+/** Containers: what every runtime does, what a unit in an image may not, and what is left of one. */
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { file, header, sha256, tar } from '../../node/runtimes/container/probe-image.ts'
+import { createContainerRuntime } from '../../node/runtimes/container/runtime.ts'
+import type { Runtime, SandboxInit } from '../../node/runtimes/runtime.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import { until } from '../mesh/nodes.ts'
+import { collect, DEADLINE_MS } from './attempts.ts'
+import { describeRuntime } from './compliance.ts'
+import { imageAt, imageShell, inImage, makeImage, type TestImage } from './image.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'talkoot-image-'))
+const NONE: TestImage = { ref: { digest: 'a'.repeat(52), bytes: 1 }, trees: new Map(), archive: '' }
+const made = await makeImage(folder).catch((error: Error) => error)
+const image = made instanceof Error ? NONE : made
+
+const whereOne = (does: string): string => imageShell(image.ref, `if [ "$1" = 1 ]; then ${does}; fi; echo $(($1 + 1))`)
+
+describeRuntime('container', {
+  make: (scratchDir) => createContainerRuntime({ scratchDir }),
+  tells: { kind: 'container', confinement: 'os', deterministic: false },
+  tasks: {
+    value: whereOne(':'),
+    fails: whereOne('echo boo >&2; exit 3'),
+    loops: whereOne('while :; do :; done'),
+    // Each holds what the kernel lets one process have.
+    eats: whereOne(
+      `for i in 1 2 3 4 5; do awk 'BEGIN {{ x = "0123456789abcdef"; while (length(x) < 3e7) x = x x; system("sleep 60") }}' & done; wait`,
+    ),
+    prints: whereOne('yes'),
+    logs: whereOne('echo "step $1" >&2'),
+    chance: imageShell(image.ref, 'od -An -N8 -tx1 /dev/urandom'),
+    refused: '{"v":1}',
+  },
+  trees: image.trees,
+  gives: (x) => `{"stdout":"${x + 1}"}`,
+  failure: { code: 'E_EXIT', says: 'boo' },
+})
+
+const scratchDir = join(folder, 'scratch')
+let runtime: Runtime
+let obstacle: string | null = made instanceof Error ? made.message : null
+beforeAll(async () => {
+  runtime = createContainerRuntime({ scratchDir })
+  obstacle ??= await runtime.probe(AbortSignal.timeout(DEADLINE_MS)).then(
+    () => null,
+    (error: Error) => error.message,
+  )
+})
+afterAll(async () => {
+  await runtime.stop()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const runs = (name: string, body: () => Promise<void>): void =>
+  test(name, async () => {
+    if (obstacle === null) await body()
+    else console.warn(`not run: ${name}: ${obstacle}`)
+  })
+
+/** What the source gives on one unit: its output, or its code and message. */
+async function run(source: string, init: Partial<SandboxInit> = {}): Promise<string> {
+  const limits = { cpus: 1, memoryMiB: 64, timeoutMs: 20_000 }
+  const sandbox = runtime.open({ source, trees: image.trees, seed: 1, ...limits, ...init })
+  const [attempt] = await collect(sandbox, [{ x: 1 }])
+  await sandbox.close()
+  return attempt?.ok ? JSON.parse(attempt.value).stdout : `${attempt?.code} ${attempt?.message}`
+}
+const sh = (lines: string, init?: Partial<SandboxInit>): Promise<string> => run(imageShell(image.ref, lines), init)
+
+runs('a unit has the image’s variables and ours, nothing of the owner’s, and no rights', async () => {
+  process.env.OWNERS_SECRET = 'secret'
+  const said = await sh('echo $PATH $GREETING $TALKOOT_UNIT $OMP_NUM_THREADS $TALKOOT_PARAM_x; env | grep -ci secret', {
+    cpus: 3,
+  })
+  delete process.env.OWNERS_SECRET
+  expect(said).toBe(`E_EXIT exit code 1`)
+  expect(await sh('echo $PATH $GREETING $TALKOOT_UNIT $OMP_NUM_THREADS $TALKOOT_PARAM_x', { cpus: 3 })).toBe(
+    '/bin hello 0 3 1',
+  )
+  const status = await sh('grep -E "^(Uid|CapEff|CapBnd|NoNewPrivs|Seccomp):" /proc/self/status | tr -s "\\t" " "')
+  expect(status.split('\n')).toEqual([
+    'Uid: 65534 65534 65534 65534',
+    'CapEff: 0000000000000000',
+    'CapBnd: 0000000000000000',
+    'NoNewPrivs: 1',
+    'Seccomp: 2',
+  ])
+})
+
+runs('it reaches no network, and sees no process of this machine', async () => {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const port = typeof address === 'object' ? address?.port : 0
+  expect(await sh(`nc -w 2 127.0.0.1 ${port} < /dev/null && echo reached || echo not`)).toBe('not')
+  server.close()
+  expect(await sh('cat /proc/net/dev | tail -n +3 | cut -d: -f1 | tr -d " "')).toBe('lo')
+  expect(await sh('ls /proc | grep -c "^[0-9]"')).toMatch(/^[1-4]$/)
+})
+
+runs('it writes only in its folders, so much, and what it leaves is gone', async () => {
+  expect(await sh('touch /x /bin/x /etc/x 2>/dev/null; touch x /tmp/x /dev/shm/x && ls /unit')).toBe('x')
+  expect(await sh('ls /unit /tmp /dev/shm | grep -c x')).toBe('E_EXIT exit code 1')
+  const mebibytes = LIMITS.COMMAND_SCRATCH_MIB + 1
+  expect(await sh(`dd if=/dev/zero of=/unit/f bs=1M count=${mebibytes} 2>&1 | grep -c "No space"`)).toBe('1')
+  expect(await sh('sleep 60 & echo done')).toBe('done')
+})
+
+runs('it has so many processes for each core, and the exit code of its program', async () => {
+  const start = (count: number) => `for i in $(seq ${count}); do sleep 2 & done; echo started`
+  expect(await sh(start(LIMITS.UNIT_PROCESSES_MAX / 2))).toBe('started')
+  expect(await sh(start(LIMITS.UNIT_PROCESSES_MAX + 1))).toMatch(/^E_EXIT/)
+  expect(await sh(start(LIMITS.UNIT_PROCESSES_MAX + 1), { cpus: 2 })).toBe('started')
+  expect(await sh('sh -c "kill -9 \\$\\$"; exit $?')).toMatch(/^E_EXIT exit code 137 \(SIGKILL\)/)
+  expect(await run(inImage(image.ref, { argv: ['gone'] }))).toMatch(/^E_EXIT exit code 127/)
+  expect(await run(inImage(image.ref, { argv: ['cat'], stdin: 'x is {x}' }))).toBe('x is 1')
+})
+
+runs('its files are there, read-only, whatever their names', async () => {
+  const inputs = join(folder, 'inputs')
+  mkdirSync(join(inputs, 'data'), { recursive: true, mode: 0o700 })
+  writeFileSync(join(inputs, 'data', 'a'), 'A', { mode: 0o600 })
+  writeFileSync(join(inputs, 'odd, "name": x'), 'B')
+  const digest = 'b'.repeat(52)
+  const files = ['data/a', 'odd, "name": x'].map((path) => ({ path, bytes: 1, executable: false }))
+  const trees = new Map(image.trees).set(digest, { folder: inputs, layout: { tree: { v: 1, files } } } as never)
+  const argv = [
+    'sh',
+    '-c',
+    'cat data/a odd*; touch data/b 2>/dev/null || echo " kept"; rm -f odd* 2>/dev/null || echo kept',
+  ]
+  const source = inImage(image.ref, { argv, inputs: { digest, bytes: 2 } })
+  expect(await run(source, { trees })).toBe('AB kept\nkept')
+})
+
+runs('of an image, what could harm this machine is left out or led nowhere', async () => {
+  const victim = join(folder, 'victim')
+  mkdirSync(victim)
+  chmodSync(victim, 0o700)
+  const extra = tar([
+    header({ name: 'tmp', type: '2', bytes: 0, link: victim }),
+    header({ name: 'unit', type: '2', bytes: 0, link: victim }),
+    header({ name: 'disk', type: '4', bytes: 0 }),
+    file('evil', '#!/bin/sh\n', 0o4755),
+  ])
+  const archive = addLayer(readFileSync(image.archive), extra)
+  mkdirSync(join(folder, 'evil'))
+  writeFileSync(join(folder, 'evil', 'app.tar'), archive)
+  const evil = await imageAt(join(folder, 'evil'), 'app.tar')
+  const lines = 'ls -l /evil | cut -c1-10; ls /disk 2>&1 | grep -c "No such"; touch /tmp/x /unit/y && echo wrote'
+  expect(await run(imageShell(evil.ref, lines), { trees: evil.trees })).toBe('-rwxr-xr-x\n1\nwrote')
+  expect(statSync(victim).mode & 0o7777).toBe(0o700)
+  expect(readdirSync(victim)).toEqual([])
+})
+
+runs('one that is none is refused, and so is one that podman does not take', async () => {
+  mkdirSync(join(folder, 'none'))
+  writeFileSync(join(folder, 'none', 'app.tar'), 'no image')
+  const none = await imageAt(join(folder, 'none'), 'app.tar')
+  expect(await run(imageShell(none.ref, 'true'), { trees: none.trees })).toMatch(/^E_IMAGE/)
+  const wrong = readFileSync(image.archive)
+  // A byte of a file in the layer: its digest is not what the image says.
+  wrong[200_000] = (wrong[200_000] ?? 0) ^ 1
+  writeFileSync(join(folder, 'none', 'wrong.tar'), wrong)
+  const changed = await imageAt(join(folder, 'none'), 'wrong.tar')
+  expect(await run(imageShell(changed.ref, 'true'), { trees: changed.trees })).toMatch(/^E_IMAGE podman/)
+})
+
+runs('a node that is killed leaves no container, no process of podman and no mount', async () => {
+  const own = join(folder, 'killed')
+  const fixture = join(import.meta.dirname, 'fixture-container.ts')
+  const node = spawn(process.execPath, [fixture, own, join(folder, 'image')], { stdio: 'ignore' })
+  const groups = () => groupsOf(node.pid)
+  await until(async () => sleepers().length === 2, DEADLINE_MS)
+  expect(groups().length).toBeGreaterThan(0)
+  node.kill('SIGKILL')
+  await once(node, 'exit')
+  await until(async () => sleepers().length === 0)
+  await until(async () => !commandLines().some((line) => line.includes(own)))
+  expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(own)
+  // What is left of its files and control groups goes with the next that starts.
+  const next = createContainerRuntime({ scratchDir: own })
+  await next.probe(AbortSignal.timeout(DEADLINE_MS))
+  expect(groups()).toEqual([])
+  await next.stop()
+  expect(readdirSync(own)).toEqual([])
+})
+
+const commandLines = (): string[] =>
+  readdirSync('/proc').flatMap((pid) => {
+    try {
+      return /^\d+$/.test(pid) ? [readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')] : []
+    } catch {
+      return []
+    }
+  })
+const sleepers = (): string[] => commandLines().filter((line) => line.startsWith('sleep 987654'))
+
+const groupsOf = (pid: number | undefined): string[] =>
+  ['', ...readdirSync('/sys/fs/cgroup')].flatMap((controller) => {
+    const root = join('/sys/fs/cgroup', controller)
+    if (!statSync(root).isDirectory()) return []
+    return readdirSync(root).filter((name) => name.startsWith(`talkoot-${pid}-`))
+  })
+
+/** The image with one layer more. */
+function addLayer(archive: Buffer, layer: Buffer): Buffer {
+  const read = (name: string): Buffer => {
+    for (let at = 0; ; ) {
+      const bytes = Number.parseInt(archive.toString('latin1', at + 124, at + 135), 8)
+      if (archive.toString('latin1', at, at + name.length) === name) return archive.subarray(at + 512, at + 512 + bytes)
+      at += 512 + Math.ceil(bytes / 512) * 512
+    }
+  }
+  const [{ Config: name, Layers: layers }] = JSON.parse(read('manifest.json').toString())
+  const config = JSON.parse(read(name).toString())
+  config.rootfs.diff_ids.push(`sha256:${sha256(layer)}`)
+  const text = JSON.stringify(config)
+  const manifest = [{ Config: `${sha256(text)}.json`, RepoTags: null, Layers: [...layers, 'extra.tar'] }]
+  const old = layers.map((of: string) => file(of, read(of)))
+  return tar([
+    file('manifest.json', JSON.stringify(manifest)),
+    file(`${sha256(text)}.json`, text),
+    ...old,
+    file('extra.tar', layer),
+  ])
+}
