@@ -150,6 +150,8 @@ export const LIMITS = {
   // a WebAssembly module as a task
   WASM_PARAMETERS_MAX: 256,
   WASM_NAME_MAX_CHARS: 256,
+  /** Modules a js task has compiled whose bytes are remembered, so as not to look through them again. */
+  WASM_MODULES_KEPT_MAX: 4,
   /** Files a WASI program is given, the folders they lie in, and files it gives. */
   WASI_FILES_MAX: 1_000,
   /** What a WASI program may write to files. All of it is memory. */

@@ -3,6 +3,8 @@
  * Everything reachable is frozen, so a unit can neither change another's world nor the harness's.
  */
 
+import { checkModules } from './checked-module.ts'
+
 /** What task code keeps of the global object. Absent on purpose: whatever tells time, memory, threads or the host. */
 const KEPT = new Set(
   `Object Function Array Number parseFloat parseInt Infinity NaN undefined Boolean String Symbol Date Promise RegExp
@@ -67,8 +69,9 @@ function freezeDateFormats(): void {
  * that is still pending when its promise jobs have run never settles.
  */
 function settleWebAssemblyAtOnce(): void {
-  const host: { Module: new (bytes: unknown) => object; Instance: new (module: object, imports: unknown) => object } =
+  const host: Parameters<typeof checkModules>[0] & { Instance: new (module: object, imports: unknown) => object } =
     Reflect.get(globalThis, 'WebAssembly')
+  checkModules(host)
   const { Module, Instance } = host
   const compile = async (bytes: unknown) => new Module(bytes)
   const instantiate = async (code: unknown, imports: unknown) => {
