@@ -124,7 +124,7 @@ describe.each(confinements)('js, confinement %s', (confinement) => {
       requires: ['E_IMPORT', 'program'],
     }
     const hows = Object.keys(expected).flatMap((how) => ['fine', how])
-    const attempts = await runAll(run, [...hows, 'fine'], { timeoutMs: 400 })
+    const attempts = await runAll(run, [...hows, 'fine'], { timeoutMs: 1_500 })
     const seen = attempts.toSorted((a, b) => a.unit - b.unit).map((a) => (a.ok ? 'fine' : [a.code, a.blame]))
     expect(seen).toEqual([...Object.values(expected).flatMap((end) => ['fine', end]), 'fine'])
     expect(attempts.find((a) => codeOf(a) === 'E_TASK_THREW')).toMatchObject({ message: 'boo' })
