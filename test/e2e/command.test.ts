@@ -1,6 +1,6 @@
 /** A program on a sweep, from the command line and the SDK, on real nodes. */
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
@@ -81,11 +81,13 @@ it('is not run by an owner who runs no programs of others, and the submitter is 
   if (!(await runsPrograms(home))) return context.annotate('not run: no programs on this machine')
   mkdirSync(join(lab.folder, 'wary'), { mode: 0o700 })
   writeFileSync(join(lab.folder, 'wary', 'config.json'), '{"commands":"nobody"}')
-  await lab.node('wary', ['--cores', '1', '--join', await home.token()])
+  const wary = await lab.node('wary', ['--cores', '1', '--join', await home.token()])
   await home.sees(2)
 
   await using mesh = await Mesh.connect({ home: home.home })
-  await using job = await mesh.map(command(['echo', '{x}'], { stdin: 'text' }), grid({ x: range(3) }))
+  writeFileSync(join(lab.folder, 'data'), 'text')
+  const reads = command(['cat', 'data'], { inputs: [join(lab.folder, 'data')] })
+  await using job = await mesh.map(reads, grid({ x: range(3) }))
   const why = () => home.json<JobExplanation>(['explain', job.id])
   await until('the refusal', 10_000, async () => (await why()).waiting.some(({ reason }) => reason === 'refused'))
   expect((await why()).peers.idle).toContainEqual(
@@ -93,7 +95,8 @@ it('is not run by an owner who runs no programs of others, and the submitter is 
   )
 
   await lab.node('willing', ['--cores', '1', '--join', await home.token()])
-  expect((await job.collect()).map(({ value }) => value?.stdout).toSorted()).toEqual(['0', '1', '2'])
+  expect((await job.collect()).map(({ value }) => value?.stdout).toSorted()).toEqual(['text', 'text', 'text'])
+  expect([home, wary].map((node) => readdirSync(join(node.home, 'trees')).length)).toEqual([1, 0])
 })
 
 /** `doctor` says why not, where it is so. */
