@@ -40,6 +40,7 @@ describeRuntime('container', {
     refused: '{"v":1}',
   },
   trees: image.trees,
+  soonMs: 6_000,
   gives: (x) => `{"stdout":"${x + 1}"}`,
   failure: { code: 'E_EXIT', says: 'boo' },
 })
