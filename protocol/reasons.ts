@@ -50,6 +50,11 @@ export const REASONS = {
 
   // of units
   comparing: entry('Results are being compared.', 'nobody', 'the task’s own `agree` is at work'),
+  unconfirmed: entry(
+    'One peer has spoken that is newly believed: until later results of it are confirmed.',
+    'nobody',
+    'it is decided when the peer has been checked a few times more, when all else is done at the latest',
+  ),
   'quorum-short': entry(
     'Too few different peers are left to agree.',
     'user',

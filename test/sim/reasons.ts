@@ -32,7 +32,7 @@ export function wrongReason(scheduler: Scheduler, scenario: Scenario, known: Kno
 }
 
 function isPossible(reason: Reason, { policy, peers }: Scenario, { open, held }: Known): boolean {
-  if (held && reason !== 'comparing') return reason === 'held'
+  if (held && reason !== 'comparing' && reason !== 'unconfirmed') return reason === 'held'
   const rooms = new Map(peers.map(({ id, room }) => [id, room]))
   const fitting = open.filter(({ id }) => policy.require === '' || rooms.get(id) === 'a')
   switch (reason) {
@@ -48,6 +48,8 @@ function isPossible(reason: Reason, { policy, peers }: Scenario, { open, held }:
     case 'untrusted':
     case 'quorum-short':
       return fitting.length > 0 && policy.verify.kind !== 'none'
+    case 'unconfirmed':
+      return policy.verify.kind === 'confidence'
     case 'comparing':
       return policy.agree.kind === 'function'
     default:

@@ -33,6 +33,9 @@ function run({ bad, perPeer = 100, f = 0.2, c = 1, members = 0, seed = 1 }: Mesh
 
 const many = <T>(count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i))
 
+/** As many as are checked by chance. */
+const checkedNow = (unit: number) => new Chance(unit).hit(ASSUMED.checkShare)
+
 const tooMany = (wrong: number, accepted: number) => interval(wrong, accepted).low > 1 - GOAL
 
 /** Twenty of a hundred are at fault; whether all of them must be found out. */
@@ -86,20 +89,23 @@ describe('one peer in five at fault, goal 0.999, all lies taken to agree', () =>
 })
 
 describe('earn, then cheat', () => {
-  test.each([1, 0.3])(
-    'lying at rate %d: few results are accepted wrong before it is caught, none in the end',
-    (rate) => {
-      let [lies, results] = [0, 0]
-      for (let seed = 1; seed <= 3; seed++) {
-        const bad = many(5, () => adversaries.turncoat(300, rate, 1))
-        const { liars, wrong, caught } = run({ bad, perPeer: 500, seed })
-        expect([wrong, caught]).toEqual([0, 5])
-        for (const seat of liars) {
-          lies += seat.lies
-          results += seat.turns
-        }
+  test.each([
+    [100, 1],
+    [100, 0.3],
+    [100, 0.1],
+  ])(
+    'right for %d results, then lying at rate %d: few results are accepted wrong before it is caught',
+    (after, rate) => {
+      const shares: number[] = []
+      for (let seed = 1; seed <= 20; seed++) {
+        const bad = many(5, () => adversaries.turncoat(after, rate, 1))
+        const { liars, wrong, caught } = run({ bad, perPeer: after + (rate < 0.3 ? 300 : 150), seed })
+        if (caught === 5) expect(wrong).toBe(0)
+        for (const { lies, turns } of liars) shares.push(lies / turns)
       }
-      expect(lies / results).toBeLessThan(0.05)
+      const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length
+      const variance = shares.reduce((sum, share) => sum + (share - mean) ** 2, 0) / (shares.length - 1)
+      expect(mean + 1.96 * Math.sqrt(variance / shares.length)).toBeLessThan(0.05)
     },
   )
 
@@ -165,6 +171,24 @@ describe('what it costs at one liar in five, goal 0.999, two lies agreeing one t
 })
 
 describe('bugs put in on purpose go red', () => {
+  test('no word is withheld: who turns when it is first believed has more than 5% accepted', () => {
+    const judge = createConfidence({ goal: GOAL, agree: EXACT, assumed: assuming(0.2, 1), isChecked: checkedNow })
+    const hasty: Verification = {
+      ...judge,
+      judge: (voices, answers, others, about) =>
+        judge.judge(voices, answers, others, { unit: 0, ...about, final: true }),
+    }
+    let [lies, turns] = [0, 0]
+    for (let seed = 1; seed <= 10; seed++) {
+      const { liars } = run({ bad: many(5, () => adversaries.turncoat(100, 1, 1)), perPeer: 200, seed }, hasty)
+      for (const seat of liars) {
+        lies += seat.lies
+        turns += seat.turns
+      }
+    }
+    expect(lies / turns).toBeGreaterThan(0.05)
+  })
+
   const real = (init: { f?: number; checked?: boolean } = {}) =>
     createConfidence({ goal: GOAL, agree: EXACT, assumed: assuming(init.f ?? 0.2, 0.01), isChecked: () => false })
 

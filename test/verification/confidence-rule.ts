@@ -4,12 +4,13 @@
  */
 
 import { CreditBook } from '../../node/jobs/verification/book.ts'
-import { closingCheck } from '../../node/jobs/verification/checked-units.ts'
+import { closingCheck, Vouchers } from '../../node/jobs/verification/checked-units.ts'
 import { createConfidence } from '../../node/jobs/verification/confidence.ts'
 import { type Assumptions, admission, undecidedMax } from '../../node/jobs/verification/credit.ts'
 import type { JudgedVoice, Verdict, Verification, Voter } from '../../node/jobs/verification/verification.ts'
 import { type Peer, RIGHT } from './adversaries.ts'
 import type { Chance } from './chance.ts'
+import { Copies, type Unit, type Word } from './copies.ts'
 import type { Outcome, Rule } from './mesh.ts'
 
 export type ConfidenceInit = {
@@ -26,18 +27,6 @@ export type ConfidenceInit = {
   watch?: (unit: number, voices: readonly JudgedVoice[]) => boolean
 }
 
-type Word = { peer: number; value: number; confirmed: boolean }
-type Unit = {
-  index: number
-  words: Word[]
-  holders: number[]
-  /** Had it and did not answer. */
-  refused: number[]
-  /** Copies wanted beyond those in hand. */
-  missing: number
-  later: boolean
-  check: boolean
-}
 type Seat = {
   peer: Peer
   name: string
@@ -48,12 +37,13 @@ type Seat = {
   works: boolean
   /** Its word alone reaches the goal. */
   solo: boolean
+  vouchers: Vouchers
   /** Open units it spoke on. */
   open: Set<Unit>
   /** Units accepted with its word. */
   decided: number[]
-  /** Of those, the ones accepted on its word alone since it was last checked. */
-  unchecked: number[]
+  /** Of those, the ones accepted on its word alone since it was last checked, and which of its words that was. */
+  unchecked: { unit: number; turn: number }[]
   /** Units of its that were accepted wrong, before it was caught. */
   lies: number
   /** Results it gave before it was caught. */
@@ -76,10 +66,11 @@ export class ConfidenceRule implements Rule {
   readonly #verification: Verification
   readonly seats: Seat[]
   readonly #open = new Map<number, Unit>()
-  /** Open units that want a copy now, and those that may wait. */
-  readonly #pool: Unit[] = []
-  readonly #later: Unit[] = []
+  readonly #copies: Copies
   readonly #reopened: Unit[] = []
+  /** Open units that wait on one word. */
+  readonly #withheld = new Set<Unit>()
+  #final = false
   readonly #words: (Word[] | undefined)[] = []
   readonly #values: Int32Array
   #cursor = 0
@@ -92,6 +83,7 @@ export class ConfidenceRule implements Rule {
 
   constructor(init: ConfidenceInit) {
     this.#init = init
+    this.#copies = new Copies(init.chance)
     const { goal, assumed, peers, units, chance, warm = 0 } = init
     const secret = chance.below(2 ** 31)
     const isChecked = (unit: number) => keyed(secret, unit) < assumed.checkShare
@@ -105,6 +97,7 @@ export class ConfidenceRule implements Rule {
       voice: { peer: `${i}`, trust: 'stranger', independence: `${i}`, said: said(RIGHT) },
       works: false,
       solo: false,
+      vouchers: new Vouchers(),
       open: new Set(),
       decided: [],
       unchecked: [],
@@ -128,12 +121,12 @@ export class ConfidenceRule implements Rule {
     seat.waited = 0
     // Who is believed alone does what is new; who is not does copies, and gains by them.
     const others = this.#workers - this.#soloSeats
-    const copiesFirst = !seat.solo || this.#pool.length > others
+    const copiesFirst = !seat.solo || this.#copies.wanted > others
     const tries = [
-      () => (copiesFirst ? this.#copy(this.#pool, peer) : -1),
+      () => (copiesFirst ? this.#copies.draw(peer) : -1),
       () => this.#fresh(seat, peer),
-      () => this.#copy(this.#pool, peer),
-      () => this.#copy(this.#later, peer),
+      () => this.#copies.draw(peer),
+      () => this.#copies.drawLater(peer),
     ]
     for (const attempt of tries) {
       const unit = attempt()
@@ -149,7 +142,7 @@ export class ConfidenceRule implements Rule {
     drop(unit.holders, peer)
     if (seat.works) {
       seat.turns += 1
-      unit.words.push({ peer, value, confirmed: false })
+      unit.words.push({ peer, value, confirmed: false, turn: seat.turns })
       seat.open.add(unit)
     }
     this.#judge(unit)
@@ -161,7 +154,7 @@ export class ConfidenceRule implements Rule {
     drop(unit.holders, peer)
     unit.refused.push(peer)
     unit.missing += 1
-    this.#place(unit)
+    this.#copies.place(unit)
     const seat = this.#seat(peer)
     seat.faults += 1
     seat.rest = 2 ** Math.min(seat.faults, 8)
@@ -169,7 +162,12 @@ export class ConfidenceRule implements Rule {
 
   finished(): boolean {
     if (this.#stopped) return true
-    if (this.#cursor < this.#init.units || this.#open.size > 0 || this.#reopened.length > 0) return false
+    if (this.#cursor < this.#init.units || this.#reopened.length > 0) return false
+    if (this.#withheld.size > 0 && this.#withheld.size === this.#open.size) {
+      this.#final = true
+      for (const unit of [...this.#withheld]) this.#judge(unit)
+    }
+    if (this.#open.size > 0) return false
     if (this.#closed) return true
     this.#closed = true
     this.#closingChecks()
@@ -190,7 +188,13 @@ export class ConfidenceRule implements Rule {
   #closingChecks(): void {
     const { assumed, chance } = this.#init
     for (const { works, unchecked } of this.seats) {
-      const index = works ? closingCheck(unchecked, assumed.checkShare, () => chance.next()) : null
+      const index = works
+        ? closingCheck(
+            unchecked.map(({ unit }) => unit),
+            assumed.checkShare,
+            () => chance.next(),
+          )
+        : null
       if (index !== null) this.#judge(this.#reopen(index, true))
     }
   }
@@ -199,13 +203,13 @@ export class ConfidenceRule implements Rule {
     const unit = this.#reopened.pop() ?? this.#begin()
     if (unit === undefined) return -1
     if (unit.words.length > 0) {
-      this.#place(unit)
-      return this.#copy(this.#pool, peer)
+      this.#copies.place(unit)
+      return this.#copies.draw(peer)
     }
     const { opening, copies } = this.#verification
     unit.missing = (opening?.(unit.index, voter(seat), this.#typical()) ?? copies) - 1
     unit.holders.push(peer)
-    this.#place(unit)
+    this.#copies.place(unit)
     return unit.index
   }
 
@@ -217,37 +221,16 @@ export class ConfidenceRule implements Rule {
     return unit
   }
 
-  /** A unit in the pool that the peer neither holds nor spoke on; drawn at random, so that none can choose its mate. */
-  #copy(pool: Unit[], peer: number): number {
-    for (let tries = 0; tries < 12 && pool.length > 0; tries++) {
-      const at = this.#init.chance.below(pool.length)
-      const unit = pool[at]
-      if (unit === undefined) return -1
-      const stale = unit.missing <= 0 || this.#open.get(unit.index) !== unit || unit.later !== (pool === this.#later)
-      if (stale) {
-        pool[at] = pool[pool.length - 1] ?? unit
-        pool.pop()
-        continue
-      }
-      if (unit.holders.includes(peer) || unit.refused.includes(peer) || unit.words.some((word) => word.peer === peer))
-        continue
-      unit.missing -= 1
-      unit.holders.push(peer)
-      return unit.index
-    }
-    return -1
-  }
-
-  #place(unit: Unit): void {
-    const pool = unit.later ? this.#later : this.#pool
-    for (let i = 0; i < unit.missing; i++) pool.push(unit)
-  }
-
   #judge(unit: Unit): void {
     const { index, words, check } = unit
     const voices = words.map((word) => this.#voice(word))
     if (this.#init.watch?.(index, voices)) this.#stopped = true
-    const verdict = this.#verification.judge(voices, NONE, this.#workers, { unit: index, check, next: this.#typical() })
+    const verdict = this.#verification.judge(voices, NONE, this.#workers, {
+      unit: index,
+      check,
+      final: this.#final,
+      next: this.#typical(),
+    })
     if (verdict.kind === 'needs' || verdict.kind === 'accepted') this.#confirm(unit, verdict.checked ?? [])
     if (verdict.kind === 'accepted') this.#accept(unit, verdict)
     else if (verdict.kind === 'impossible') {
@@ -255,8 +238,11 @@ export class ConfidenceRule implements Rule {
       this.#close(unit)
     } else if (verdict.kind === 'needs') {
       unit.later = verdict.later === true
+      this.#withheld.delete(unit)
       unit.missing = Math.max(0, verdict.copies - unit.holders.length)
-      this.#place(unit)
+      this.#copies.place(unit)
+    } else if (verdict.kind === 'withheld') {
+      this.#withheld.add(unit)
     }
   }
 
@@ -270,7 +256,8 @@ export class ConfidenceRule implements Rule {
     for (const { peer } of words) {
       const seat = this.#seat(peer)
       seat.decided.push(index)
-      if (agreed.length === 1) seat.unchecked.push(index)
+      if (agreed.length === 1)
+        seat.unchecked.push({ unit: index, turn: words.find((w) => w.peer === Number(seat.name))?.turn ?? 0 })
       if (value !== RIGHT && agreed.includes(seat.name)) seat.lies += 1
     }
     if (before >= 0 && before !== value) {
@@ -281,6 +268,8 @@ export class ConfidenceRule implements Rule {
 
   #close(unit: Unit): void {
     this.#open.delete(unit.index)
+    unit.missing = 0
+    this.#withheld.delete(unit)
     for (const { peer } of unit.words) this.#seat(peer).open.delete(unit)
   }
 
@@ -291,13 +280,16 @@ export class ConfidenceRule implements Rule {
       if (word.confirmed || !names.includes(seat.name)) continue
       word.confirmed = true
       fresh.push(seat.name)
-      seat.unchecked = []
+      seat.vouchers.note(word.turn)
+      seat.unchecked = seat.unchecked.filter(({ turn }) => turn > word.turn)
     }
     this.#book.confirm(fresh, 0)
     for (const name of fresh) {
       const seat = this.#seat(Number(name))
       this.#refresh(seat)
-      for (const waiting of seat.open) if (waiting.later && waiting !== unit) this.#judge(waiting)
+      for (const waiting of seat.open) {
+        if ((waiting.later || this.#withheld.has(waiting)) && waiting !== unit) this.#judge(waiting)
+      }
     }
   }
 
@@ -319,7 +311,7 @@ export class ConfidenceRule implements Rule {
   #falls(index: number): boolean {
     const words = this.#words[index] ?? []
     const voices = words.map((word) => this.#voice(word))
-    const verdict = this.#verification.judge(voices, NONE, this.#workers, { unit: index })
+    const verdict = this.#verification.judge(voices, NONE, this.#workers, { unit: index, final: true })
     return verdict.kind !== 'accepted' || Number(verdict.digest) !== this.#values[index]
   }
 
@@ -363,12 +355,13 @@ export class ConfidenceRule implements Rule {
     }
   }
 
-  #voice({ peer, value, confirmed }: Word): JudgedVoice {
+  #voice({ peer, value, confirmed, turn }: Word): JudgedVoice {
     const seat = this.#seat(peer)
-    if (value === RIGHT && !confirmed) return seat.voice
+    const vouched = seat.vouchers.vouchFor(turn)
+    if (value === RIGHT && !confirmed && !vouched) return seat.voice
     const { checks, caught } = seat.credit
     const credit = confirmed ? { checks: Math.max(0, checks - 1), caught } : seat.credit
-    return { ...seat.voice, credit, said: SAID[value] ?? said(value) }
+    return { ...seat.voice, credit, vouched, said: SAID[value] ?? said(value) }
   }
 
   #seat(peer: number): Seat {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { CreditBook } from '../../node/jobs/verification/book.ts'
-import { checkedUnits, closingCheck } from '../../node/jobs/verification/checked-units.ts'
+import { checkedUnits, closingCheck, Vouchers } from '../../node/jobs/verification/checked-units.ts'
 import {
   ASSUMED,
   admission,
@@ -135,6 +135,16 @@ test('the longer a peer was believed alone, the likelier its last words are chec
   expect(closingCheck(run.slice(0, 10), 0.05, draws(0.51, 0))).toBeNull()
   expect(closingCheck(run.slice(0, 10), 0.05, draws(0.49, 0))).toBe(0)
   expect(closingCheck([], 0.05, draws(0, 0))).toBeNull()
+})
+
+test('a word is vouched for when four later ones were confirmed, in whatever order', () => {
+  const vouchers = new Vouchers()
+  for (const word of [30, 10, 20]) vouchers.note(word)
+  expect(vouchers.vouchFor(1)).toBe(false)
+  vouchers.note(40)
+  expect([9, 10, 25].map((word) => vouchers.vouchFor(word))).toEqual([true, false, false])
+  vouchers.note(50)
+  expect([19, 20].map((word) => vouchers.vouchFor(word))).toEqual([true, false])
 })
 
 describe('checked units', () => {

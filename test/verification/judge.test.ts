@@ -86,6 +86,20 @@ describe('verdicts', () => {
     expect(judged(checked, [warm, says('b', 'x')])).toMatchObject({ kind: 'accepted', checked: ['a', 'b'] })
   })
 
+  test('the word of a stranger newly believed alone is withheld until later ones are confirmed', () => {
+    const fresh = says('a', 'x', stranger(95))
+    expect(judged(confidence(), [fresh])).toEqual({ kind: 'withheld' })
+    expect(judged(confidence(), [{ ...fresh, vouched: true }])).toMatchObject({ kind: 'accepted' })
+    expect(judged(confidence(), [fresh, says('b', 'x')])).toMatchObject({ kind: 'accepted', checked: ['a', 'b'] })
+    expect(judged(confidence(), [fresh], { unit: 0, final: true })).toMatchObject({ kind: 'accepted' })
+    expect(judged(confidence(), [fresh], undefined, 0)).toMatchObject({ kind: 'accepted' })
+    expect(judged(confidence(), [says('a', 'x', stranger(120))])).toMatchObject({ kind: 'accepted' })
+    expect(judged(confidence(), [says('m', 'x', member(5))])).toMatchObject({ kind: 'accepted' })
+    // Other names of its operator are no check.
+    const names = [says('a', 'x', stranger(95), 'op'), says('b', 'x', stranger(95), 'op')]
+    expect(judged(confidence(), names)).toEqual({ kind: 'withheld' })
+  })
+
   test('nobody to check it: it is accepted on the one word', () => {
     expect(judged(confidence({ checked: true }), [says('a', 'x', stranger(500))], undefined, 0).kind).toBe('accepted')
   })

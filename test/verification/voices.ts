@@ -32,7 +32,7 @@ export const judged = (verification: Verification, voices: JudgedVoice[], about?
 export function voicesTaken(verification: Verification, who: Voter): number | null {
   const voices: JudgedVoice[] = []
   for (;;) {
-    const verdict = judged(verification, voices, { unit: 0, next: who })
+    const verdict = judged(verification, voices, { unit: 0, final: true, next: who })
     if (verdict.kind !== 'needs') return verdict.kind === 'accepted' ? voices.length : null
     voices.push(says(`peer-${voices.length}`, 'right', who))
   }

@@ -10,6 +10,7 @@ import { giveCanary } from './canaries.ts'
 import type { Core, Job, Peer, Seat, Unit } from './state.ts'
 import { updateUsable } from './trust.ts'
 import { giveBackAll } from './units.ts'
+import { vouchedFor } from './withheld.ts'
 
 /** What peers are worth together is worked out again after this long, at the soonest; later where there are many. */
 const SURVEY_MS = 100
@@ -22,11 +23,14 @@ const NO_ANSWERS: ReadonlyMap<string, boolean> = new Map()
 /** Every voice on the unit that counts. */
 export function voicesFor(core: Core, job: Job, unit: Unit): JudgedVoice[] {
   const voices: JudgedVoice[] = []
-  for (const { seat, said, confirmed } of unit.holders) {
+  for (const { seat, said, confirmed, word } of unit.holders) {
     if (said === null || seat.distrusted) continue
     const { id, trust, independence } = seat.peer
     if (!job.crediting) voices.push({ peer: id, trust, independence, said })
-    else voices.push({ peer: id, trust, independence, credit: creditOf(core, id, confirmed), said })
+    else {
+      const [credit, vouched] = [creditOf(core, id, confirmed), seat.vouchers.vouchFor(word)]
+      voices.push({ peer: id, trust, independence, credit, vouched, said })
+    }
   }
   return voices
 }
@@ -38,7 +42,7 @@ export function creditOf(core: Core, peer: string, confirmedHere: boolean): { ch
 }
 
 export const aboutUnit = (core: Core, job: Job, unit: Unit): About | undefined =>
-  job.crediting ? { unit: unit.index, check: unit.check, next: nextVoter(core, job) } : undefined
+  job.crediting ? { unit: unit.index, check: unit.check, final: unit.final, next: nextVoter(core, job) } : undefined
 
 /** Copies of a unit that goes to this peer first. */
 export function openingCopies(core: Core, { job, peer }: Seat, unit: number): number {
@@ -58,7 +62,11 @@ export function confirm(core: Core, unit: Unit, peers: readonly string[]): void 
     for (const seat of peer.seats) {
       if (!seat.job.crediting) continue
       // Many units are under way at once: a check of a word given before it turned says nothing of those after.
-      if (seat === holder.seat) seat.unchecked = seat.unchecked.filter(({ word }) => word > holder.word)
+      if (seat === holder.seat) {
+        seat.unchecked = seat.unchecked.filter(({ word }) => word > holder.word)
+        seat.vouchers.note(holder.word)
+        for (const waiting of vouchedFor(seat)) doubt(core, seat.job, waiting)
+      }
       core.refills.add(seat)
       for (const waiting of seat.later) if (waiting !== unit) doubt(core, seat.job, waiting)
     }

@@ -9,7 +9,7 @@ import type { Gate, JobSpec } from './events.ts'
 import { enlist, isBehind } from './grants.ts'
 import { Pool } from './pool.ts'
 import { takeSeat } from './sessions.ts'
-import { endJob, fail, leaveAsBefore } from './settle.ts'
+import { decideNow, endJob, fail, leaveAsBefore } from './settle.ts'
 import { Shape } from './shape.ts'
 import type { Core, Job } from './state.ts'
 import { giveBackAll, openUnit } from './units.ts'
@@ -30,6 +30,8 @@ export function addJob(core: Core, spec: JobSpec): void {
     open: new Map(),
     pool: new Pool(),
     later: new Pool(),
+    withheld: new Set(),
+    withheldSince: 0,
     repeatability: repeatabilityOf(policy),
     catches: new Set(),
     canaries: [],
@@ -125,7 +127,7 @@ export function passDeadline(core: Core, job: Job): boolean {
   let left: number = LIMITS.SETTLED_PER_STEP_MAX
   for (const unit of job.open.values()) {
     if (left-- === 0) break
-    if (!leaveAsBefore(core, job, unit)) fail(core, job, unit, failure)
+    if (!leaveAsBefore(core, job, unit) && !decideNow(core, job, unit)) fail(core, job, unit, failure)
   }
   while (left > 0 && job.cursor < job.spec.size) {
     const index = job.cursor++

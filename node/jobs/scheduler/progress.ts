@@ -3,7 +3,7 @@
 import type { Reason } from '../../../protocol/reasons.ts'
 import type { JobProgress } from './events.ts'
 import { freshReason, generalReason } from './reasons.ts'
-import { freshCount, type Job, settledCount } from './state.ts'
+import { freshCount, type Job, settledCount, type Unit } from './state.ts'
 
 export function progressOf(job: Job, now: number): JobProgress {
   const { size } = job.spec
@@ -23,6 +23,7 @@ function waitingOf(job: Job, units: number, now: number): JobProgress['waiting']
     waiting.push({ reason, units: taken, sinceMs: Math.max(0, now - since) })
   }
   add('comparing', job.comparing, job.comparingSince)
+  add('unconfirmed', waitingCount(job.withheld), job.withheldSince)
   const general = generalReason(job, now)
   if (general.reason === 'busy') {
     const barred = barredUnits(job)
@@ -33,6 +34,13 @@ function waitingOf(job: Job, units: number, now: number): JobProgress['waiting']
   }
   add(general.reason, left, general.since)
   return waiting
+}
+
+/** A copy for a straggler may still run. */
+function waitingCount(units: Iterable<Unit>): number {
+  let count = 0
+  for (const { running } of units) if (running === 0) count += 1
+  return count
 }
 
 /** As `barredReason`, for all of them: by buckets, so that it costs no more than there are kinds of units. */

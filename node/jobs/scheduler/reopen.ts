@@ -55,10 +55,11 @@ function stands(core: Core, job: Job, { unit, ok, said, value, voices }: Recalle
     if (saidThen === null) return []
     const { trust, independence } = core.peers.get(voice.peer) ?? { trust: 'stranger', independence: voice.peer }
     const confirmed = isConfirmed(voice, voices)
-    return [{ peer: voice.peer, trust, independence, credit: creditOf(core, voice.peer, confirmed), said: saidThen }]
+    const credit = creditOf(core, voice.peer, confirmed)
+    return [{ peer: voice.peer, trust, independence, credit, said: saidThen }]
   })
   if (judged.every(({ credit }) => credit.caught === 0)) return true
-  const verdict = job.verification.judge(judged, NO_ANSWERS, job.usable, { unit, next: job.next })
+  const verdict = job.verification.judge(judged, NO_ANSWERS, job.usable, { unit, final: true, next: job.next })
   return ok ? verdict.kind === 'accepted' && verdict.digest === said : verdict.kind === 'failed'
 }
 

@@ -23,13 +23,14 @@ import { lease } from './lease.ts'
 import { progressOf } from './progress.ts'
 import { hearRecalled } from './reopen.ts'
 import { checkLeases, peerAd, peerDown, peerUp } from './sessions.ts'
-import { finishIfSettled, judge } from './settle.ts'
+import { decideNow, finishIfSettled, judge } from './settle.ts'
 import type { Core, Peer, SchedulerComponents } from './state.ts'
 import { checkStragglers, watchStragglers } from './stragglers.ts'
 import { Timers } from './timers.ts'
 import { flush } from './trust.ts'
 import { retryWhereItFailed } from './units.ts'
 import { type SeatView, seatView, type UnitView, unitView } from './views.ts'
+import { overdue } from './withheld.ts'
 
 export interface Scheduler {
   /** Takes one event in at `now` (milliseconds, never falling) and says what is to be done, in this order. @throws E_EXPRESSION on `job.added` */
@@ -158,6 +159,7 @@ function settleAndServe(core: Core): void {
     for (const unit of [...job.scarred]) if (job.open.get(unit.index) === unit) judge(core, job, unit, null)
   }
   judgeDoubted(core)
+  for (const job of core.decided) for (const unit of overdue(job)) decideNow(core, job, unit)
   tellCredit(core)
   for (const seat of core.touched) flush(core, seat)
   core.touched.clear()

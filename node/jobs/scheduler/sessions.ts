@@ -2,6 +2,7 @@
 
 import type { Ad } from '../../../protocol/ad.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
+import { Vouchers } from '../verification/checked-units.ts'
 import { isAdmitted } from './credit.ts'
 import type { SchedulerEvent } from './events.ts'
 import { activeSeats, leaveLine, newLines } from './line.ts'
@@ -99,6 +100,8 @@ export function takeSeat(core: Core, job: Job, peer: Peer): Seat {
     admitted: isAdmitted(core, job, peer.id),
     spokenOn: 0,
     later: new Set(),
+    withheld: new Set(),
+    vouchers: new Vouchers(),
     unchecked: [],
     words: 0,
     canary: null,

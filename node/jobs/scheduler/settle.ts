@@ -13,6 +13,7 @@ import { closeByChecks, withdraw } from './reopen.ts'
 import { type Core, type Job, settledCount, type Unit, voicesOf } from './state.ts'
 import { noteAgreed, noteFaulty, noteOutvoted, noteServed } from './trust.ts'
 import { addStray, countWasted, othersFor, place, revoke, setLater, takeOut } from './units.ts'
+import { letGo, withhold } from './withheld.ts'
 
 type Failure = { code: string; message: string; blame: Blame }
 
@@ -23,6 +24,7 @@ export function judge(core: Core, job: Job, unit: Unit, heard: { digest: string;
   const [voices, about] = [voicesFor(core, job, unit), aboutUnit(core, job, unit)]
   const verdict = job.verification.judge(voices, unit.answers ?? NO_ANSWERS, othersFor(job, unit), about)
   if ('checked' in verdict && verdict.checked !== undefined) confirm(core, unit, verdict.checked)
+  if (verdict.kind !== 'withheld') letGo(job, unit)
   switch (verdict.kind) {
     case 'accepted':
       accept(core, job, unit, verdict, heard)
@@ -37,11 +39,23 @@ export function judge(core: Core, job: Job, unit: Unit, heard: { digest: string;
       compare(core, job, unit, verdict.pairs)
       keepOpen(core, job, unit, 0)
       break
+    case 'withheld':
+      keepOpen(core, job, unit, 0)
+      withhold(core, job, unit)
+      break
     case 'needs':
       if (voices.length > 1) withdraw(core, job, unit)
       setLater(job, unit, verdict.later === true)
       keepOpen(core, job, unit, verdict.copies)
   }
+}
+
+/** What waits on a peer's word need not wait longer. False: it is undecided still. */
+export function decideNow(core: Core, job: Job, unit: Unit): boolean {
+  if (!job.withheld.has(unit)) return false
+  unit.final = true
+  judge(core, job, unit, null)
+  return job.open.get(unit.index) !== unit
 }
 
 /** The unit stays open for that many further voices. */
@@ -202,6 +216,7 @@ function close(core: Core, job: Job, unit: Unit, accepted: boolean): void {
   job.scarred.delete(unit)
   job.doubted.delete(unit)
   setLater(job, unit, false)
+  letGo(job, unit)
   job.pool.place(unit, 0)
   if (unit.asked !== null && unit.asked.size > 0) job.comparing -= 1
   for (const holder of unit.holders) {

@@ -7,6 +7,7 @@ import type { Reason } from '../../../protocol/reasons.ts'
 import type { Blame } from '../../../protocol/work.ts'
 import type { MatchedPolicy, Wanted } from '../matching/policy.ts'
 import type { CreditBook } from '../verification/book.ts'
+import type { Vouchers } from '../verification/checked-units.ts'
 import type { Repeatability } from '../verification/diagnosis.ts'
 import type { Credit, JudgedVoice, Verification, Voter } from '../verification/verification.ts'
 import type { Bag } from './bag.ts'
@@ -143,6 +144,9 @@ export type Seat = {
   /** Open units it has spoken on, and those of them that wait for its credit. */
   spokenOn: number
   readonly later: Set<Unit>
+  /** Those that wait until later words of it are confirmed, in the order in which it spoke. */
+  readonly withheld: Set<Unit>
+  readonly vouchers: Vouchers
   /** A settled unit it was given to see what it says; null: none. */
   canary: Canary | null
   /** The newest units accepted on its word alone since it was last checked. */
@@ -177,6 +181,9 @@ export type Job = {
   readonly pool: Pool
   /** Those that want one only while there is nothing else to do. */
   readonly later: Pool
+  /** Open units that wait on one peer's word until later ones of it are confirmed; since when there are any. */
+  readonly withheld: Set<Unit>
+  withheldSince: number
   /** Tells a task that does not repeat from peers that lie; null: nobody asks for it. */
   repeatability: Repeatability | null
   /** Units on which somebody was caught, oldest first. */
@@ -271,6 +278,8 @@ export type Unit = {
   later: boolean
   /** A second peer must speak. */
   check: boolean
+  /** Its voices are not withheld any more. */
+  final: boolean
   /** How it was decided before it was opened again: a digest or a failure code; null: it was not. */
   before: string | null
   /** That decision does not stand any more. */

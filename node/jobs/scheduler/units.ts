@@ -16,6 +16,7 @@ export function openUnit(job: Job, index: number, copies = job.verification.copi
     needs: copies,
     later: false,
     check: false,
+    final: false,
     before: null,
     withdrawn: false,
     spare: 0,

@@ -4,7 +4,7 @@ import type { Reason } from '../../../protocol/reasons.ts'
 import type { Blame } from '../../../protocol/work.ts'
 import { canOpen, isBehind } from './grants.ts'
 import { barredReason, freshReason, generalReason, standingOf } from './reasons.ts'
-import type { Holder, Holding, Job, Seat } from './state.ts'
+import type { Holder, Holding, Job, Seat, Unit } from './state.ts'
 
 export type SeatView = {
   peer: string
@@ -98,11 +98,16 @@ export function unitView(job: Job, index: number, now: number): UnitView | null 
     const running = attempts.filter(({ holding }) => holding === 'running').map(({ givenMs }) => givenMs)
     return { reason: null, sinceMs: Math.max(...running), missing, attempts }
   }
-  const comparing = unit.asked !== null && unit.asked.size > 0
-  const own = comparing ? 'comparing' : general.reason === 'busy' ? barredReason(job, unit) : null
+  const own = waitsFor(job, unit) ?? (general.reason === 'busy' ? barredReason(job, unit) : null)
   const lastGiven = Math.max(...unit.holders.map(({ since }) => since))
   const since = Math.max(lastGiven, own === null ? general.since : 0)
   return { reason: own ?? general.reason, sinceMs: Math.max(0, now - since), missing, attempts }
+}
+
+/** What a unit waits for that no peer would bring about sooner. */
+function waitsFor(job: Job, unit: Unit): Reason | null {
+  if (unit.asked !== null && unit.asked.size > 0) return 'comparing'
+  return job.withheld.has(unit) ? 'unconfirmed' : null
 }
 
 function attemptView({ seat, holding, since, said, fault }: Holder, now: number): AttemptView {

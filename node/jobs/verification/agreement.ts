@@ -2,8 +2,7 @@
  * Agreement groups: who agrees with whom.
  *
  * The group of a value is every voice that agrees with that value. With `exact` groups are disjoint. A tolerance is not
- * transitive (1.0 ~ 1.1 ~ 1.2), so groups may overlap; the leading group is then the largest, and of equals the one
- * whose value has the smallest digest. So it depends on which voices there are, never on their order.
+ * transitive (1.0 ~ 1.1 ~ 1.2), so groups may overlap. They depend on which voices there are, never on their order.
  */
 
 import type { Json } from '../../../protocol/canonical.ts'
@@ -14,8 +13,6 @@ import { pairKey } from './verification.ts'
 
 /** Whether two different values agree; null: not known yet, must be compared. */
 export type Relation = (a: SaidValue, b: SaidValue, answers: ReadonlyMap<string, boolean>) => boolean | null
-
-export type Leading = { digest: string; size: number } | null
 
 export function relationOf(agree: Agree): Relation {
   if (agree.kind === 'exact') return () => false
@@ -67,22 +64,6 @@ export function groupsOf(
     }
   }
   return { groups: merged, unknown }
-}
-
-/** The leading group among the values said, and the pairs that must be compared before it is known. */
-export function leadingGroup(
-  voices: readonly JudgedVoice[],
-  relation: Relation,
-  answers: ReadonlyMap<string, boolean>,
-): { leading: Leading; unknown: [string, string][] } {
-  const { groups, unknown } = groupsOf(voices, relation, answers)
-  let leading: Leading = null
-  for (const { key, said, voices: agreeing } of groups) {
-    const size = agreeing.length
-    if (!said.ok || (leading !== null && size < leading.size)) continue
-    if (leading === null || size > leading.size || key < leading.digest) leading = { digest: key, size }
-  }
-  return { leading, unknown }
 }
 
 export type Tolerance = { absolute: number; relative: number }

@@ -1,4 +1,4 @@
-/** Which units are checked by a second peer whatever the first is worth. */
+/** Which units are checked by a second peer whatever the first is worth, and for which words a check speaks. */
 
 import { createHmac } from 'node:crypto'
 
@@ -18,4 +18,25 @@ export function checkedUnits(key: Uint8Array, share: number): (unit: number) => 
 export function closingCheck(unchecked: readonly number[], share: number, draw: () => number): number | null {
   if (draw() >= unchecked.length * share) return null
   return unchecked[Math.floor(draw() * unchecked.length)] ?? null
+}
+
+/** Later words that must be confirmed: a liar that lies on some units only passes one check more easily than several. */
+const VOUCHERS = 4
+
+/** Which words of a peer are vouched for: many are under way at once, and a check of one says nothing of those after it. */
+export class Vouchers {
+  /** The latest confirmed, ascending. */
+  readonly #confirmed: number[] = []
+
+  /** `word`: which of the peer's words was confirmed; they are counted as they come. */
+  note(word: number): void {
+    this.#confirmed.push(word)
+    this.#confirmed.sort((a, b) => a - b)
+    if (this.#confirmed.length > VOUCHERS) this.#confirmed.shift()
+  }
+
+  vouchFor(word: number): boolean {
+    const [earliest] = this.#confirmed
+    return this.#confirmed.length === VOUCHERS && earliest !== undefined && word < earliest
+  }
 }

@@ -23,6 +23,8 @@ export type Confidence = {
 const CHECK_CREDIBLE = 0.99
 /** A group waits for its peers' credit, rather than for another voice, if this many checks more would do. */
 const PATIENCE_CHECKS = 3
+/** For so many checks after a stranger is first believed alone, its words are withheld. */
+const NEWLY_CHECKS = 23
 const STRANGER: Voter = { trust: 'stranger', credit: NEWCOMER }
 
 type Standing = { group: Group; tally: Tally }
@@ -36,7 +38,7 @@ export function createConfidence({ goal, agree, assumed, isChecked }: Confidence
     voices: readonly JudgedVoice[],
     answers: ReadonlyMap<string, boolean>,
     others: number,
-    { unit, check = false, next = STRANGER }: About = { unit: 0 },
+    { unit, check = false, final = false, next = STRANGER }: About = { unit: 0 },
   ): Verdict {
     const { groups, unknown } = groupsOf(voices, relation, answers)
     if (unknown.length > 0) return { kind: 'compare', pairs: unknown }
@@ -50,6 +52,7 @@ export function createConfidence({ goal, agree, assumed, isChecked }: Confidence
     const certain = enough || (rivals.length === 0 && doubt(tally, []) <= checkDoubtMax)
     const checked = certain && tally.voices >= 2 ? agreed : []
     if (enough && tally.voices >= least) {
+      if (tally.voices === 1 && others > 0 && !final && isWithheld(group.voices)) return { kind: 'withheld' }
       const wrong = doubt(tally, rivals)
       const against = voices.map(({ peer }) => peer).filter((peer) => !agreed.includes(peer))
       return group.said.ok
@@ -85,6 +88,12 @@ export function createConfidence({ goal, agree, assumed, isChecked }: Confidence
       if (enough && now.voices >= least) return copies
     }
     return null
+  }
+
+  /** Who earns credit to cheat has it soonest when it is first believed: what it says then waits for checks that follow. */
+  function isWithheld(voices: readonly JudgedVoice[]): boolean {
+    const unvouched = voices.every(({ trust, vouched }) => trust === 'stranger' && vouched !== true)
+    return unvouched && doubt(tallyOf(voices, assumed, -NEWLY_CHECKS), []) > doubtMax
   }
 
   /**

@@ -1,9 +1,10 @@
 /** Verification by quorum: `agree` peers that agree, of at most `of` that are heard. `none` is a quorum of one. */
 
 import type { Agree, Verify } from '../../../protocol/manifest.ts'
-import { leadingGroup, type Relation, relationOf } from './agreement.ts'
+import { groupsOf, type Relation, relationOf } from './agreement.ts'
 import type { JudgedVoice, SaidFailure, Verdict, Verification } from './verification.ts'
 
+type Leading = { digest: string; size: number } | null
 type Asked = { verify: Exclude<Verify, { kind: 'confidence' }>; agree: Agree }
 
 export function createQuorum(policy: Asked): Verification {
@@ -47,6 +48,22 @@ function judgeQuorum(
   const left = of - voices.length
   const copies = Math.max(1, agree - best)
   return copies > left ? { kind: 'impossible' } : { kind: 'needs', copies }
+}
+
+/** The largest group among the values said, of equals the one of the smallest digest; and the pairs that must be compared before it is known. */
+export function leadingGroup(
+  voices: readonly JudgedVoice[],
+  relation: Relation,
+  answers: ReadonlyMap<string, boolean>,
+): { leading: Leading; unknown: [string, string][] } {
+  const { groups, unknown } = groupsOf(voices, relation, answers)
+  let leading: Leading = null
+  for (const { key, said, voices: agreeing } of groups) {
+    const size = agreeing.length
+    if (!said.ok || (leading !== null && size < leading.size)) continue
+    if (leading === null || size > leading.size || key < leading.digest) leading = { digest: key, size }
+  }
+  return { leading, unknown }
 }
 
 function acceptedBy(

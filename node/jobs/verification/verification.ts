@@ -14,6 +14,8 @@ export type JudgedVoice = {
   independence: string
   /** What its peer has shown on other units than this one; a newcomer if not given. */
   credit?: Credit
+  /** Words it gave after this one were confirmed: it had not turned for good when it gave it. */
+  vouched?: boolean
   said: SaidValue | SaidFailure
 }
 /** What a peer has shown: checks survived since it was last caught, and how often it was caught. Both fade with age. */
@@ -36,6 +38,8 @@ export type Verdict =
    * heard agree and will do once they have survived a few more checks. `checked`: as above, already certain enough.
    */
   | { kind: 'needs'; copies: number; later?: boolean; checked?: string[] }
+  /** One word, from a peer newly believed alone: enough once later words of it are confirmed, or when all else is done. */
+  | { kind: 'withheld' }
   /** These pairs of digests must be compared first (`agree: function`), by `pairKey`. */
   | { kind: 'compare'; pairs: [string, string][] }
   /** No agreement can be reached any more. */
@@ -60,6 +64,8 @@ export type About = {
   unit: number
   /** The unit is checked by a second peer, whatever chance says. */
   check?: boolean
+  /** There is nothing to wait for: nothing is withheld. */
+  final?: boolean
   /** A peer like those that could be asked; a stranger without history if not given. */
   next?: Voter
 }
