@@ -35,6 +35,9 @@ export type Report = {
   steps: number
   runs: number
   failed: number
+  /** As the scheduler counts them, since the last restart. */
+  executions: number
+  wasted: number
   restarts: number
   mostUndecided: number
   /** Units that ended with a wrong value, were ever withdrawn; and peers that are believed no more. */
@@ -113,6 +116,7 @@ class Simulation implements Listener {
       steps: this.#steps,
       runs: this.#checker.runs,
       failed: this.#checker.failed,
+      ...this.#scheduler.spent(JOB),
       restarts: this.#restarts,
       mostUndecided: this.#checker.mostUndecided,
       wrong: this.#checker.wrong.size,
