@@ -1,5 +1,6 @@
 /** Strangers that do not tell the truth, as real nodes beside honest ones: 10,000 units at a confidence of 0.999. */
 
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { statusSchema } from '../../protocol/api.ts'
@@ -14,49 +15,57 @@ const program = fileURLToPath(new URL('./altered-node.ts', import.meta.url))
 
 let lab: Lab
 let home: NodeProcess
+let another: NodeProcess
 let invitation = ''
 
 beforeAll(async () => {
   lab = new Lab()
   home = await lab.node('home', ['--open', '--cores', '0'])
   invitation = statusSchema.parse(await home.json(['status'])).mesh.invitation ?? ''
-  for (const name of ['one', 'two', 'three']) await lab.node(name, ['--cores', '1', '--join', invitation])
+  const honest = (name: string) => lab.node(name, ['--cores', '1', '--join', invitation])
+  another = await honest('one')
+  for (const name of ['two', 'three']) await honest(name)
   await home.sees(4)
 }, 60_000)
 
 afterAll(() => lab[Symbol.asyncDispose]())
 
 /** Who of those connected is held to have given wrong values. */
-const liars = async (): Promise<string[]> => (await home.askPeers()).filter(({ liar }) => liar).map(({ name }) => name)
+const liars = async (node = home): Promise<string[]> =>
+  (await node.askPeers())
+    .filter(({ liar }) => liar)
+    .map(({ name }) => name)
+    .toSorted()
 
-/** Sweeps with more peers of this kind, until as many are blamed or there were so many; who is blamed. */
-async function sweepBeside(kind: string, sweeps: number, names: string[] = [kind], collusion = 0.01) {
+/** With more peers of this kind. */
+async function beside<T>(kind: string, names: string[], work: () => Promise<T>): Promise<T> {
   const adversaries: NodeProcess[] = []
   for (const name of names) {
-    const args = { program: [program, name, invitation, kind] }
+    const args = { program: [program, name, invitation, kind, join(lab.folder, 'plot')] }
     adversaries.push(await lab.node(name.replaceAll(/\W+/g, '-'), [], args))
   }
   try {
     await home.sees(4 + names.length)
-    return await blamedAfter(sweeps, names.length, collusion)
+    return await work()
   } finally {
     for (const adversary of adversaries) await adversary.kill('SIGKILL')
     await home.sees(4)
   }
 }
 
-async function blamedAfter(sweeps: number, expected: number, collusion: number): Promise<string[]> {
-  await using mesh = await Mesh.connect({ home: home.home })
+/** Sweeps until as many are blamed or there were so many; who is blamed. */
+async function blamedAfter(sweeps: number, expected: number, collusion = 0.01, node = home): Promise<string[]> {
+  await using mesh = await Mesh.connect({ home: node.home })
   const sweep = grid({ x: range(UNITS), ms: [0] })
   let blamed: string[] = []
-  for (let i = 0; i < sweeps && blamed.length < expected; i++) {
+  for (let i = 0; i < sweeps && (i === 0 || blamed.length < expected); i++) {
     await using job = await mesh.map(square, sweep, { verify: { confidence: 0.999, collusion } })
     const wrong: number[] = []
     for (const { unit, value, params } of await job.collect()) if (value !== params.x ** 2) wrong.push(unit)
     expect(wrong).toEqual([])
-    blamed = await liars()
+    blamed = await liars(node)
   }
-  return blamed.toSorted()
+  return blamed
 }
 
 describe('no wrong value is accepted, and the right peer is blamed', () => {
@@ -64,15 +73,62 @@ describe('no wrong value is accepted, and the right peer is blamed', () => {
     '%s',
     { timeout: 120_000 },
     async (kind) => {
-      expect(await sweepBeside(kind, 5)).toEqual([kind])
+      expect(await beside(kind, [kind], () => blamedAfter(5, 1))).toEqual([kind])
     },
   )
 
   test('two who plot, beside three that are known', { timeout: 120_000 }, async () => {
-    expect(await sweepBeside('colluder', 5, ['plot one', 'plot two'], 1)).toEqual(['plot one', 'plot two'])
+    const names = ['plot one', 'plot two']
+    expect(await beside('colluder', names, () => blamedAfter(5, 2, 1))).toEqual(names)
   })
 
   test('slow poison: who stops to answer holds up nobody, and is no liar', { timeout: 120_000 }, async () => {
-    expect(await sweepBeside('slow poison', 1)).toEqual([])
+    expect(await beside('slow poison', ['slow poison'], () => blamedAfter(1, 0))).toEqual([])
+  })
+
+  test('two who lie where both have a unit', { timeout: 120_000 }, async () => {
+    const names = ['cabal one', 'cabal two']
+    for (const name of await beside('in a majority', names, () => blamedAfter(5, 2, 1))) expect(names).toContain(name)
+  })
+
+  test('one operator whose names are new whenever the last were found out', { timeout: 120_000 }, async () => {
+    for (const names of [
+      ['sybil one', 'sybil two'],
+      ['sybil four', 'sybil three'],
+    ]) {
+      expect(await beside('always liar', names, () => blamedAfter(5, 2, 1))).toEqual(names)
+    }
+  })
+
+  test('who tells the truth to one asker only is blamed by the others', { timeout: 120_000 }, async () => {
+    await beside('two-faced', ['two-faced'], async () => {
+      expect(await blamedAfter(1, 1)).toEqual([])
+      expect(await blamedAfter(5, 1, 0.01, another)).toEqual(['two-faced'])
+      expect(await liars()).toEqual([])
+    })
+  })
+
+  test.each(['replayed receipts', 'forged receipts', 'receipts of another'])(
+    '%s: the peer is refused, and its results count for nothing',
+    { timeout: 120_000 },
+    async (kind) => {
+      await beside(kind, [kind], async () => {
+        const { id } = (await home.askPeers()).find(({ name }) => name === kind) ?? {}
+        expect(await blamedAfter(1, 0)).toEqual([])
+        const refused = (await home.peers()).refused.filter(({ peer }) => peer === id)
+        expect(refused).toMatchObject([{ code: 'E_FRAME' }])
+      })
+    },
+  )
+
+  test('no honest peer has lost its standing', async () => {
+    for (const node of [home, another]) expect(await liars(node)).toEqual([])
+    const { peers, refused } = await home.peers()
+    const honest = peers.filter(({ self }) => !self)
+    expect(honest.map(({ name }) => name).toSorted()).toEqual(['one', 'three', 'two'])
+    for (const { id, credit } of honest) {
+      expect(credit).toMatchObject({ caught: 0, admission: 'work' })
+      expect(refused.map(({ peer }) => peer)).not.toContain(id)
+    }
   })
 })

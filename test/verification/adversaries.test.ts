@@ -198,13 +198,13 @@ describe('bugs put in on purpose go red', () => {
     expect(share).toBeGreaterThan(0.05)
   })
 
-  test('a history that counts ten times: slow liars get through', () => {
+  test('a history that counts a thousandfold: slow liars get through', () => {
     const judge = real()
     const credulous: Verification = {
       ...judge,
       judge: (voices, ...rest) =>
         judge.judge(
-          voices.map((voice) => ({ ...voice, credit: { checks: 100 * (voice.credit?.checks ?? 0), caught: 0 } })),
+          voices.map((voice) => ({ ...voice, credit: { checks: 1_000 * (voice.credit?.checks ?? 0), caught: 0 } })),
           ...rest,
         ),
     }

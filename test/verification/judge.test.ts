@@ -179,7 +179,12 @@ describe('copies to give out at first', () => {
       1,
     ],
     ['known well: one', opening(1, stranger(92), stranger()), 1],
-    ['known well, but the unit is checked: two', opening(1, stranger(92), stranger(), true), 2],
+    ['known well, but the unit is checked: two', opening(0.01, stranger(92), stranger(), true), 2],
+    [
+      'the same where all lies agree: one, and another when it has spoken',
+      opening(1, stranger(92), stranger(), true),
+      1,
+    ],
   ])('%s', (_, copies, expected) => {
     expect(copies).toBe(expected)
   })

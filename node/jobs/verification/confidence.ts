@@ -111,8 +111,7 @@ export function createConfidence({ goal, agree, assumed, isChecked }: Confidence
    * speak before it can know who follows.
    */
   function opening(unit: number, first: Voter, next: Voter): number {
-    const copies = copiesFor(first, next)
-    if (copies === 1) return isChecked(unit) ? 2 : 1
+    const copies = Math.max(copiesFor(first, next), isChecked(unit) ? 2 : 1)
     return copiesFor({ trust: first.trust }, { trust: next.trust }) <= copies ? copies : 1
   }
 
