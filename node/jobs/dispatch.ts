@@ -117,6 +117,11 @@ export class Dispatch {
       else if (session !== undefined && session.trust !== this.#trustOf(peer)) this.#lose(peer.id, 'E_UNREACHABLE')
       this.#open(peer)
     }
+    // What they said before they left counts no more either.
+    for (const { kind, who, verdict } of this.#components.rules.list()) {
+      if (kind !== 'peer' || verdict !== 'blocked') continue
+      this.#components.onEvent({ type: 'peer.down', peer: who, code: 'E_BLOCKED' })
+    }
   }
 
   /** From here on nothing is given to the session, whatever its channel still does. */

@@ -141,6 +141,23 @@ describe('disagreement', () => {
     expect(afterwards.filter((effect) => effect.type === 'run' && effect.peer === 'liar')).toEqual([])
   })
 
+  test('the word of a peer that is blocked counts for nothing on what is undecided', () => {
+    const desk = new Desk()
+    desk.up('bad', 'b', 'c')
+    desk.job(3, { verify: { kind: 'quorum', agree: 2, of: 5 } })
+    const [unit = -1] = desk.holds('bad')
+    desk.ends('bad', [unit], 'lie')
+    // It has left by the time it is blocked.
+    desk.down('bad')
+    desk.step({ type: 'peer.down', peer: 'bad', code: 'E_BLOCKED' })
+    const [second = ''] = holdersOf(desk, unit)
+    desk.ends(second, [unit], 'lie')
+    expect(desk.seen('accepted')).toEqual([])
+    desk.up('bad')
+    for (let i = 0; i < 4; i++) for (const peer of ['b', 'c']) desk.endsAll(peer, 'lie')
+    expect(desk.seen('accepted').map(({ unit }) => unit)).toContain(unit)
+  })
+
   test('two that lie alike cannot use a voice that was struck', () => {
     const desk = new Desk()
     desk.up('liar', 'b', 'c')

@@ -24,7 +24,7 @@ const NO_ANSWERS: ReadonlyMap<string, boolean> = new Map()
 export function voicesFor(core: Core, job: Job, unit: Unit): JudgedVoice[] {
   const voices: JudgedVoice[] = []
   for (const { seat, said, confirmed, word } of unit.holders) {
-    if (said === null || seat.distrusted) continue
+    if (said === null || seat.distrusted || seat.peer.blocked) continue
     const { id, trust, independence } = seat.peer
     if (!job.crediting) voices.push({ peer: id, trust, independence, said })
     else {

@@ -22,7 +22,7 @@ import { addJob, cancelJob, gateJob, passDeadline } from './jobs.ts'
 import { lease } from './lease.ts'
 import { progressOf } from './progress.ts'
 import { hearRecalled } from './reopen.ts'
-import { checkLeases, peerAd, peerDown, peerUp } from './sessions.ts'
+import { blockPeer, checkLeases, peerAd, peerDown, peerUp } from './sessions.ts'
 import { decideNow, finishIfSettled, judge } from './settle.ts'
 import type { Core, Peer, SchedulerComponents } from './state.ts'
 import { checkStragglers, watchStragglers } from './stragglers.ts'
@@ -135,8 +135,10 @@ function takeFromPeer(core: Core, event: Extract<SchedulerEvent, { peer: string 
   if (event.type === 'peer.up') peerUp(core, event)
   else if (peer === undefined) return
   else if (event.type === 'peer.ad') peerAd(core, peer, event.ad)
-  else if (event.type === 'peer.down') peerDown(core, peer)
-  else if (event.type !== 'peer.alive') takeFromSeat(core, peer, event)
+  else if (event.type === 'peer.down') {
+    if (event.code === 'E_BLOCKED') blockPeer(core, peer)
+    peerDown(core, peer)
+  } else if (event.type !== 'peer.alive') takeFromSeat(core, peer, event)
 }
 
 type WorkEvent = Extract<SchedulerEvent, { type: 'results' | 'handback' | `job.${'fetching' | 'ready' | 'refused'}` }>

@@ -7,7 +7,7 @@ import { isAdmitted } from './credit.ts'
 import type { SchedulerEvent } from './events.ts'
 import { activeSeats, leaveLine, newLines } from './line.ts'
 import { type Core, type Job, type Peer, type Seat, slotsOf } from './state.ts'
-import { rest, updateUsable } from './trust.ts'
+import { rest, strike, updateUsable } from './trust.ts'
 import { giveBackAll, revoke } from './units.ts'
 import { openWindow } from './window.ts'
 
@@ -28,6 +28,7 @@ export function peerUp(core: Core, event: Extract<SchedulerEvent, { type: 'peer.
   peer.role = event.role ?? ''
   peer.independence = event.independence ?? event.peer
   peer.up = true
+  peer.blocked = false
   peer.heardAt = core.now
   for (const job of core.jobs.values()) takeSeat(core, job, peer)
   peerAd(core, peer, event.ad)
@@ -65,6 +66,13 @@ export function peerDown(core: Core, peer: Peer): void {
     leaveLine(seat)
   }
   forget(core)
+}
+
+/** What it said of units that are undecided counts for nothing any more. */
+export function blockPeer(core: Core, peer: Peer): void {
+  if (peer.blocked) return
+  peer.blocked = true
+  for (const seat of peer.seats) strike(core, seat.job, seat)
 }
 
 /** A new job's seat for a peer, or the one the peer left. */
@@ -180,6 +188,7 @@ function newPeer(core: Core, { peer: id, trust, ad }: Extract<SchedulerEvent, { 
     pausedAt: null,
     returnsAt: null,
     up: false,
+    blocked: false,
     heardAt: core.now,
     turnedAt: Number.NEGATIVE_INFINITY,
     latencyMs: 0,

@@ -89,6 +89,8 @@ export type Peer = {
   pausedAt: number | null
   returnsAt: number | null
   up: boolean
+  /** By the submitter: its words on open units count for nothing. */
+  blocked: boolean
   heardAt: number
   /** When it last ended a unit of any job here, or said that others have all its slots. */
   turnedAt: number
