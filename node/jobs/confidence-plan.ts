@@ -69,7 +69,7 @@ function executionsIn(verification: Verification, units: number, group: Class): 
 /** Voices on a unit, if they agree. */
 function copiesOf(verification: Verification, { trust }: Class, checks: number): number {
   const voter = { trust, credit: { checks, caught: 0 } }
-  const voice: JudgedVoice = { ...voter, peer: '', independence: '', said: { ok: true, digest: '', value: '' } }
+  const voice: JudgedVoice = { ...voter, peer: '', independence: [], said: { ok: true, digest: '', value: '' } }
   const verdict = verification.judge([voice], NO_ANSWERS, 1, { unit: 0, next: voter })
   return verdict.kind === 'needs' ? 1 + verdict.copies : 1
 }

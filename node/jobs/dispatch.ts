@@ -10,6 +10,7 @@ import { memoryChannels } from '../mesh/memory-channel.ts'
 import type { AdmittedPeer, Channel, Mesh, Role } from '../mesh/mesh.ts'
 import type { PeerRuleStore } from '../store/peer-rules.ts'
 import type { Worker } from '../worker/worker.ts'
+import { independenceOf } from './independence.ts'
 import { trustIn } from './known-peers.ts'
 import type { AttemptEnd, PeerId, SchedulerEvent, TrustClass } from './scheduler/events.ts'
 import { type Beside, WorkerSession } from './worker-session.ts'
@@ -31,7 +32,7 @@ type Components = {
   onError(error: unknown): void
 }
 
-type Held = { id: PeerId; role: Role | 'self'; ad: Ad }
+type Held = { id: PeerId; role: Role | 'self'; ad: Ad; address: string }
 
 /** How often sessions with a peer broke without a result; the timer runs while the next try is waited for. */
 type Retry = { failures: number; timer: NodeJS.Timeout | null }
@@ -138,7 +139,7 @@ export class Dispatch {
     if (!this.#wanted || this.#sessions.has(mesh.peerId)) return
     const [mine, theirs] = memoryChannels(mesh.peerId)
     worker.serve(theirs, { id: mesh.peerId, role: 'self' }).catch(onError)
-    this.#hold({ id: mesh.peerId, role: 'self', ad: ownAd() }, mine, 'self')
+    this.#hold({ id: mesh.peerId, role: 'self', ad: ownAd(), address: '' }, mine, 'self')
   }
 
   #open(peer: AdmittedPeer): void {
@@ -164,7 +165,7 @@ export class Dispatch {
       })
   }
 
-  #hold({ id: peer, role, ad }: Held, channel: Channel, trust: TrustClass): void {
+  #hold({ id: peer, role, ad, address }: Held, channel: Channel, trust: TrustClass): void {
     const { onEvent, onError, signedManifest, sweepOf, fetchFiles } = this.#components
     const session = new WorkerSession(
       {
@@ -181,7 +182,7 @@ export class Dispatch {
       { peer, trust },
     )
     this.#sessions.set(peer, session)
-    onEvent({ type: 'peer.up', peer, trust, ad, role })
+    onEvent({ type: 'peer.up', peer, trust, ad, role, independence: independenceOf({ ad, address }) })
     session.serve().then((error) => {
       if (this.#sessions.get(peer) !== session) return
       this.#lose(peer, error.code)

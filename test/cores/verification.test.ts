@@ -15,7 +15,7 @@ const quorum = (agree: number, of: number): Verify => ({ kind: 'quorum', agree, 
 const voice = (peer: string, said: JudgedVoice['said']): JudgedVoice => ({
   peer,
   trust: 'member',
-  independence: peer,
+  independence: [],
   said,
 })
 const value = (peer: string, json: Json) => {

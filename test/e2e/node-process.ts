@@ -148,7 +148,11 @@ export class NodeProcess {
     await until(
       `${this.home} to see ${count} peers`,
       deadlineMs,
-      async () => (await this.peers()).peers.filter(({ connected }) => connected).length === count,
+      async () => {
+        // From here its API is not to be reached in a network of its own.
+        const peers = this.#netns === undefined ? await this.askPeers() : (await this.peers()).peers
+        return peers.filter(({ connected }) => connected).length === count
+      },
     )
   }
 

@@ -218,7 +218,7 @@ describe('bugs put in on purpose go red', () => {
       ...judge,
       judge: (voices, ...rest) =>
         judge.judge(
-          voices.map((voice) => ({ ...voice, independence: voice.peer })),
+          voices.map((voice) => ({ ...voice, independence: [voice.peer] })),
           ...rest,
         ),
     }

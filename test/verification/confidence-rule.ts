@@ -94,7 +94,7 @@ export class ConfidenceRule implements Rule {
       peer,
       name: `${i}`,
       credit: { checks: 0, caught: 0 },
-      voice: { peer: `${i}`, trust: 'stranger', independence: `${i}`, said: said(RIGHT) },
+      voice: { peer: `${i}`, trust: 'stranger', independence: [`${i}`], said: said(RIGHT) },
       works: false,
       solo: false,
       vouchers: new Vouchers(),
@@ -335,7 +335,7 @@ export class ConfidenceRule implements Rule {
     seat.voice = {
       peer: seat.name,
       trust,
-      independence: operator,
+      independence: [operator],
       credit: seat.credit,
       said: SAID[RIGHT] ?? said(RIGHT),
     }

@@ -67,6 +67,21 @@ describe('credibility', () => {
     expect(tallyOf([says('a', 'x', member(), 'lab'), says('b', 'x', member(), 'lab')], assumed).voices).toBe(2)
   })
 
+  test('of strangers that share an operator or a subnet one is heard, in whatever order', () => {
+    const assumed = assuming(0.2, 1)
+    const shares = (peer: string, independence: string[], checks = 0) => ({
+      ...says(peer, 'x', stranger(checks)),
+      independence,
+    })
+    const group = [
+      shares('a', ['op', 'net 1'], 9),
+      shares('b', ['op', 'net 2']),
+      shares('c', ['net 2']),
+      shares('d', []),
+    ]
+    for (const order of [group, group.toReversed()]) expect(tallyOf(order, assumed).voices).toBe(3)
+  })
+
   test('a hundred names of one operator never reach the goal', () => {
     const sybils = Array.from({ length: 20 }, (_, i) => says(`s${i}`, 'lie', stranger(), 'op'))
     expect(judged(confidence(), sybils)).toMatchObject({ kind: 'needs' })

@@ -16,7 +16,7 @@ const judge = createConfidence({
 /** Whether the judge takes the word of such a peer alone. */
 function isTaken(trust: 'member' | 'stranger', credit: { checks: number; caught: number }): boolean {
   const said = { ok: true as const, digest: 'd', value: '1' }
-  return judge([{ peer: 'p', trust, independence: 'p', credit, said, vouched: true }], new Map(), 5).kind === 'accepted'
+  return judge([{ peer: 'p', trust, independence: [], credit, said, vouched: true }], new Map(), 5).kind === 'accepted'
 }
 
 it.each(['member', 'stranger'] as const)('says of a %s how many checks the judge still wants of it', (trust) => {

@@ -30,7 +30,7 @@ const PLANTS: [string, Property, Parameters<Property>[0]][] = [
     orderIndependence,
     judging((real, voices) => (_, ...rest) => {
       const [first] = voices
-      const echo = first === undefined ? [] : [{ ...first, peer: 'echo', independence: 'echo' }]
+      const echo = first === undefined ? [] : [{ ...first, peer: 'echo', independence: [] }]
       return real.judge([...voices, ...echo], ...rest)
     }),
   ],

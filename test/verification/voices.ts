@@ -12,11 +12,11 @@ export const stranger = (checks = 0, caught = 0): Voter => ({ trust: 'stranger',
 export const member = (checks = 0): Voter => ({ trust: 'member', credit: { checks, caught: 0 } })
 
 export function says(peer: string, value: string, who: Voter = stranger(), independence = peer): JudgedVoice {
-  return { ...who, peer, independence, said: { ok: true, digest: value, value } }
+  return { ...who, peer, independence: [independence], said: { ok: true, digest: value, value } }
 }
 
 export function fails(peer: string, code: string, who: Voter = stranger()): JudgedVoice {
-  return { ...who, peer, independence: peer, said: { ok: false, code, message: '', blame: 'program' } }
+  return { ...who, peer, independence: [peer], said: { ok: false, code, message: '', blame: 'program' } }
 }
 
 type Init = { goal?: number; f?: number; c?: number; agree?: Agree; checked?: boolean }

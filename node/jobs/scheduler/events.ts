@@ -54,10 +54,10 @@ export type SchedulerEvent =
   | { type: 'job.gate'; job: JobId; gate: Gate | null }
   /**
    * A session with the peer is open: it can be given work, `ad.cpus` units at once. A second one without `peer.down`
-   * between them means the first session ended. `independence` names what the peer shares with others of one
-   * operator; peers of one class are one voice to a verifier that cares. The peer's own id if not given.
+   * between them means the first session ended. `independence` names what a stranger shares with others that one person
+   * may run: where a confidence is asked, of those with any in common only one is heard on a unit.
    */
-  | { type: 'peer.up'; peer: PeerId; trust: TrustClass; ad: Ad; role?: string; independence?: string }
+  | { type: 'peer.up'; peer: PeerId; trust: TrustClass; ad: Ad; role?: string; independence?: readonly string[] }
   | { type: 'peer.ad'; peer: PeerId; ad: Ad }
   /** `waits`: it says that units of this node wait there and none runs, as others have its slots. */
   | { type: 'peer.alive'; peer: PeerId; waits?: boolean }

@@ -6,8 +6,9 @@ import type { Bag } from './bag.ts'
 import { openingCopies, roomByCredit, takesCopiesFirst } from './credit.ts'
 import { activeJobs, fromLine, hasPlace, standInLine } from './line.ts'
 import { isTimed, markBegun, rateOf, unitMsOf } from './pace.ts'
+import { barring } from './pool.ts'
 import { type Core, freshCount, type Job, type Peer, type Seat, slotsOf, type Unit } from './state.ts'
-import { hand, holderOf, openUnit } from './units.ts'
+import { hand, openUnit } from './units.ts'
 import { frameOf } from './window.ts'
 
 /** Of the peers with room, this many are drawn at random and the best ranked of them is served first. */
@@ -185,13 +186,13 @@ function isForFaster(core: Core, job: Job, unit: Unit, seat: Seat): boolean {
   const ownMs = unitMsOf(seat)
   for (const other of job.seats.values()) {
     if (!other.usable || core.now < other.restUntil || unitMsOf(other) >= ownMs) continue
-    if ((holderOf(unit, other)?.holding ?? 'gone') === 'gone') return true
+    if (!barring(other).some((number) => unit.bucket?.barred.includes(number))) return true
   }
   return false
 }
 
 function choose(core: Core, seat: Seat, count: number, late: boolean): number[] {
-  const { job, peer } = seat
+  const { job } = seat
   const indices: number[] = []
   const give = (unit: Unit) => {
     hand(core, job, unit, seat)
@@ -199,7 +200,7 @@ function choose(core: Core, seat: Seat, count: number, late: boolean): number[] 
   }
   const drawUpTo = (limit: number, pool = job.pool) => {
     if (indices.length >= limit) return
-    for (const unit of pool.draw(peer.slot, limit - indices.length, core.components.random)) {
+    for (const unit of pool.draw(barring(seat), limit - indices.length, core.components.random)) {
       if (!late || !isForFaster(core, job, unit, seat)) give(unit)
     }
   }

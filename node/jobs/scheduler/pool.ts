@@ -1,11 +1,12 @@
 /**
- * Open units that wait for a further copy, in buckets by the peers that may not have it (they run it or have spoken).
+ * Open units that wait for a further copy, in buckets by the peers that may not have it (they run it or have spoken, or share
+ * something with who did).
  * A peer then finds units it may take without looking at any it may not, whatever the number of units.
  */
 
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator'
-import type { Unit } from './state.ts'
+import type { Seat, Unit } from './state.ts'
 
 export type Bucket = { key: string; barred: readonly number[]; units: Unit[]; place: number }
 
@@ -32,7 +33,7 @@ export class Pool {
       if (unit.bucket !== null) this.#remove(unit, unit.bucket)
       return
     }
-    const barred = barredSlots(unit)
+    const barred = barredBy(unit)
     const key = barred.join(',')
     if (unit.bucket?.key === key) return
     if (unit.bucket !== null) this.#remove(unit, unit.bucket)
@@ -42,8 +43,8 @@ export class Pool {
     bucket.units.push(unit)
   }
 
-  /** Up to `count` units the peer may take, from several buckets drawn at random. They stay in the pool. */
-  draw(slot: number, count: number, random: RandomGenerator): Unit[] {
+  /** Up to `count` units the peer may take, who has these numbers, from several buckets drawn at random. They stay in the pool. */
+  draw(own: readonly number[], count: number, random: RandomGenerator): Unit[] {
     const buckets = this.#buckets
     const drawn: Unit[] = []
     if (buckets.length === 0) return drawn
@@ -52,10 +53,10 @@ export class Pool {
     const seen = Math.min(buckets.length, BUCKETS_SEEN_MAX)
     // Two rounds: a share of each, then what is still wanted from whoever has it.
     for (let i = 0; i < seen && drawn.length < count; i++) {
-      drawFrom(buckets[(start + i) % buckets.length], slot, 0, Math.min(share, count - drawn.length), drawn)
+      drawFrom(buckets[(start + i) % buckets.length], own, 0, Math.min(share, count - drawn.length), drawn)
     }
     for (let i = 0; i < seen && drawn.length < count; i++) {
-      drawFrom(buckets[(start + i) % buckets.length], slot, share, count - drawn.length, drawn)
+      drawFrom(buckets[(start + i) % buckets.length], own, share, count - drawn.length, drawn)
     }
     return drawn
   }
@@ -79,8 +80,14 @@ export class Pool {
 }
 
 /** Takes units from the end of a bucket, after skipping those a first round took. */
-function drawFrom(bucket: Bucket | undefined, slot: number, skip: number, count: number, drawn: Unit[]): void {
-  if (bucket === undefined || bucket.barred.includes(slot)) return
+function drawFrom(
+  bucket: Bucket | undefined,
+  own: readonly number[],
+  skip: number,
+  count: number,
+  drawn: Unit[],
+): void {
+  if (bucket === undefined || own.some((number) => bucket.barred.includes(number))) return
   const { units } = bucket
   const end = units.length - skip
   for (let i = end - 1; i >= 0 && i >= end - count; i--) {
@@ -96,8 +103,11 @@ function swapOut<T extends { place: number }>(items: T[], place: number): void {
   last.place = place
 }
 
-function barredSlots(unit: Unit): number[] {
-  const slots: number[] = []
-  for (const { seat, holding } of unit.holders) if (holding !== 'gone') slots.push(seat.peer.slot)
-  return slots.length > 1 ? slots.sort((a, b) => a - b) : slots
+function barredBy(unit: Unit): number[] {
+  const barred: number[] = []
+  for (const { seat, holding } of unit.holders) if (holding !== 'gone') barred.push(...barring(seat))
+  return barred.length > 1 ? barred.sort((a, b) => a - b) : barred
 }
+
+/** The numbers under which a peer bars itself, and who shares anything with it where that matters. */
+export const barring = ({ job, peer }: Seat): readonly number[] => (job.crediting ? peer.shares : [peer.slot])

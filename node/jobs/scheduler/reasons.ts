@@ -2,6 +2,7 @@
 
 import { nearest, type Reason } from '../../../protocol/reasons.ts'
 import { canOpen } from './grants.ts'
+import { barring } from './pool.ts'
 import type { Job, Seat, Unit } from './state.ts'
 
 export type Standing = {
@@ -70,6 +71,7 @@ function lastChangeOfOthers(job: Job, reason: Reason, now: number): number {
 export function barredReason(job: Job, { bucket, waits }: Pick<Unit, 'bucket' | 'waits'>): Reason | null {
   if (bucket === null) return null
   const barred = new Set(bucket.barred)
-  for (const seat of job.seats.values()) if (seat.usable && !barred.has(seat.peer.slot)) return null
+  for (const seat of job.seats.values())
+    if (seat.usable && !barring(seat).some((number) => barred.has(number))) return null
   return waits ? 'backoff' : 'quorum-short'
 }

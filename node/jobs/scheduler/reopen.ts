@@ -53,7 +53,7 @@ function stands(core: Core, job: Job, { unit, ok, said, value, voices }: Recalle
   const judged = voices.flatMap((voice) => {
     const saidThen = wordOf(voice, said, value)
     if (saidThen === null) return []
-    const { trust, independence } = core.peers.get(voice.peer) ?? { trust: 'stranger', independence: voice.peer }
+    const { trust, independence } = core.peers.get(voice.peer) ?? { trust: 'stranger', independence: [] }
     const confirmed = isConfirmed(voice, voices)
     const credit = creditOf(core, voice.peer, confirmed)
     return [{ peer: voice.peer, trust, independence, credit, said: saidThen }]

@@ -72,6 +72,7 @@ export function createScheduler(init: SchedulerInit): Scheduler {
     ending: new Set(),
     ended: new Map(),
     nextSlot: 0,
+    shared: new Map(),
     leaseTimerSet: false,
   }
   return {

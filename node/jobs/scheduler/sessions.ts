@@ -26,7 +26,8 @@ export function peerUp(core: Core, event: Extract<SchedulerEvent, { type: 'peer.
   const peer = known ?? newPeer(core, event)
   peer.trust = event.trust
   peer.role = event.role ?? ''
-  peer.independence = event.independence ?? event.peer
+  peer.independence = event.independence ?? []
+  peer.shares = [peer.slot, ...(peer.trust === 'stranger' ? peer.independence.map((name) => numberOf(core, name)) : [])]
   peer.up = true
   peer.blocked = false
   peer.heardAt = core.now
@@ -177,13 +178,26 @@ function takeBackStalled(core: Core, seat: Seat): void {
   rest(core, seat, seat.handbacks, 'E_TIMEOUT')
 }
 
+/** Kept as long as there are not far more than peers: who comes back shares what it shared. */
+function numberOf(core: Core, shared: string): number {
+  const number = core.shared.get(shared) ?? core.nextSlot++
+  core.shared.delete(shared)
+  core.shared.set(shared, number)
+  for (const oldest of core.shared.keys()) {
+    if (core.shared.size <= 2 * LIMITS.ADS_KNOWN_MAX) break
+    core.shared.delete(oldest)
+  }
+  return number
+}
+
 function newPeer(core: Core, { peer: id, trust, ad }: Extract<SchedulerEvent, { type: 'peer.up' }>): Peer {
   const peer: Peer = {
     id,
-    slot: core.nextSlot++,
+    slot: core.nextSlot,
     trust,
     role: '',
-    independence: id,
+    independence: [],
+    shares: [core.nextSlot],
     ad,
     pausedAt: null,
     returnsAt: null,
@@ -196,6 +210,7 @@ function newPeer(core: Core, { peer: id, trust, ad }: Extract<SchedulerEvent, { 
     lines: newLines(),
     inFlight: 0,
   }
+  core.nextSlot += 1
   core.peers.set(id, peer)
   return peer
 }

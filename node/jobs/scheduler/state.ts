@@ -73,6 +73,8 @@ export type Core = {
   /** Last figures of jobs that are settled or cancelled, oldest first; JOBS_ACTIVE_MAX of them. */
   readonly ended: Map<string, JobProgress>
   nextSlot: number
+  /** Numbers, from those of slots, for what strangers share. */
+  readonly shared: Map<string, number>
   leaseTimerSet: boolean
 }
 
@@ -83,7 +85,9 @@ export type Peer = {
   slot: number
   trust: TrustClass
   role: string
-  independence: string
+  independence: readonly string[]
+  /** Its slot, and numbers that stand for what it shares with others: no two with one in common are heard on a unit. */
+  shares: readonly number[]
   ad: Ad
   /** When the owner paused it, and when it is back by its own word; null: not paused, not known. */
   pausedAt: number | null

@@ -2,7 +2,7 @@
 
 import { LIMITS } from '../../../protocol/limits.ts'
 import { leavePlace, takePlace } from './line.ts'
-import type { Pool } from './pool.ts'
+import { barring, type Pool } from './pool.ts'
 import type { Core, Holder, Job, Seat, Unit } from './state.ts'
 
 /** Before a machine is given a unit it failed again; doubled with each failure of the unit. */
@@ -170,10 +170,19 @@ function waitForOthers(core: Core, job: Job, unit: Unit): void {
 }
 
 /** A unit avoids the peers that failed it, unless there are no others. */
-function onlyBarredLeft(job: Job, unit: Unit): boolean {
-  let barred = 0
-  for (const { seat, holding } of unit.holders) if (seat.usable && holding !== 'gone') barred += 1
-  return barred >= job.usable
+const onlyBarredLeft = (job: Job, unit: Unit): boolean =>
+  !isAnyFree(
+    job,
+    unit.holders.filter(({ holding }) => holding !== 'gone'),
+  )
+
+/** Whether a usable peer is none of these, and shares nothing with them where that matters. */
+function isAnyFree(job: Job, holders: readonly Holder[]): boolean {
+  const barred = new Set(holders.flatMap(({ seat }) => barring(seat)))
+  for (const seat of job.seats.values()) {
+    if (seat.usable && !barring(seat).some((number) => barred.has(number))) return true
+  }
+  return false
 }
 
 function liftBars(unit: Unit): void {
@@ -182,7 +191,6 @@ function liftBars(unit: Unit): void {
 
 /** Peers that could still be asked about the unit, or asked again. */
 export function othersFor(job: Job, unit: Unit): number {
-  let spoken = 0
-  for (const { seat, holding } of unit.holders) if (seat.usable && holding === 'voiced') spoken += 1
-  return job.usable - spoken
+  const spoken = unit.holders.filter(({ seat, holding }) => seat.usable && holding === 'voiced')
+  return job.crediting && !isAnyFree(job, spoken) ? 0 : job.usable - spoken.length
 }

@@ -117,7 +117,7 @@ export function createConfidence({ goal, agree, assumed, isChecked }: Confidence
 
   /** How many voices in all, if they agree: the first, and others like `next`. */
   function copiesFor(first: Voter, next: Voter): number {
-    const heard: JudgedVoice = { ...first, peer: '', independence: '', said: { ok: true, digest: '', value: '' } }
+    const heard: JudgedVoice = { ...first, peer: '', independence: [], said: { ok: true, digest: '', value: '' } }
     if (doubt(tallyOf([heard], assumed), []) <= doubtMax) return 1
     return 1 + (copiesFrom([heard], [], 1, next) ?? LIMITS.UNIT_VOICES_MAX)
   }

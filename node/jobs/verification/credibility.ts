@@ -54,15 +54,16 @@ export function doubt(lead: Tally, rivals: readonly Tally[]): number {
   return sum
 }
 
-/** Strangers of one class speak with one voice, the most credible of them; everybody else with their own. */
+/** Strangers that share something speak with one voice, the most credible of them; everybody else with their own. */
 function independent(group: readonly JudgedVoice[], assumed: Assumptions): readonly JudgedVoice[] {
   if (group.length < 2) return group
-  const counted = new Map<string, JudgedVoice>()
-  for (const voice of group) {
-    const key = voice.trust === 'stranger' ? `class ${voice.independence}` : `peer ${voice.peer}`
-    const known = counted.get(key)
-    if (known === undefined || errorRate(voice, assumed) < errorRate(known, assumed)) counted.set(key, voice)
-  }
+  const heard = new Set<string>()
   // Sums of more than two numbers depend on their order in the last bit.
-  return [...counted.values()].sort((a, b) => errorRate(a, assumed) - errorRate(b, assumed))
+  const sorted = [...group].sort((a, b) => errorRate(a, assumed) - errorRate(b, assumed) || (a.peer < b.peer ? -1 : 1))
+  return sorted.filter(({ trust, independence }) => {
+    if (trust !== 'stranger') return true
+    if (independence.some((shared) => heard.has(shared))) return false
+    for (const shared of independence) heard.add(shared)
+    return true
+  })
 }

@@ -10,8 +10,8 @@ export type JudgedVoice = {
   peer: string
   /** How far the peer is believed before it has shown anything. */
   trust: 'self' | 'member' | 'stranger'
-  /** Peers of one class are run by one operator: a verifier may count them as one voice. */
-  independence: string
+  /** What it shares with others that one person may run: a verifier may count those with any in common as one voice. */
+  independence: readonly string[]
   /** What its peer has shown on other units than this one; a newcomer if not given. */
   credit?: Credit
   /** Words it gave after this one were confirmed: it had not turned for good when it gave it. */
