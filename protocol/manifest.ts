@@ -60,6 +60,8 @@ export const policySchema = z.strictObject({
   require: expression.default(''),
   /** CEL over `peer`: a number, higher is tried first. Empty: the measured speed. */
   rank: expression.default(''),
+  /** CEL over `peer`: a text. The results of a unit come from peers for which it is the same. Empty: from any. */
+  alike: expression.default(''),
   verify: verifySchema.default({ kind: 'none' }),
   agree: agreeSchema.default({ kind: 'exact' }),
   /** Further attempts of one unit after failures that may not happen again. */

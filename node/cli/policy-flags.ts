@@ -13,6 +13,7 @@ export type PolicyFlags = {
   tolerance?: string
   require?: string
   rank?: string
+  alike?: string
   retries?: string
   priority?: string
   time?: string
@@ -26,13 +27,15 @@ export type PolicyFlags = {
 
 /** @throws E_USAGE */
 export function parsePolicy(flags: PolicyFlags): MapOptions {
-  const { name, tolerance, require, rank, retries, priority, time, cpus, memory, deadline, seed, queue, after } = flags
+  const { name, tolerance, require, rank, alike, retries, priority, time, cpus, memory, deadline, seed, queue, after } =
+    flags
   return {
     ...(name === undefined ? {} : { name }),
     ...parseVerify(flags),
     ...(tolerance === undefined ? {} : { agree: parseTolerance(tolerance) }),
     ...(require === undefined ? {} : { require }),
     ...(rank === undefined ? {} : { rank }),
+    ...(alike === undefined ? {} : { alike }),
     ...(priority === undefined ? {} : { priority: parseStep(priority) }),
     ...(retries === undefined ? {} : { retries: parseCount(retries) }),
     ...(time === undefined ? {} : { timeoutMs: parseDuration(time) }),

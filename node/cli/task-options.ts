@@ -72,6 +72,7 @@ function policyOptions(verb: Command): Command {
     .option('--tolerance <t>', 'when numbers agree: 1e-9 (relative), abs=1e-6')
     .option('--require <cel>', 'which peers: \'peer.cpus >= 2 && peer.labels.room == "b12"\'')
     .option('--rank <cel>', "which peers first: 'peer.speed'")
+    .option('--alike <cel>', "the results of a unit from machines of which this is the same: 'peer.arch'")
     .option('--priority <n>', 'against your other jobs, -3 to 3: each step doubles the share (default: 0)')
     .option('--retries <n>', 'further attempts of a unit after failures that may not happen again')
     .option('--cpus <n>', 'cores one unit may use (default: 1)')

@@ -93,7 +93,7 @@ export const PLANTS: Planted[] = [
   {
     bug: 'peers that satisfy the job are said not to',
     found: /is explained as|never decided/,
-    plant: () => ({ components: { match: () => ({ misfit: () => 'no-match', rank: () => null }) } }),
+    plant: () => ({ components: { match: () => ({ misfit: () => 'no-match', rank: () => null, alike: () => '' }) } }),
   },
   {
     bug: 'a hold is not heard of',
@@ -103,6 +103,6 @@ export const PLANTS: Planted[] = [
   {
     bug: 'the requirement is ignored',
     found: /does not satisfy require/,
-    plant: () => ({ components: { match: () => ({ misfit: () => null, rank: () => null }) } }),
+    plant: () => ({ components: { match: () => ({ misfit: () => null, rank: () => null, alike: () => '' }) } }),
   },
 ]

@@ -34,7 +34,7 @@ export const jobsView: View<Jobs> = {
 export const jobView: View<JobSummary> = {
   ids: ({ id }) => [id],
   text(job, { wide, colours }) {
-    const { verify, agree, require, rank } = job.policy
+    const { verify, agree, require, rank, alike } = job.policy
     const how = verify.kind === 'none' ? '' : `, ${agree.kind}`
     const pairs: [string, string][] = [
       ['job', job.id],
@@ -49,6 +49,7 @@ export const jobView: View<JobSummary> = {
       ...reachedOf(job),
       ...(require === '' ? [] : [['require', require] as [string, string]]),
       ...(rank === '' ? [] : [['rank', rank] as [string, string]]),
+      ...(alike === '' ? [] : [['alike', alike] as [string, string]]),
       ...(job.retryOf === null ? [] : [['retries', `what failed in ${job.retryOf}`] as [string, string]]),
       ...job.after.map((id) => ['after', id] as [string, string]),
       ...(job.stopped === null ? [] : [['stopped', findingText(job.stopped)] as [string, string]]),

@@ -21,18 +21,19 @@ export type Candidate = {
 export type Expression = { readonly source: string; evaluate(candidate: Candidate): unknown; readonly ast: ASTNode }
 
 const KiB = 1024n
+/** What an expression may be by itself to be taken for one of these. */
+const TYPES = { bool: ['bool', 'dyn'], number: ['int', 'uint', 'double', 'dyn'], text: ['string', 'dyn'] }
 
 const environment = createEnvironment()
 
 /** @throws E_EXPRESSION with the position, if it does not parse, is not of type `wanted`, or is over a bound. */
-export function compileExpression(source: string, wanted: 'bool' | 'number', field: string): Expression {
+export function compileExpression(source: string, wanted: keyof typeof TYPES, field: string): Expression {
   if (source.length > LIMITS.EXPRESSION_MAX_CHARS) {
     throw new TalkootError('E_EXPRESSION', `${field}: longer than ${LIMITS.EXPRESSION_MAX_CHARS} characters`)
   }
   const checked = environment.check(source)
   if (!checked.valid) throw located(field, source, checked.error)
-  const allowed = wanted === 'bool' ? ['bool', 'dyn'] : ['int', 'uint', 'double', 'dyn']
-  if (checked.type === undefined || !allowed.includes(checked.type)) {
+  if (checked.type === undefined || !TYPES[wanted].includes(checked.type)) {
     throw new TalkootError('E_EXPRESSION', `${field}: is of type ${checked.type}, must be a ${wanted}`)
   }
   const parsed: ParseResult = environment.parse(source)

@@ -12,6 +12,8 @@ export type MatchedPolicy = {
   misfit(candidate: Candidate): Reason | null
   /** Higher is tried first; null: the policy has no `rank`, or it has no value for this peer. */
   rank(candidate: Candidate): number | null
+  /** Copies of a unit go to peers of which it is the same; the same for all if the policy has no `alike`. */
+  alike(candidate: Candidate): string
 }
 
 /** One thing a job asks for, as a person would write it. */
@@ -32,10 +34,12 @@ export type Wanted = Pick<Policy, 'require' | 'cpus' | 'memoryMiB'> & { runtime?
 const MiB = 1024 * 1024
 
 /** @throws E_EXPRESSION */
-export function compilePolicy(policy: Wanted & Pick<Policy, 'rank'>): MatchedPolicy {
+export function compilePolicy(policy: Wanted & Pick<Policy, 'rank' | 'alike'>): MatchedPolicy {
   const clauses = clausesOf(policy)
   const rank = policy.rank.trim() === '' ? null : compileExpression(policy.rank, 'number', 'rank')
+  const alike = policy.alike.trim() === '' ? null : compileExpression(policy.alike, 'text', 'alike')
   return {
+    alike: (candidate) => String(alike?.evaluate(candidate) ?? ''),
     misfit: (candidate) => misfitOf(clauses, candidate),
     rank: (candidate) => {
       const value = Number(rank?.evaluate(candidate) ?? Number.NaN)

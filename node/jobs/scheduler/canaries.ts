@@ -6,18 +6,19 @@
 import { LIMITS } from '../../../protocol/limits.ts'
 import { relationOf } from '../verification/agreement.ts'
 import type { SaidValue } from '../verification/verification.ts'
+import { isAlike } from './alike.ts'
 import { admissionOf, admit, catchAgain } from './credit.ts'
 import type { AttemptEnd } from './events.ts'
-import type { Core, Job, Seat } from './state.ts'
+import type { Core, Job, Seat, Unit } from './state.ts'
 
-export type Canary = { unit: number; said: SaidValue; peers: Set<string> }
+export type Canary = { unit: number; alike: string | null; said: SaidValue; peers: Set<string> }
 
 const NO_ANSWERS: ReadonlyMap<string, boolean> = new Map()
 
 /** Two or more peers found this; `agree: function` would take a sandbox to compare with. */
-export function keepCanary(job: Job, unit: number, said: SaidValue, peers: readonly string[]): void {
+export function keepCanary(job: Job, { index, alike }: Unit, said: SaidValue, peers: readonly string[]): void {
   if (job.policy.agree.kind === 'function') return
-  job.canaries.push({ unit, said, peers: new Set(peers) })
+  job.canaries.push({ unit: index, alike, said, peers: new Set(peers) })
   if (job.canaries.length > LIMITS.CANARY_UNITS_KEPT_MAX) job.canaries.shift()
 }
 
@@ -27,7 +28,7 @@ export function giveCanary(core: Core, seat: Seat): void {
   if (admitted || canary !== null || job.gate !== null || !peer.up || peer.pausedAt !== null) return
   if (misfit !== null || refusal !== null || peer.ad.cpus === 0) return
   if (admissionOf(core, peer.id) !== 'canary') return
-  const next = job.canaries.find(({ peers }) => !peers.has(peer.id))
+  const next = job.canaries.find(({ peers, alike }) => !peers.has(peer.id) && isAlike(alike, seat))
   if (next === undefined) return
   next.peers.add(peer.id)
   seat.canary = next

@@ -182,7 +182,7 @@ export function takesCopiesFirst(core: Core, seat: Seat): boolean {
 }
 
 /** Its word alone reaches the goal. */
-function isProven(core: Core, job: Job, peer: Peer): boolean {
+export function isProven(core: Core, job: Job, peer: Peer): boolean {
   const said = { ok: true, digest: '', value: '' } as const
   const voice = { peer: peer.id, independence: peer.independence, ...voterOf(core, peer), said }
   return job.verification.judge([voice], NO_ANSWERS, 0).kind === 'accepted'

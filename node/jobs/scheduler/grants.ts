@@ -3,10 +3,10 @@
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { Bag } from './bag.ts'
-import { openingCopies, roomByCredit, takesCopiesFirst } from './credit.ts'
+import { isProven, openingCopies, roomByCredit, takesCopiesFirst } from './credit.ts'
 import { activeJobs, fromLine, hasPlace, standInLine } from './line.ts'
 import { isTimed, markBegun, rateOf, unitMsOf } from './pace.ts'
-import { barring } from './pool.ts'
+import { isBarred } from './pool.ts'
 import { type Core, freshCount, type Job, type Peer, type Seat, slotsOf, type Unit } from './state.ts'
 import { hand, openUnit } from './units.ts'
 import { frameOf } from './window.ts'
@@ -109,6 +109,14 @@ export const canOpen = (job: Job): boolean =>
   job.open.size < LIMITS.UNDECIDED_UNITS_MAX &&
   job.valueBytes < LIMITS.UNDECIDED_VALUES_MAX_BYTES
 
+/** So many of its class are there that what it begins can be decided among them. */
+export function mayBegin(core: Core, seat: Seat): boolean {
+  const { job, alike } = seat
+  if (job.policy.alike === '') return true
+  const enough = job.crediting ? (isProven(core, job, seat.peer) ? 1 : 2) : job.verification.copies
+  return (job.classes.get(alike) ?? 0) >= enough
+}
+
 /** One frame for the seat. Returns how many units are in it. */
 function grant(core: Core, seat: Seat): number {
   const { peer, job, window } = seat
@@ -186,7 +194,7 @@ function isForFaster(core: Core, job: Job, unit: Unit, seat: Seat): boolean {
   const ownMs = unitMsOf(seat)
   for (const other of job.seats.values()) {
     if (!other.usable || core.now < other.restUntil || unitMsOf(other) >= ownMs) continue
-    if (!barring(other).some((number) => unit.bucket?.barred.includes(number))) return true
+    if (unit.bucket === null || !isBarred(unit.bucket, other)) return true
   }
   return false
 }
@@ -200,7 +208,7 @@ function choose(core: Core, seat: Seat, count: number, late: boolean): number[] 
   }
   const drawUpTo = (limit: number, pool = job.pool) => {
     if (indices.length >= limit) return
-    for (const unit of pool.draw(barring(seat), limit - indices.length, core.components.random)) {
+    for (const unit of pool.draw(seat, limit - indices.length, core.components.random)) {
       if (!late || !isForFaster(core, job, unit, seat)) give(unit)
     }
   }
@@ -210,7 +218,7 @@ function choose(core: Core, seat: Seat, count: number, late: boolean): number[] 
     return indices
   }
   drawUpTo(begunShare(core, seat, count))
-  while (indices.length < count && canOpen(job)) {
+  while (indices.length < count && canOpen(job) && mayBegin(core, seat)) {
     const index = job.cursor++
     if (isBehind(job, index)) continue
     give(openUnit(job, index, openingCopies(core, seat, index)))

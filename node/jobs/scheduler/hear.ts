@@ -1,6 +1,7 @@
 /** What a worker sends back: ends of attempts, units handed back, answers to comparisons. */
 
 import { LIMITS } from '../../../protocol/limits.ts'
+import { isAlike } from './alike.ts'
 import { hearCanary } from './canaries.ts'
 import { diagnose } from './diagnose.ts'
 import type { AttemptEnd, UnitIndex } from './events.ts'
@@ -137,7 +138,8 @@ function hearEnd(core: Core, job: Job, unit: Unit, holder: Holder, end: AttemptE
   if (holding === 'voiced' || (holding === 'failed' && !end.ok)) return
   job.executions += 1
   unit.ended += 1
-  if (seat.distrusted || !seat.admitted) {
+  // It comes late, and the unit is with machines of another class by now.
+  if (seat.distrusted || !seat.admitted || !isAlike(unit.alike, seat)) {
     takeOut(unit, holder, 'gone')
     return
   }

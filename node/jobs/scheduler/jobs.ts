@@ -47,6 +47,7 @@ export function addJob(core: Core, spec: JobSpec): void {
     held: new Set(),
     closed: false,
     seats: new Map(),
+    classes: new Map(),
     idle: new Bag(),
     hungry: new Bag(),
     scarred: new Set(),

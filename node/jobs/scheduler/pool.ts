@@ -1,14 +1,15 @@
 /**
- * Open units that wait for a further copy, in buckets by the peers that may not have it (they run it or have spoken, or share
+ * Open units that wait for a further copy, in buckets by their class and the peers that may not have it (they run it or have spoken, or share
  * something with who did).
  * A peer then finds units it may take without looking at any it may not, whatever the number of units.
  */
 
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator'
+import { isAlike } from './alike.ts'
 import type { Seat, Unit } from './state.ts'
 
-export type Bucket = { key: string; barred: readonly number[]; units: Unit[]; place: number }
+export type Bucket = { key: string; alike: string | null; barred: readonly number[]; units: Unit[]; place: number }
 
 /** A grant draws from about this many buckets, so that the same two peers are not always paired. */
 const BUCKETS_MIXED = 4
@@ -34,17 +35,17 @@ export class Pool {
       return
     }
     const barred = barredBy(unit)
-    const key = barred.join(',')
+    const key = unit.alike === null ? barred.join(',') : `${barred.join(',')} ${unit.alike}`
     if (unit.bucket?.key === key) return
     if (unit.bucket !== null) this.#remove(unit, unit.bucket)
-    const bucket = this.#bucket(key, barred)
+    const bucket = this.#bucket(key, unit.alike, barred)
     unit.bucket = bucket
     unit.place = bucket.units.length
     bucket.units.push(unit)
   }
 
-  /** Up to `count` units the peer may take, who has these numbers, from several buckets drawn at random. They stay in the pool. */
-  draw(own: readonly number[], count: number, random: RandomGenerator): Unit[] {
+  /** Up to `count` units the seat may take, from several buckets drawn at random. They stay in the pool. */
+  draw(seat: Seat, count: number, random: RandomGenerator): Unit[] {
     const buckets = this.#buckets
     const drawn: Unit[] = []
     if (buckets.length === 0) return drawn
@@ -53,18 +54,18 @@ export class Pool {
     const seen = Math.min(buckets.length, BUCKETS_SEEN_MAX)
     // Two rounds: a share of each, then what is still wanted from whoever has it.
     for (let i = 0; i < seen && drawn.length < count; i++) {
-      drawFrom(buckets[(start + i) % buckets.length], own, 0, Math.min(share, count - drawn.length), drawn)
+      drawFrom(buckets[(start + i) % buckets.length], seat, 0, Math.min(share, count - drawn.length), drawn)
     }
     for (let i = 0; i < seen && drawn.length < count; i++) {
-      drawFrom(buckets[(start + i) % buckets.length], own, share, count - drawn.length, drawn)
+      drawFrom(buckets[(start + i) % buckets.length], seat, share, count - drawn.length, drawn)
     }
     return drawn
   }
 
-  #bucket(key: string, barred: number[]): Bucket {
+  #bucket(key: string, alike: string | null, barred: number[]): Bucket {
     const known = this.#byKey.get(key)
     if (known !== undefined) return known
-    const bucket = { key, barred, units: [], place: this.#buckets.length }
+    const bucket = { key, alike, barred, units: [], place: this.#buckets.length }
     this.#byKey.set(key, bucket)
     this.#buckets.push(bucket)
     return bucket
@@ -80,14 +81,8 @@ export class Pool {
 }
 
 /** Takes units from the end of a bucket, after skipping those a first round took. */
-function drawFrom(
-  bucket: Bucket | undefined,
-  own: readonly number[],
-  skip: number,
-  count: number,
-  drawn: Unit[],
-): void {
-  if (bucket === undefined || own.some((number) => bucket.barred.includes(number))) return
+function drawFrom(bucket: Bucket | undefined, seat: Seat, skip: number, count: number, drawn: Unit[]): void {
+  if (bucket === undefined || isBarred(bucket, seat)) return
   const { units } = bucket
   const end = units.length - skip
   for (let i = end - 1; i >= 0 && i >= end - count; i--) {
@@ -108,6 +103,10 @@ function barredBy(unit: Unit): number[] {
   for (const { seat, holding } of unit.holders) if (holding !== 'gone') barred.push(...barring(seat))
   return barred.length > 1 ? barred.sort((a, b) => a - b) : barred
 }
+
+/** Whether the seat may take no units of the bucket. */
+export const isBarred = ({ alike, barred }: Bucket, seat: Seat): boolean =>
+  !isAlike(alike, seat) || barring(seat).some((number) => barred.includes(number))
 
 /** The numbers under which a peer bars itself, and who shares anything with it where that matters. */
 export const barring = ({ job, peer }: Seat): readonly number[] => (job.crediting ? peer.shares : [peer.slot])

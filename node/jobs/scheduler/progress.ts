@@ -2,9 +2,9 @@
 
 import type { Reason } from '../../../protocol/reasons.ts'
 import type { JobProgress } from './events.ts'
-import { barring } from './pool.ts'
+import { isBarred } from './pool.ts'
 import { freshReason, generalReason } from './reasons.ts'
-import { freshCount, type Job, type Seat, settledCount, type Unit } from './state.ts'
+import { freshCount, type Job, settledCount, type Unit } from './state.ts'
 
 export function progressOf(job: Job, now: number): JobProgress {
   const { size } = job.spec
@@ -47,15 +47,9 @@ function waitingCount(units: Iterable<Unit>): number {
 /** As `barredReason`, for all of them: by buckets, so that it costs no more than there are kinds of units. */
 function barredUnits(job: Job): { backoff: number; quorumShort: number; since: number } {
   const usable = [...job.seats.values()].filter((seat) => seat.usable)
-  /** Of those usable, who bars itself by each number. */
-  const byNumber = new Map<number, Seat[]>()
-  for (const seat of usable) {
-    for (const number of barring(seat)) byNumber.set(number, [...(byNumber.get(number) ?? []), seat])
-  }
   const units = { backoff: 0, quorumShort: 0, since: job.addedAt }
   for (const bucket of [...job.pool.buckets, ...job.later.buckets]) {
-    const barred = new Set(bucket.barred.flatMap((number) => byNumber.get(number) ?? []))
-    if (barred.size < usable.length) continue
+    if (usable.some((seat) => !isBarred(bucket, seat))) continue
     for (const unit of bucket.units) {
       if (unit.running > 0) continue
       units[unit.waits ? 'backoff' : 'quorumShort'] += 1

@@ -1,8 +1,9 @@
 /** Why units wait and why peers are given none: worked out when somebody asks, from what is in memory anyway. */
 
 import { nearest, type Reason } from '../../../protocol/reasons.ts'
+import { largestClass } from './alike.ts'
 import { canOpen } from './grants.ts'
-import { barring } from './pool.ts'
+import { isBarred } from './pool.ts'
 import type { Job, Seat, Unit } from './state.ts'
 
 export type Standing = {
@@ -36,7 +37,8 @@ export function standingOf(seat: Seat, now: number): Standing {
 /** Why units wait that any usable peer could run. */
 export function generalReason(job: Job, now: number): { reason: Reason; since: number } {
   if (job.gate !== null) return job.gate
-  if (job.usable > 0 && job.usable < job.verification.copies) return { reason: 'quorum-short', since: job.changedAt }
+  if (job.usable > 0 && largestClass(job) < job.verification.copies)
+    return { reason: 'quorum-short', since: job.changedAt }
   const present = new Map<Reason, number>()
   for (const seat of job.seats.values()) {
     const { reason, since } = standingOf(seat, now)
@@ -70,8 +72,6 @@ function lastChangeOfOthers(job: Job, reason: Reason, now: number): number {
  */
 export function barredReason(job: Job, { bucket, waits }: Pick<Unit, 'bucket' | 'waits'>): Reason | null {
   if (bucket === null) return null
-  const barred = new Set(bucket.barred)
-  for (const seat of job.seats.values())
-    if (seat.usable && !barring(seat).some((number) => barred.has(number))) return null
+  for (const seat of job.seats.values()) if (seat.usable && !isBarred(bucket, seat)) return null
   return waits ? 'backoff' : 'quorum-short'
 }

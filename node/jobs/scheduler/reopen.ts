@@ -7,6 +7,7 @@ import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64'
 import { assumptionsOf } from '../verification/by-policy.ts'
 import { closingCheck } from '../verification/checked-units.ts'
 import type { JudgedVoice } from '../verification/verification.ts'
+import { takeClass } from './alike.ts'
 import { creditOf, doubt } from './credit.ts'
 import type { Recalled, Voice } from './events.ts'
 import type { Core, Job, Unit } from './state.ts'
@@ -86,6 +87,7 @@ function reopen(core: Core, job: Job, { unit: index, ok, said, value, voices }: 
       fault: null,
     } as const
     unit.holders.push({ ...word, seat, since: core.now })
+    takeClass(unit, seat)
     seat.named += 1
     seat.spokenOn += 1
     if (saidThen.ok) job.valueBytes += saidThen.value.length

@@ -3,6 +3,7 @@
 import type { Ad } from '../../../protocol/ad.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
 import { Vouchers } from '../verification/checked-units.ts'
+import { countClass } from './alike.ts'
 import { isAdmitted } from './credit.ts'
 import type { SchedulerEvent } from './events.ts'
 import { activeSeats, leaveLine, newLines } from './line.ts'
@@ -85,6 +86,7 @@ export function takeSeat(core: Core, job: Job, peer: Peer): Seat {
     job,
     misfit: null,
     rank: null,
+    alike: '',
     refusal: null,
     restUntil: Number.NEGATIVE_INFINITY,
     restedAt: Number.NEGATIVE_INFINITY,
@@ -220,6 +222,9 @@ function match(core: Core, seat: Seat): void {
   const candidate = { id, ad, trust, role }
   seat.misfit = seat.job.matched.misfit(candidate)
   seat.rank = seat.misfit === null ? seat.job.matched.rank(candidate) : null
+  if (seat.usable) countClass(seat, -1)
+  seat.alike = seat.job.matched.alike(candidate)
+  if (seat.usable) countClass(seat, 1)
   updateUsable(core, seat)
 }
 

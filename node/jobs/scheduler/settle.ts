@@ -139,7 +139,7 @@ function accept(
     if (faulty || said?.ok === false) noteFaulty(core, seat, index)
   }
   close(core, job, unit, true)
-  if (job.crediting && agreed.length > 1) keepCanary(job, index, { ok: true, digest, value }, voiced)
+  if (job.crediting && agreed.length > 1) keepCanary(job, unit, { ok: true, digest, value }, voiced)
   const [only] = agreed
   if (job.crediting && agreed.length === 1 && only !== undefined) noteUnchecked(job.seats.get(only), unit)
   for (const peer of against) {

@@ -24,7 +24,7 @@ import type { Window } from './window.ts'
 export type SchedulerComponents = {
   /** The only source of chance: who is given what. The same generator and events give the same effects. */
   random: RandomGenerator
-  /** Compiles `require` and `rank`. @throws E_EXPRESSION */
+  /** Compiles `require`, `rank` and `alike`. @throws E_EXPRESSION */
   match: (policy: Policy & Wanted) => MatchedPolicy
   /** How the results of a job are verified. */
   verification: (policy: Policy, checkKey?: Uint8Array) => Verification
@@ -113,6 +113,8 @@ export type Seat = {
   /** Why it does not satisfy the job; null: it does. */
   misfit: Reason | null
   rank: number | null
+  /** Of the policy's `alike`: copies of a unit go to peers of one class. */
+  alike: string
   /** A refusal that stands until the peer's ad changes. */
   refusal: string | null
   /** No units before this time. */
@@ -216,6 +218,8 @@ export type Job = {
   /** Every peer was checked for the last time. */
   closed: boolean
   readonly seats: Map<PeerId, Seat>
+  /** Usable peers by their class. */
+  readonly classes: Map<string, number>
   /** Seats that could take more than there was to give: with slots idle, and with slots busy but room to queue. */
   readonly idle: Bag<Seat>
   readonly hungry: Bag<Seat>
@@ -277,6 +281,8 @@ export type Holder = {
 
 export type Unit = {
   readonly index: UnitIndex
+  /** Of those that have it; null: nobody has, or none is asked for. */
+  alike: string | null
   readonly holders: Holder[]
   /** Copies running or wanted so that it can be decided. */
   needs: number

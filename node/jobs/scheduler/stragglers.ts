@@ -10,6 +10,7 @@
  */
 
 import { LIMITS } from '../../../protocol/limits.ts'
+import { isAlike } from './alike.ts'
 import { enlist, roomOf } from './grants.ts'
 import { isTimed, unitMsOf } from './pace.ts'
 import { type Core, freshCount, type Holder, type Job, type Seat, slotsOf, type Unit } from './state.ts'
@@ -122,7 +123,12 @@ function relieve(core: Core, job: Job, laggard: Laggard, takers: readonly Taker[
   const times = begun ? timesOfCopy(laggard, job) : 1
   let best: { taker: Taker; slot: number; endMs: number } | null = null
   for (const taker of takers) {
-    if (taker.freeMs.length === 0 || (holderOf(unit, taker.seat)?.holding ?? 'gone') !== 'gone') continue
+    if (
+      taker.freeMs.length === 0 ||
+      !isAlike(unit.alike, taker.seat) ||
+      (holderOf(unit, taker.seat)?.holding ?? 'gone') !== 'gone'
+    )
+      continue
     const slot = soonestOf(taker.freeMs)
     const there = (taker.freeMs[slot] ?? 0) + times * taker.unitMs
     if (best === null || there < best.endMs) best = { taker, slot, endMs: there }

@@ -2,6 +2,7 @@
 
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { LIMITS } from '../../../protocol/limits.ts'
+import { countClass } from './alike.ts'
 import { rateOf } from './pace.ts'
 import { reasonOfRefusal } from './reasons.ts'
 import type { Core, Job, Seat } from './state.ts'
@@ -35,6 +36,7 @@ export function updateUsable(core: Core, seat: Seat): void {
   if (usable === seat.usable) return
   seat.usable = usable
   job.usable += usable ? 1 : -1
+  countClass(seat, usable ? 1 : -1)
   job.rate = Math.max(0, job.rate + (usable ? 1 : -1) * rateOf(core, seat))
   if (usable) return
   job.idle.delete(seat)

@@ -1,6 +1,7 @@
 /** One unit between hands: given out, taken back, waiting for a further copy. */
 
 import { LIMITS } from '../../../protocol/limits.ts'
+import { isAlike, leaveClass, takeClass } from './alike.ts'
 import { leavePlace, takePlace } from './line.ts'
 import { barring, type Pool } from './pool.ts'
 import type { Core, Holder, Job, Seat, Unit } from './state.ts'
@@ -12,6 +13,7 @@ const RETRY_MS = 1_000
 export function openUnit(job: Job, index: number, copies = job.verification.copies): Unit {
   const unit: Unit = {
     index,
+    alike: null,
     holders: [],
     needs: copies,
     later: false,
@@ -61,6 +63,7 @@ export function hand(core: Core, job: Job, unit: Unit, seat: Seat): void {
     known.since = core.now
     known.begunAt = null
   }
+  takeClass(unit, seat)
   if (unit.running === 0) job.running += 1
   unit.running += 1
   if (seat.inFlight.size === 0) {
@@ -93,6 +96,7 @@ export function takeOut(unit: Unit, holder: Holder, becomes: Holder['holding']):
 export function giveBack(core: Core, unit: Unit, holder: Holder): void {
   const { job } = holder.seat
   takeOut(unit, holder, 'gone')
+  leaveClass(unit)
   core.freed.add(holder.seat.peer)
   if (unit.spare > 0) unit.spare -= 1
   place(core, job, unit)
@@ -173,24 +177,29 @@ function waitForOthers(core: Core, job: Job, unit: Unit): void {
 const onlyBarredLeft = (job: Job, unit: Unit): boolean =>
   !isAnyFree(
     job,
+    unit,
     unit.holders.filter(({ holding }) => holding !== 'gone'),
   )
 
-/** Whether a usable peer is none of these, and shares nothing with them where that matters. */
-function isAnyFree(job: Job, holders: readonly Holder[]): boolean {
+/** Whether a usable peer may have the unit that is none of these, and shares nothing with them where that matters. */
+function isAnyFree(job: Job, unit: Unit, holders: readonly Holder[]): boolean {
   const barred = new Set(holders.flatMap(({ seat }) => barring(seat)))
   for (const seat of job.seats.values()) {
-    if (seat.usable && !barring(seat).some((number) => barred.has(number))) return true
+    if (!seat.usable || !isAlike(unit.alike, seat)) continue
+    if (!barring(seat).some((number) => barred.has(number))) return true
   }
   return false
 }
 
 function liftBars(unit: Unit): void {
   for (const holder of unit.holders) if (holder.holding === 'failed') holder.holding = 'gone'
+  leaveClass(unit)
 }
 
 /** Peers that could still be asked about the unit, or asked again. */
 export function othersFor(job: Job, unit: Unit): number {
   const spoken = unit.holders.filter(({ seat, holding }) => seat.usable && holding === 'voiced')
-  return job.crediting && !isAnyFree(job, spoken) ? 0 : job.usable - spoken.length
+  if (job.crediting && !isAnyFree(job, unit, spoken)) return 0
+  const usable = unit.alike === null ? job.usable : (job.classes.get(unit.alike) ?? 0)
+  return usable - spoken.length
 }
