@@ -35,7 +35,7 @@ export const REASONS = {
   'platform-differs': entry(
     'Stopped: machines of one platform never find what those of another do.',
     'user',
-    '`talkoot explain JOB` names the platforms: submit it anew with a `--tolerance`, or for one of them with `--require`',
+    '`talkoot explain JOB` names the platforms: submit it anew with a `--tolerance`, or each unit to one of them with `--alike`',
   ),
   'ledger-halted': entry(
     'The ledger cannot be written, so no work is given out.',
