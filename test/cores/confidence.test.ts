@@ -54,6 +54,24 @@ describe('copies by what peers have shown', () => {
     expect(seen(desk)).toEqual([[0, '1']])
   })
 
+  test('a copy for a straggler, beside who has not spoken: those that plot have one voice between them', () => {
+    const desk = new Desk(known({ a: 5, b: 5, c: 5, d: 5 }))
+    const peers = ['a', 'b', 'c', 'd']
+    desk.strangers(...peers)
+    desk.job(1, { ...confidence(0.999, 1), timeoutMs: 1_000 })
+    const holders = () => peers.filter((peer) => desk.holds(peer).length > 0)
+    expect(holders()).toHaveLength(1)
+    desk.pass(2_000, peers)
+    const together = holders()
+    expect(together.length).toBeGreaterThan(1)
+    for (const peer of together) desk.endsAll(peer, 'lie')
+    expect(seen(desk)).toEqual([])
+    const [apart = ''] = holders()
+    expect(together).not.toContain(apart)
+    desk.endsAll(apart, 'lie')
+    expect(seen(desk)).toEqual([[0, 'lie']])
+  })
+
   test('who is known well: one', () => {
     const desk = new Desk(known({ a: 500, b: 500 }))
     desk.strangers('a', 'b')

@@ -18,14 +18,18 @@ const SURVEY_MS_PER_PEER = 0.1
 /** Peers work in step while less than this share of them would otherwise be at work. */
 const AT_WORK_SHARE = 0.5
 
+/** What those share that had a unit at once. */
+const TOGETHER = 'at once'
+
 const NO_ANSWERS: ReadonlyMap<string, boolean> = new Map()
 
 /** Every voice on the unit that counts. */
 export function voicesFor(core: Core, job: Job, unit: Unit): JudgedVoice[] {
   const voices: JudgedVoice[] = []
-  for (const { seat, said, confirmed, word } of unit.holders) {
+  for (const { seat, said, confirmed, word, together } of unit.holders) {
     if (said === null || seat.distrusted || seat.peer.blocked) continue
-    const { id, trust, independence } = seat.peer
+    const { id, trust } = seat.peer
+    const independence = together ? [...seat.peer.independence, TOGETHER] : seat.peer.independence
     if (!job.crediting) voices.push({ peer: id, trust, independence, said })
     else {
       const [credit, vouched] = [creditOf(core, id, confirmed), seat.vouchers.vouchFor(word)]

@@ -81,6 +81,7 @@ function reopen(core: Core, job: Job, { unit: index, ok, said, value, voices }: 
       said: saidThen,
       word: 0,
       confirmed,
+      together: false,
       holding: 'voiced',
       begunAt: null,
       faulty: false,

@@ -273,6 +273,8 @@ export type Holder = {
   word: number
   /** Its word on this unit was a check it survived. */
   confirmed: boolean
+  /** It had the unit at the same time as another, where the first was to speak before anybody follows. */
+  together: boolean
   /** It failed the unit by a fault of the machine. */
   faulty: boolean
   /** Its last failure that is no voice. */

@@ -145,6 +145,10 @@ function relieve(core: Core, job: Job, laggard: Laggard, takers: readonly Taker[
     giveBack(core, unit, holder)
   }
   hand(core, job, unit, taker.seat)
+  // Two that plot could agree to lie just here: between them they have one voice.
+  if (begun && unit.needs === 1 && unit.holders.every(({ said }) => said === null)) {
+    for (const each of unit.holders) each.together = each.together || each.holding === 'running'
+  }
   taker.given.push(unit.index)
   return true
 }

@@ -54,6 +54,7 @@ export function hand(core: Core, job: Job, unit: Unit, seat: Seat): void {
       said: null,
       word: 0,
       confirmed: false,
+      together: false,
       faulty: false,
       fault: null,
     })
