@@ -1,7 +1,7 @@
 /**
- * Open units that wait for a further copy, in buckets by their class and the peers that may not have it (they run it or have spoken, or share
- * something with who did).
- * A peer then finds units it may take without looking at any it may not, whatever the number of units.
+ * Open units that wait for a further copy, in buckets by their class and by the peers that may not have it (they run it
+ * or have spoken, or share something with who did). A peer then finds units it may take without looking at any it may
+ * not, whatever the number of units.
  */
 
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
