@@ -33,7 +33,7 @@ afterAll(() => lab[Symbol.asyncDispose]())
 /** Who of those connected is held to have given wrong values. */
 const liars = async (node = home): Promise<string[]> =>
   (await node.askPeers())
-    .filter(({ liar }) => liar)
+    .filter(({ liar, connected }) => liar && connected)
     .map(({ name }) => name)
     .toSorted()
 
@@ -127,7 +127,7 @@ describe('no wrong value is accepted, and the right peer is blamed', () => {
   test('no honest peer has lost its standing', async () => {
     for (const node of [home, another]) expect(await liars(node)).toEqual([])
     const { peers, refused } = await home.peers()
-    const honest = peers.filter(({ self }) => !self)
+    const honest = peers.filter(({ self, connected }) => !self && connected)
     expect(honest.map(({ name }) => name).toSorted()).toEqual(['one', 'three', 'two'])
     for (const { id, credit } of honest) {
       expect(credit).toMatchObject({ caught: 0, admission: 'work' })

@@ -145,15 +145,11 @@ export class NodeProcess {
 
   /** Waits until this node is connected to so many peers, itself included. */
   async sees(count: number, deadlineMs = 20_000): Promise<void> {
-    await until(
-      `${this.home} to see ${count} peers`,
-      deadlineMs,
-      async () => {
-        // From here its API is not to be reached in a network of its own.
-        const peers = this.#netns === undefined ? await this.askPeers() : (await this.peers()).peers
-        return peers.filter(({ connected }) => connected).length === count
-      },
-    )
+    await until(`${this.home} to see ${count} peers`, deadlineMs, async () => {
+      // From here its API is not to be reached in a network of its own.
+      const peers = this.#netns === undefined ? await this.askPeers() : (await this.peers()).peers
+      return peers.filter(({ connected }) => connected).length === count
+    })
   }
 
   async token(...args: string[]): Promise<string> {
