@@ -72,7 +72,7 @@ export const settingsSchema = z.strictObject({
   commands: z
     .union([z.enum(['members', 'nobody']), z.array(z.string()).max(LIMITS.SHARE_PEERS_MAX)])
     .default('members'),
-  /** For whom Python scripts are run here: they need some 250 MiB a slot beside the memory of the unit. */
+  /** For whom Python scripts are run here: they need some 280 MiB a slot beside the memory of the unit. */
   python: z.enum(['nobody', 'members', 'everybody']).default('nobody'),
   /** Run programs in images (`talkoot run --image`) for those whose programs are run here, where podman works. */
   containers: z.boolean().default(true),

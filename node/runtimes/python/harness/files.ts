@@ -1,4 +1,4 @@
-/** The files Python sees: Emscripten's, all in memory. They are put back between units. */
+/** The files Python sees: Emscripten's, all in memory. They are bounded, and put back between units. */
 
 /** What Python wrote is of signed bytes. */
 type Bytes = Uint8Array | Int8Array
@@ -17,6 +17,8 @@ type InMemory = {
     file: { stream: { write: Write } }
     dir: { node: { unlink(folder: FileNode, name: string): void } }
   }
+  /** What mapped files are written by. */
+  stream_ops: { write: Write }
   resizeFileStorage(node: FileNode, bytes: number): void
 }
 
@@ -35,50 +37,75 @@ export type FileSystem = {
 /** "No space left on device", as Emscripten numbers it. */
 const ENOSPC = 51
 
-/** Bounds what files hold beyond what they hold now. Returns what gives all of it back. */
-export function boundFiles({ filesystems: { MEMFS }, ErrnoError }: FileSystem, maxBytes: number): () => void {
-  let room = maxBytes
-  const take = (bytes: number): void => {
-    if (bytes > room) throw new ErrnoError(ENOSPC)
-    room -= bytes
-  }
-  const { file, dir } = MEMFS.ops_table
-  const { write } = file.stream
-  file.stream.write = (...of) => {
-    const [{ node }, , , length, at] = of
-    take(Math.max(0, at + length - (node.usedBytes ?? 0)))
-    return write(...of)
-  }
-  const resize = MEMFS.resizeFileStorage
-  MEMFS.resizeFileStorage = (node, bytes) => {
-    take(bytes - (node.usedBytes ?? 0))
-    resize(node, bytes)
-  }
-  const { unlink } = dir.node
-  dir.node.unlink = (folder, name) => {
-    const { contents } = folder
-    take(-((isBytes(contents) ? undefined : contents?.[name])?.usedBytes ?? 0))
-    unlink(folder, name)
-  }
-  return () => {
-    room = maxBytes
-  }
-}
+export class Files {
+  readonly #files: FileSystem
+  readonly #maxBytes: number
+  #room: number
+  readonly #written = new Set<FileNode>()
 
-/** Remembers every file, folder and open descriptor. Returns what puts them back. */
-export function rememberFiles(files: FileSystem): () => void {
-  const { nextInode, currentPath } = files
-  const nameTable = [...files.nameTable]
-  const nodes = nodesOf(files).map((node) => ({ node, was: { ...node }, contents: copyOf(node.contents) }))
-  const streams = files.streams.map((stream) => stream && { stream, was: { ...stream }, shared: { ...stream.shared } })
-  return () => {
-    Object.assign(files, { nextInode, currentPath, nameTable: [...nameTable] })
-    for (const { node, was, contents } of nodes) putBack(node, { ...was, contents: copyOf(contents) })
-    files.streams = streams.map((kept) => {
-      if (kept === null) return null
-      putBack(kept.stream, { ...kept.was, shared: { ...kept.shared } })
-      return kept.stream
-    })
+  /** @param maxBytes what files may hold beyond what they hold now */
+  constructor(files: FileSystem, maxBytes: number) {
+    this.#files = files
+    this.#maxBytes = maxBytes
+    this.#room = maxBytes
+    this.#watch(files.filesystems.MEMFS)
+  }
+
+  /** Every file, folder and open descriptor as it is now. Returns what puts them back, with all room there was. */
+  remember(): () => void {
+    const files = this.#files
+    const { nextInode, currentPath } = files
+    const nameTable = [...files.nameTable]
+    const nodes = nodesOf(files).map((node) => ({ node, was: { ...node }, contents: copyOf(node.contents) }))
+    const streams = files.streams.map(
+      (stream) => stream && { stream, was: { ...stream }, shared: { ...stream.shared } },
+    )
+    this.#written.clear()
+    return () => {
+      Object.assign(files, { nextInode, currentPath, nameTable: [...nameTable] })
+      for (const { node, was, contents } of nodes) {
+        // Files are seldom written to, and the largest has the standard library.
+        const kept = isBytes(contents) && !this.#written.has(node) ? was.contents : copyOf(contents)
+        putBack(node, kept === undefined ? was : { ...was, contents: kept })
+      }
+      files.streams = streams.map((kept) => {
+        if (kept === null) return null
+        putBack(kept.stream, { ...kept.was, shared: { ...kept.shared } })
+        return kept.stream
+      })
+      this.#written.clear()
+      this.#room = this.#maxBytes
+    }
+  }
+
+  #watch(memory: InMemory): void {
+    const { file, dir } = memory.ops_table
+    const { write } = memory.stream_ops
+    const watched: Write = (...of) => {
+      const [{ node }, , , length, at] = of
+      this.#take(Math.max(0, at + length - (node.usedBytes ?? 0)))
+      this.#written.add(node)
+      return write(...of)
+    }
+    file.stream.write = watched
+    memory.stream_ops.write = watched
+    const resize = memory.resizeFileStorage
+    memory.resizeFileStorage = (node, bytes) => {
+      this.#take(bytes - (node.usedBytes ?? 0))
+      this.#written.add(node)
+      resize(node, bytes)
+    }
+    const { unlink } = dir.node
+    dir.node.unlink = (folder, name) => {
+      const { contents } = folder
+      this.#take(-((isBytes(contents) ? undefined : contents?.[name])?.usedBytes ?? 0))
+      unlink(folder, name)
+    }
+  }
+
+  #take(bytes: number): void {
+    if (bytes > this.#room) throw new this.#files.ErrnoError(ENOSPC)
+    this.#room -= bytes
   }
 }
 

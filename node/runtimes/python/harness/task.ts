@@ -6,7 +6,7 @@ import type { Context } from '../../js/harness/call.ts'
 import { Failure } from '../../js/harness/failure.ts'
 import { drainPromiseJobs } from '../../js/harness/host.ts'
 import type { Task } from '../../js/harness/task.ts'
-import { boundFiles, rememberFiles } from './files.ts'
+import { Files } from './files.ts'
 import { rememberMemory } from './memory.ts'
 import { Collected } from './output.ts'
 import type { Python } from './python.ts'
@@ -41,7 +41,7 @@ export class Script {
     const { UNIT_ERROR_MAX_CHARS, UNIT_VALUE_DEPTH_MAX } = LIMITS
     driver.connect?.((ms: number) => world.clock.moveMs(ms), UNIT_ERROR_MAX_CHARS, UNIT_VALUE_DEPTH_MAX)
     // Also for what the wheels are unpacked to.
-    const makeRoom = boundFiles(emscripten.FS, LIMITS.PYTHON_WRITTEN_MAX_BYTES)
+    const disk = new Files(emscripten.FS, LIMITS.PYTHON_WRITTEN_MAX_BYTES)
     try {
       driver.prepare?.(file)
     } catch (thrown) {
@@ -51,11 +51,10 @@ export class Script {
     this.#run = (unit, seed, params) => driver.run?.(unit, seed, params)
     drainPromiseJobs()
     const putMemoryBack = rememberMemory(emscripten)
-    const putFilesBack = rememberFiles(emscripten.FS)
+    const putFilesBack = disk.remember()
     this.#putBack = () => {
       putMemoryBack()
       putFilesBack()
-      makeRoom()
       world.clock.reset()
     }
   }
