@@ -19,17 +19,28 @@ export type Order =
   /** Makes a tree of one file. */
   | { do: 'plant'; chunks: number; seed: number }
   | { do: 'fetch'; digest: string; from: string[]; bytes: number }
+  /** Small frames to a peer and back, until this node has fetched what it fetches. */
+  | { do: 'echo'; peer: string }
   | { do: 'facts' }
+/** Milliseconds. */
+export type Echoes = { p50: number; p99: number }
 export type Facts = { peers: number; sent: number; received: number; peakMiB: number; got: number }
 
 const FOREVER = new AbortController().signal
 const TTL_MS = 3_600_000
+const ECHO = '/test/echo/1'
+const ECHO_EVERY_MS = 20
+const UNITS_BYTES = 2_000
 
 const [folder = '', listen = '', token] = process.argv.slice(2)
 const mesh = await createMesh({ store: memoryMeshStore() }, { describe: () => AD, listen: [listen], mdns: false })
 const store = new TreeStore({ folder, budgetBytes: 2 ** 30 })
 const trees = new TreeExchange({ mesh, trees: store, now: () => performance.now(), random: Math.random })
+mesh.serve(ECHO, async (channel) => {
+  for await (const frame of channel) await channel.send(frame)
+})
 let got = 0
+let fetching = false
 await mesh.start()
 if (token !== undefined) await mesh.join(token, AbortSignal.timeout(20_000))
 say({ peerId: mesh.peerId })
@@ -44,6 +55,8 @@ async function obey(order: Order): Promise<object> {
   if (order.do === 'token') return { token: mesh.createToken({ uses: 100, ttlMs: TTL_MS, role: 'member' }).text }
   if (order.do === 'plant') return await plant(order.chunks, order.seed)
   if (order.do === 'facts') return facts()
+  if (order.do === 'echo') return await echo(order.peer)
+  fetching = true
   const began = performance.now()
   const onProgress = ({ bytes }: { bytes: number }) => {
     got = bytes
@@ -51,7 +64,25 @@ async function obey(order: Order): Promise<object> {
   const { digest, from, bytes: maxBytes } = order
   const held = await trees.fetch(digest, { from, maxBytes, signal: FOREVER, onProgress })
   held.release()
+  fetching = false
   return { ms: performance.now() - began }
+}
+
+async function echo(peer: string): Promise<Echoes> {
+  const channel = await mesh.open(peer, ECHO, FOREVER)
+  const answers = channel[Symbol.asyncIterator]()
+  const took: number[] = []
+  while (fetching) {
+    const began = performance.now()
+    await channel.send(new Uint8Array(UNITS_BYTES))
+    await answers.next()
+    took.push(performance.now() - began)
+    await new Promise((resolve) => setTimeout(resolve, ECHO_EVERY_MS))
+  }
+  await channel.close()
+  took.sort((a, b) => a - b)
+  const at = (part: number) => took[Math.floor(took.length * part)] ?? 0
+  return { p50: at(0.5), p99: at(0.99) }
 }
 
 function facts(): Facts {

@@ -80,7 +80,8 @@ test('a fetch that everybody has left stops, and the next goes on from what had 
   const { received } = asker.trees.traffic
   expect(received).toBeLessThan(bytes)
   expectAll(await fetch(asker, [source]))
-  expect(asker.trees.traffic.received).toBeLessThanOrEqual(bytes)
+  // What was being written when it stopped may have come twice.
+  expect(asker.trees.traffic.received).toBeLessThanOrEqual(bytes + 2 * MiB)
   const again = withTrees(asker.node, { folder: asker.folder, serves: false })
   expectAll(await fetch(again, []))
 })
@@ -105,13 +106,18 @@ test('a process that is killed in mid-transfer goes on with what had come', asyn
   const first = start()
   onTestFinished(() => first.end())
   void first.obey(order)
-  await until(async () => (await first.facts()).received === 8 * MiB, 30_000)
+  // Eight chunks; the last of the tree, which is half of one, may be among them.
+  let kept = 0
+  await until(async () => {
+    kept = (await first.facts()).received
+    return kept > 7 * MiB
+  }, 30_000)
   await first.end()
   kill()
   const second = start()
   onTestFinished(() => second.end())
   await second.obey(order)
-  expect((await second.facts()).received).toBe(bytes - 8 * MiB)
+  expect((await second.facts()).received).toBe(bytes - kept)
 })
 
 test('a wrong chunk is refused, blamed and fetched elsewhere, and its sender not asked again', async () => {
@@ -123,17 +129,14 @@ test('a wrong chunk is refused, blamed and fetched elsewhere, and its sender not
   await until(() => asker.node.peers().length === 2)
   await plant(source, SAMPLE)
   await plant(liar, SAMPLE)
-  const held = await fetch(asker, [liar, source])
-  expectAll(held)
+  // Of the liar alone it is not to be had.
+  const alone = withTrees(asker.node, { serves: false })
+  expect(await codeOf(fetch(alone, [liar]))).toBe('E_TREE_SOURCE')
+  expectAll(await fetch(asker, [liar, source]))
   const refusals = asker.node.refusals().filter(({ peer }) => peer === liar.node.peerId)
-  expect(refusals).toMatchObject([{ code: 'E_BLOB', by: 'ours', count: 1 }])
+  expect(refusals).toMatchObject([{ code: 'E_BLOB', by: 'ours', count: 2 }])
   // Nothing else between the two is at stake.
   expect(asker.node.peers()).toHaveLength(2)
-  held.release()
-
-  const alone = withTrees(await startMember(admin))
-  await until(() => alone.node.peers().some(({ id }) => id === liar.node.peerId))
-  expect(await codeOf(fetch(alone, [liar]))).toBe('E_TREE_SOURCE')
 })
 
 test('when a holder dies, or says nothing any more, the others give what it owed', async () => {

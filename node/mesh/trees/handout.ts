@@ -14,6 +14,8 @@ const LOOKED_AT_MAX = 2_048
 const COMPARED_MAX = 16
 
 const PATIENCE_CHUNKS = 8
+/** An asker that has asked no other for so long has no other. */
+const ALONE_PATIENCES = 4
 /** With each whole copy given again, patience doubles so many times. */
 const DOUBLINGS = 4
 /** Of the latest chunk in the mean of how long one takes. */
@@ -126,7 +128,9 @@ export class Handout {
 
   #patience({ has, elsewhereMs }: Asker, nowMs: number): number {
     const leastMs = Math.max(this.#patienceMs, PATIENCE_CHUNKS * this.#chunkMs)
-    return nowMs - elsewhereMs > leastMs ? leastMs : leastMs * 2 ** ((DOUBLINGS * this.#again) / has.size)
+    return nowMs - elsewhereMs > ALONE_PATIENCES * leastMs
+      ? leastMs
+      : leastMs * 2 ** ((DOUBLINGS * this.#again) / has.size)
   }
 
   #copied(chunk: number, nowMs: number): void {
