@@ -9,6 +9,7 @@ import type { Ad } from '../protocol/ad.ts'
 import type { StatePaths } from '../protocol/home.ts'
 import { LIMITS } from '../protocol/limits.ts'
 import { decodeToken } from '../protocol/membership/index.ts'
+import { LOGS_PROTOCOL } from '../protocol/tail.ts'
 import { WORK_PROTOCOL } from '../protocol/work.ts'
 import { ApiServer } from './api/server.ts'
 import type { NodeServices } from './api/services.ts'
@@ -114,6 +115,7 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
     onError: passing(log),
   })
   watchPeers({ mesh, worker, ...stores }, cleanup)
+  mesh.serve(LOGS_PROTOCOL, (channel, { id }) => worker.tail(channel, id))
   mesh.serve(WORK_PROTOCOL, (channel, peer) => worker.serve(channel, peer))
   serveBlobs(mesh, stores.blobs)
   if (init.join !== undefined) await join(mesh, init.join)
@@ -175,7 +177,7 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
   const stopped = Promise.withResolvers<void>()
   const stop = () => cleanup.run().then(stopped.resolve)
   const services = nodeServices(
-    { ...stores, mesh, jobs, runtimes, worker, pause, offer, ownAd },
+    { ...stores, onError: passing(log), mesh, jobs, runtimes, worker, pause, offer, ownAd },
     { apiUrl: () => api.url, requestStop: () => setImmediate(stop), stopping: stopping.signal },
   )
   const server = new ApiServer({ services, log }, { port: settings.apiPort, addressFile: paths.api })

@@ -9,6 +9,7 @@ import type { NodeServices } from './api/services.ts'
 import type { JobService } from './jobs/job-service.ts'
 import { ReceiptExport } from './jobs/receipt-export.ts'
 import { reproductionOf } from './jobs/reproduce.ts'
+import { UnitTails } from './jobs/unit-tails.ts'
 import type { MeshNode } from './mesh/create.ts'
 import type { Offer } from './offer.ts'
 import { PeerDirectory } from './peer-directory.ts'
@@ -35,6 +36,8 @@ type Components = {
   trees: TreeStore
   uploads: TreeUploads
   unitTrees: TreeStore
+  /** Told of passing failures of peers. */
+  onError(error: unknown): void
   evidence: EvidenceStore
   rules: PeerRuleStore
   jobStore: JobStore
@@ -54,6 +57,7 @@ export function nodeServices(components: Components, init: Init): NodeServices {
     signer: mesh.signer,
     chainOf: (peer) => mesh.chainOf(peer),
   })
+  const tails = new UnitTails({ ...components, explain: jobs.explain })
   const reproducing = {
     jobs: jobStore,
     blobs,
@@ -123,6 +127,7 @@ export function nodeServices(components: Components, init: Init): NodeServices {
     explainJob: (id) => jobs.explain.job(id),
     explainUnit: (id, unit) => jobs.explain.unit(id, unit),
     logs: (id, unit) => jobs.logs(id, unit),
+    follow: (id, unit, signal) => tails.follow(id, unit, signal),
     explainPeer: (idOrName) => {
       const { id, notes } = peers.find(idOrName)
       return jobs.explain.peer(id, notes)

@@ -58,6 +58,8 @@ export const API = {
   unitReproduction: (id: string, unit: number) => `/v1/jobs/${encodeURIComponent(id)}/units/${unit}/reproduction`,
   /** GET: UnitLogs. */
   unitLogs: (id: string, unit: number) => `/v1/jobs/${encodeURIComponent(id)}/units/${unit}/logs`,
+  /** GET: NDJSON of UnitOutput, as a unit writes it, until it is decided. */
+  unitOutput: (id: string, unit: number) => `/v1/jobs/${encodeURIComponent(id)}/units/${unit}/output`,
   /** GET: server-sent events, the data of each a JobSummary; the last has another state than `running`. */
   jobEvents: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/events`,
   /** GET with a ResultsQuery: NDJSON of ResultRow. */

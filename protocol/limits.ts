@@ -113,6 +113,9 @@ export const LIMITS = {
   REPORT_TEXT_MAX_BYTES: 16 * KiB,
   /** What a submitter keeps of attempts beside their ends. */
   UNIT_REPORTS_MAX: 16,
+  /** What is kept of a running unit for who follows it, and how many may follow units of one worker. */
+  LOG_RING_BYTES: 64 * KiB,
+  LOG_TAILS_MAX: 64,
   /** Files a unit gives back; a worker keeps them until they are fetched, so long at most. */
   UNIT_FILES_MAX: 10_000,
   UNIT_FILES_MAX_BYTES: 64 * MiB,

@@ -20,6 +20,7 @@ import type { Finding } from '../protocol/finding.ts'
 import { LIMITS } from '../protocol/limits.ts'
 import { type UnitLogs, unitLogsSchema } from '../protocol/report.ts'
 import { type Reproduction, reproductionSchema } from '../protocol/reproduction.ts'
+import { type UnitOutput, unitOutputSchema } from '../protocol/tail.ts'
 import { type Client, isLost, readAs } from './client.ts'
 import { type Accepted, type Failed, type Result, resultOf } from './result.ts'
 import { firstOfEach, resultsNow, retriedBy } from './retried.ts'
@@ -169,6 +170,17 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
   /** What attempts at a unit wrote, how they ended and what they took, oldest first. @throws E_NOT_FOUND */
   logs(unit: number): Promise<UnitLogs> {
     return this.#client.request(API.unitLogs(this.id, unit), unitLogsSchema, { signal: this.#signal })
+  }
+
+  /**
+   * What a unit writes while it runs, from its last 64 KiB on, until it is decided; from copies of it one after the other. Of a unit
+   * that is decided nothing: see `logs`. @throws E_NOT_FOUND
+   */
+  async *follow(unit: number, { signal }: { signal?: AbortSignal } = {}): AsyncGenerator<UnitOutput> {
+    const path = API.unitOutput(this.id, unit)
+    for await (const line of this.#client.lines(path, { signal: this.#with(signal) })) {
+      if (line !== '') yield readAs(unitOutputSchema, line, path)
+    }
   }
 
   /** The state now and after each change, at most a few times a second; the last is settled. */

@@ -156,6 +156,14 @@ function streamRoutes(app: Hono<Env>, services: NodeServices, init: { log: Logge
       { headers: { ...STREAM_HEADERS, 'content-type': 'application/x-ndjson' } },
     )
   })
+  app.get(`${API.jobs}/:id/units/:unit/output`, (c) => {
+    const unit = parse(unitSchema, c.req.param('unit'), 'E_REQUEST')
+    const { job } = services.explainUnit(c.req.param('id'), unit)
+    return new Response(
+      lineStream((signal) => services.follow(job, unit, signal), options(c)),
+      { headers: { ...STREAM_HEADERS, 'content-type': 'application/x-ndjson' } },
+    )
+  })
   app.post(`${API.jobs}/:id/units/:unit/reproduction`, (c) => {
     const unit = parse(unitSchema, c.req.param('unit'), 'E_REQUEST')
     const { id } = services.job(c.req.param('id'))

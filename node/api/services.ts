@@ -23,6 +23,7 @@ import type { PeerRules, PeerVerdict, RuleRequest, RuleTarget } from '../../prot
 import type { Plan, planRequestSchema } from '../../protocol/plan.ts'
 import type { UnitLogs } from '../../protocol/report.ts'
 import type { Reproduction } from '../../protocol/reproduction.ts'
+import type { UnitOutput } from '../../protocol/tail.ts'
 
 /** `read` gives a chunk. */
 export type UnitFilesHeld = {
@@ -77,6 +78,8 @@ export interface NodeServices {
   explainUnit(idOrPrefix: string, unit: number): UnitExplanation
   /** @throws E_NOT_FOUND */
   logs(idOrPrefix: string, unit: number): UnitLogs
+  /** What a unit writes from now on, until it is decided. @param id of a job, whole. @throws E_NOT_FOUND */
+  follow(id: string, unit: number, signal: AbortSignal): AsyncIterable<UnitOutput>
   /** By id, unique part of an id, or name. @throws E_NOT_FOUND */
   explainPeer(idOrName: string): PeerExplanation
   /** The job now and after each change; ends with its first state that is not `running`, or with the signal. */

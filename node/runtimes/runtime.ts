@@ -5,6 +5,7 @@ import type { TreeLayout } from '../../protocol/data/layout.ts'
 import type { TreeRef } from '../../protocol/data/tree.ts'
 import type { UnitReport as UnitReportOnWire } from '../../protocol/report.ts'
 import type { RuntimeKind } from '../../protocol/runtime-kinds.ts'
+import type { OutputStream } from '../../protocol/tail.ts'
 import type { Attempt } from '../../protocol/work.ts'
 
 /** How strongly a runtime confines a unit. `os`: bubblewrap and the runtime's own; `runtime`: the runtime's own only. */
@@ -41,6 +42,8 @@ export type SandboxInit = {
    * units are refused. @throws E_TREE, E_OUTPUT_MISSING, E_DISK_*, and what the files throw
    */
   keepFiles?: (unit: number, files: AsyncIterable<UnitFile>, signal: AbortSignal) => Promise<TreeRef>
+  /** Told what a unit writes, as it comes. */
+  onOutput?: (unit: number, stream: OutputStream, bytes: Uint8Array) => void
   /** Told once for each unit that ended and left something to tell. */
   onReport?: (report: UnitReport) => void
 }

@@ -6,6 +6,7 @@ import type { RuntimeKind } from '../../protocol/runtime-kinds.ts'
 import type { UnitInput } from '../runtimes/runtime.ts'
 import type { Runtimes } from '../runtimes/runtimes.ts'
 import type { AdmittedJob, Desk } from './desk.ts'
+import { LiveOutputs } from './live-output.ts'
 import { Turns } from './turns.ts'
 import type { FileKeeper } from './unit-files.ts'
 import { type Opened, WarmShelf } from './warm-shelf.ts'
@@ -42,6 +43,8 @@ type Taken = { units: UnitInput[]; signal: AbortSignal }
 type Held = { work: Work; opened: Opened; since: number }
 
 export class Slots {
+  /** What runs writes. */
+  readonly live = new LiveOutputs()
   readonly #components: Components
   readonly #size: number
   readonly #turns: Turns<Work>
@@ -204,7 +207,7 @@ export class Slots {
 
   async #run({ work, opened }: Held, { units, signal: wanted }: Taken, cut: AbortSignal): Promise<void> {
     const { desk, job } = work
-    const { sandbox, reports, files } = opened
+    const { sandbox, reports, files, live } = opened
     const { runtimeVersion, onError } = this.#components
     const { runtime } = job.needs
     const open = new Map(units.map((input) => [input.unit, input]))
@@ -212,9 +215,14 @@ export class Slots {
     this.#busy += work.cpus
     reports.clear()
     files.clear()
+    live.begin(units.map(({ unit }) => unit))
+    const over = this.live.add(desk.submitter, job.id, live)
     try {
       for await (const attempts of sandbox.run(units, AbortSignal.any([wanted, cut, paused, this.#stopping.signal]))) {
-        for (const { unit } of attempts) open.delete(unit)
+        for (const { unit } of attempts) {
+          open.delete(unit)
+          live.end(unit)
+        }
         this.#total += attempts.length
         desk.finish(job.id, attempts, { reports: reports.take(`${runtime} ${runtimeVersion(runtime)}`), files })
       }
@@ -229,6 +237,7 @@ export class Slots {
       open.clear()
       throw thrown
     } finally {
+      over()
       this.#busy -= work.cpus
       if (wanted.aborted) desk.drop(job.id, [...open.keys()])
       else if (paused.aborted) desk.handBack(job.id, [...open.keys()], 'E_PAUSED').catch(onError)

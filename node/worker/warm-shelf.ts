@@ -4,14 +4,15 @@ import { LIMITS } from '../../protocol/limits.ts'
 import type { RuntimeKind } from '../../protocol/runtime-kinds.ts'
 import type { Sandbox, SandboxInit, UnitReport } from '../runtimes/runtime.ts'
 import type { Runtimes } from '../runtimes/runtimes.ts'
+import { LiveOutput } from './live-output.ts'
 import { Reports } from './reports.ts'
 import { type FileKeeper, UnitFiles } from './unit-files.ts'
 
 /** What a job needs to run, and the key under which another job of the same needs and submitter finds its sandbox. */
 export type Needs = { key: string; runtime: RuntimeKind; init: SandboxInit }
 
-/** `reports` and `files`: of the units it runs. */
-export type Opened = { sandbox: Sandbox; reports: Reports; files: UnitFiles }
+/** `reports`, `files` and `live`: of the units it runs. */
+export type Opened = { sandbox: Sandbox; reports: Reports; files: UnitFiles; live: LiveOutput }
 
 type Idle = { key: string; memoryMiB: number; opened: Opened; timer: NodeJS.Timeout; ready: Promise<void> }
 
@@ -83,8 +84,15 @@ export class WarmShelf {
     const reports = new Reports()
     const onReport = (report: UnitReport): void => reports.add(report)
     const files = new UnitFiles(this.#components)
+    const live = new LiveOutput()
+    const onOutput: SandboxInit['onOutput'] = (...given) => live.add(...given)
     const keepFiles: SandboxInit['keepFiles'] = (...given) => files.keep(...given)
-    return { sandbox: this.#components.runtimes.open(runtime, { ...init, onReport, keepFiles }), reports, files }
+    return {
+      sandbox: this.#components.runtimes.open(runtime, { ...init, onReport, onOutput, keepFiles }),
+      reports,
+      files,
+      live,
+    }
   }
 
   #find(key: string): Idle | undefined {

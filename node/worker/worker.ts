@@ -13,6 +13,7 @@ import { type AdmittedJob, Desk } from './desk.ts'
 import { type FetchOptions, type FetchTree, type HeldInputs, holdInputs } from './inputs.ts'
 import { Outbox } from './outbox.ts'
 import { Slots } from './slots.ts'
+import { Tails } from './tails.ts'
 import { type FetchTask, TaskShelf } from './task-shelf.ts'
 import type { FileKeeper } from './unit-files.ts'
 import type { Needs } from './warm-shelf.ts'
@@ -66,6 +67,7 @@ export class Worker {
   readonly #components: Components
   readonly #policy: OwnerPolicy
   readonly #slots: Slots
+  readonly #tails: Tails
   readonly #tasks: TaskShelf
   readonly #seats = new Map<string, Seat>()
   #beat: NodeJS.Timeout | null = null
@@ -83,6 +85,7 @@ export class Worker {
       { runtimes, runtimeVersion, trees, desks, now, onError },
       { slots: policy.slots, memoryMiB: policy.memoryMiB },
     )
+    this.#tails = new Tails({ live: this.#slots.live })
   }
 
   start(): void {
@@ -127,6 +130,11 @@ export class Worker {
     return seat === undefined ? null : factsOf(seat.desk)
   }
 
+  /** Tells a submitter what one of its units writes, until it ends. */
+  async tail(channel: Channel, submitter: string): Promise<void> {
+    await this.#tails.serve(channel, submitter)
+  }
+
   /** Serves one submitter over one channel until it ends. */
   async serve(channel: Channel, submitter: Submitter): Promise<void> {
     if (!this.#running) return channel.abort('E_DRAINING', 'this machine runs no units now')
@@ -145,6 +153,7 @@ export class Worker {
     this.#running = false
     if (this.#beat !== null) clearTimeout(this.#beat)
     await this.#slots.stop()
+    this.#tails.stop()
     await Promise.all([...this.#desks()].map((desk) => desk.close('E_DRAINING')))
     this.#seats.clear()
   }

@@ -9,6 +9,7 @@ import { policySchema } from '../../protocol/manifest.ts'
 import type { PeerRule } from '../../protocol/peer-rules.ts'
 import type { UnitLogs } from '../../protocol/report.ts'
 import type { Reproduction } from '../../protocol/reproduction.ts'
+import type { UnitOutput } from '../../protocol/tail.ts'
 import { UnplaceableError } from '../../protocol/unplaceable.ts'
 import { explainedJob, explainedPeer, explainedUnit } from './fake-explanations.ts'
 import { fakePlan } from './fake-plan.ts'
@@ -191,6 +192,9 @@ export class FakeServices implements NodeServices {
   attempts: UnitLogs['attempts'] = []
   receiptLines: string[] = ['{"schema":"talkoot.receipts/1"}\n', '{"seal":""}\n']
   receipts: NodeServices['receipts'] = () => from(this.receiptLines)
+
+  written: UnitOutput[] = []
+  follow: NodeServices['follow'] = () => from(this.written)
 
   /** Takes the place of what a reproduction says. */
   reproduced: Partial<Reproduction> = {}

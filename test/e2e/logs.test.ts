@@ -46,3 +46,36 @@ it('logs of units that succeeded and failed, from another machine, outlive both 
   const { stdout } = await home.run(['job', 'logs', job.id.slice(0, 10), '1'])
   expect(stdout).toMatch(/E_EXIT, exit code 3[\s\S]*warning 1/)
 })
+
+/** Some seconds of words: what is followed must come while they last. */
+const TALKER =
+  'i=0; while [ $i -lt 20 ]; do echo "$TALKOOT_UNIT says $i"; echo "and $i" >&2; sleep 0.25; i=$((i+1)); done'
+
+it('what units write is followed while they run, on this machine and another, until they end', async (context) => {
+  await using lab = new Lab()
+  const home = await lab.node('home', ['--cores', '1'])
+  const { runtimes } = await home.json<{ runtimes: { kind: string }[] }>(['status'])
+  if (!runtimes.some(({ kind }) => kind === 'command')) return context.annotate('not run: no programs on this machine')
+  await lab.node('other', ['--cores', '1', '--join', await home.token()])
+  await home.sees(2)
+
+  await using mesh = await Mesh.connect({ home: home.home })
+  await using job = await mesh.map(command(['sh', '-c', TALKER]), grid({ x: range(2) }))
+  const follow = async (unit: number) => {
+    const told = { stdout: '', stderr: '', live: false }
+    for await (const { stream, text } of job.follow(unit)) {
+      told[stream] += text
+      told.live ||= (await job.progress()).accepted === 0
+    }
+    return told
+  }
+  const [first, second, typed] = await Promise.all([follow(0), follow(1), home.run(['job', 'logs', '-f', job.id, '0'])])
+  const words = (line: (i: number) => string) => Array.from({ length: 20 }, (_, i) => `${line(i)}\n`).join('')
+  const stderr = words((i) => `and ${i}`)
+  expect(first).toEqual({ stdout: words((i) => `0 says ${i}`), stderr, live: true })
+  expect(second).toEqual({ stdout: words((i) => `1 says ${i}`), stderr, live: true })
+  expect(typed).toEqual({ code: 0, stdout: first.stdout, stderr })
+  expect((await job.progress()).accepted).toBe(2)
+  // Nothing more comes of what is decided.
+  expect(await follow(0)).toMatchObject({ stdout: '', stderr: '' })
+})

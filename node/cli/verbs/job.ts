@@ -56,6 +56,7 @@ export function job(program: Command, act: Act): void {
   group
     .command('logs <job> <unit>')
     .description('what attempts at a unit wrote, how they ended, what they took')
+    .option('-f, --follow', 'what it writes while it runs, until it is decided')
     .action(act(logs))
   group
     .command('receipts <job>')

@@ -11,8 +11,24 @@ import type { View } from '../render/output.ts'
 
 type Attempt = UnitLogs['attempts'][number]
 
-export async function logs({ client, output, signal }: Context, id: string, unit: string): Promise<undefined> {
+export async function logs(
+  context: Context,
+  id: string,
+  unit: string,
+  { follow = false }: { follow?: boolean },
+): Promise<undefined> {
+  const { client, output, signal } = context
+  if (follow) return await tell(context, id, parseCount(unit))
   await output.show(await client.request(API.unitLogs(id, parseCount(unit)), unitLogsSchema, { signal }), logsView)
+}
+
+/** What it writes goes where it wrote it. */
+async function tell({ mesh, io, output, signal }: Context, id: string, unit: number): Promise<undefined> {
+  const job = await mesh.attach(id)
+  for await (const piece of job.follow(unit, { signal })) {
+    if (output.machine) await io.stdout.write(`${JSON.stringify(piece)}\n`)
+    else await io[piece.stream].write(piece.text)
+  }
 }
 
 const logsView: View<UnitLogs> = {

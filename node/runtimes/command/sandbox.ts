@@ -26,7 +26,7 @@ import {
   type UnitCommand,
 } from './launch.ts'
 import type { PreparedCommand } from './prepare.ts'
-import { runUnitProcess, type UnitEnd } from './unit-process.ts'
+import { runUnitProcess, type UnitEnd, type UnitProcessInit } from './unit-process.ts'
 
 /** Beyond those every process has. */
 const FIRST_FREE_FD = 3
@@ -103,8 +103,19 @@ export class CommandSandbox implements Sandbox {
       const collect = async (pipe: AsyncIterable<Uint8Array>): Promise<void> => {
         files = await this.#keep(unit, await collectedFiles(pipe), signal)
       }
+      const onOutput: UnitProcessInit['onOutput'] = (...written) => this.#init.onOutput?.(unit, ...written)
       const end = await runUnitProcess(
-        { line, handed, shut, user, stdin, timeoutMs, memoryMiB, collect: outputs.length === 0 ? undefined : collect },
+        {
+          line,
+          handed,
+          shut,
+          user,
+          stdin,
+          timeoutMs,
+          memoryMiB,
+          onOutput,
+          collect: outputs.length === 0 ? undefined : collect,
+        },
         signal,
       )
       if (end.killed === 'aborted') return null

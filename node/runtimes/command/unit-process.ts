@@ -5,6 +5,7 @@ import { closeSync, openSync } from 'node:fs'
 import { devNull } from 'node:os'
 import { Readable } from 'node:stream'
 import { LIMITS } from '../../../protocol/limits.ts'
+import type { OutputStream } from '../../../protocol/tail.ts'
 import type { User } from '../scratch.ts'
 import { treeOf, usageOfTree } from './process-tree.ts'
 
@@ -20,6 +21,7 @@ export type UnitProcessInit = {
   memoryMiB: number
   /** Namespaces of processes, from this node's, in which the unit is: what is above them runs it and is not counted. 0: none. */
   depth?: number
+  onOutput?: ((stream: OutputStream, bytes: Uint8Array) => void) | undefined
   /** Reads a pipe of its own, the descriptor after those handed over; the unit is ended when that fails. */
   collect?: ((pipe: AsyncIterable<Uint8Array>) => Promise<void>) | undefined
 }
@@ -74,6 +76,7 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
   let outBytes = 0
   child.stdout?.on('data', (chunk: Buffer) => {
     outBytes += chunk.length
+    init.onOutput?.('stdout', chunk)
     if (outBytes > LIMITS.UNIT_RESULT_MAX_BYTES) kill('output')
     else out.push(chunk)
   })
@@ -81,6 +84,7 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
   let errorBytes = 0
   child.stderr?.on('data', (chunk: Buffer) => {
     errorBytes += chunk.length
+    init.onOutput?.('stderr', chunk)
     if (errorBytes > LIMITS.COMMAND_STDERR_MAX_BYTES) kill('output')
     errors = Buffer.concat([errors, chunk]).subarray(-STDERR_KEPT_BYTES)
   })

@@ -10,7 +10,7 @@ import { LIMITS } from '../../../protocol/limits.ts'
 import type { Attempt } from '../../../protocol/work.ts'
 import type { Inputs } from '../command/launch.ts'
 import { reportOf, resultOf, unitOf } from '../command/sandbox.ts'
-import { runUnitProcess, type UnitEnd } from '../command/unit-process.ts'
+import { runUnitProcess, type UnitEnd, type UnitProcessInit } from '../command/unit-process.ts'
 import { failed } from '../failed.ts'
 import { type SandboxComponents, untilAborted } from '../prepared-runtime.ts'
 import type { Reached } from '../reachable-folders.ts'
@@ -101,8 +101,9 @@ export class ContainerSandbox implements Sandbox {
     const podman = containerLine(prepared.tools, place, { ...command, stdin: stdin !== null }, this.#init)
     const line = [prepared.env, ...Object.entries(home.env).map(([name, value]) => `${name}=${value}`), ...podman]
     const limits = { timeoutMs, memoryMiB, depth: CONTAINER_DEPTH }
+    const onOutput: UnitProcessInit['onOutput'] = (...written) => this.#init.onOutput?.(unit, ...written)
     const end = await runUnitProcess(
-      { line, handed: [], shut: prepared.shut, user: undefined, stdin, ...limits },
+      { line, handed: [], shut: prepared.shut, user: undefined, stdin, onOutput, ...limits },
       signal,
     )
     if (end.killed !== null) await removeGroup(group)
