@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { createContainerRuntime } from '../../node/runtimes/container/runtime.ts'
+import type { Jobs } from '../../protocol/api.ts'
 import { container, grid, Mesh, range } from '../../sdk/index.ts'
 import { Lab, until } from './node-process.ts'
 
@@ -22,7 +23,7 @@ it('an image goes to who runs containers, and its program over the sweep', async
   await home.sees(2)
   const runs = async () =>
     (await home.peers()).peers.some(({ ad }) => ad?.runtimes.some(({ kind }) => kind === 'container'))
-  await until('containers', 30_000, runs)
+  await until('containers', 60_000, runs)
   writeFileSync(join(lab.folder, 'offset'), '1000')
 
   const flags = ['--param', 'x=0:4:1', '--image', image, '--in', join(lab.folder, 'offset'), '--json']
@@ -31,6 +32,8 @@ it('an image goes to who runs containers, and its program over the sweep', async
   expect(code).toBe(5)
   const values = [...stdout.matchAll(/"stdout":"(hello \d+)"/g)].map(([, text]) => text)
   expect(values.sort()).toEqual(['hello 1000', 'hello 1001', 'hello 1004'])
+  const { jobs } = await home.json<Jobs>(['jobs'])
+  expect(await home.run(['job', 'reproduce', jobs[0]?.id ?? '', '3'])).toMatchObject({ code: 4 })
 
   await using mesh = await Mesh.connect({ home: home.home })
   await using job = await mesh.map(container(image, ['echo', '{x}']), grid({ x: range(2) }))
