@@ -53,6 +53,15 @@ describe('an archive', () => {
   })
 
   it.each([
+    ['plain', LAYER],
+    ['compressed', gzipSync(LAYER)],
+  ])('whose reading was aborted says so, and harms nothing else: %s', async (_, layer) => {
+    const path = join(folder, 'image.tar')
+    writeFileSync(path, docker([layer]))
+    await expect(inspectArchive(path, AbortSignal.abort(new Error('enough')))).rejects.toThrow()
+  })
+
+  it.each([
     ['no archive', Buffer.alloc(2_000, 'a'), /not a tar archive/],
     ['nothing', Buffer.alloc(0), /not a tar archive/],
     ['no image', tar([file('a', 'b')]), /neither/],

@@ -123,6 +123,8 @@ async function measureLayer(
 ): Promise<void> {
   if (bytes === 0) throw damaged('has an empty layer')
   const raw = createReadStream(path, { start: at, end: at + bytes - 1, highWaterMark: MiB, signal })
+  // Aborted, it says so before it is read.
+  raw.on('error', () => undefined)
   const unpacked = await unpack(path, at, raw)
   const headers = new TarHeaders()
   let skip = 0
@@ -174,6 +176,7 @@ async function unpack(path: string, at: number, raw: ReturnType<typeof createRea
   const start = await readAt(file, at, ZSTD.length).finally(() => file.close())
   const begins = (magic: readonly number[]): boolean => magic.every((byte, i) => start[i] === byte)
   const unpacker = begins(GZIP) ? createGunzip() : begins(ZSTD) ? createZstdDecompress() : null
+  if (raw.errored !== null) throw raw.errored
   if (unpacker === null) return raw
   raw.on('error', (error) => unpacker.destroy(error))
   return raw.pipe(unpacker)
