@@ -40,7 +40,8 @@ export type Report = {
   goneMs: number
 }
 
-const POLL_MS = 10
+const POLL_MS = 20
+const SETTLE_DEADLINE_MS = 120_000
 const CONNECTED_DEADLINE_MS = 30_000
 
 export async function measureNewcomers(plan: Plan, say: (line: string) => void): Promise<Report> {
@@ -61,6 +62,12 @@ export async function measureNewcomers(plan: Plan, say: (line: string) => void):
   await Promise.all(Array.from({ length: plan.atOnce }, startSome))
   const startMs = performance.now() - began
   say(`${nodes.length} nodes started in ${seconds(startMs)}`)
+  for (const node of nodes) {
+    await until(`${node.name} to be connected to ${plan.wanted}`, SETTLE_DEADLINE_MS, async () => {
+      return (await node.askPeers()).filter(({ self, connected }) => !self && connected).length >= plan.wanted
+    })
+  }
+  say(`each is connected to ${plan.wanted} or more after ${seconds(performance.now() - began)}`)
 
   const enter = async (kind: string): Promise<Times> => {
     const times: Times = { found: [], foundFromStart: [], connected: [] }
