@@ -7,6 +7,7 @@ import { lostWorker } from './suite/lost-worker.ts'
 import { nodeStart } from './suite/node-start.ts'
 import { noop, noopQuorum, noopRead } from './suite/noop.ts'
 import { programs } from './suite/programs.ts'
+import { python } from './suite/python.ts'
 import { scheduler } from './suite/scheduler.ts'
 import { units10ms, units50ms } from './suite/short-units.ts'
 import { trees } from './suite/trees.ts'
@@ -20,6 +21,7 @@ export const SUITE: readonly Benchmark[] = [
   units10ms,
   units50ms,
   programs,
+  python,
   lostWorker,
   nodeStart,
   scheduler,
