@@ -110,7 +110,7 @@ it('letting a job go on before all it follows have ended leaves it waiting for t
 it('a job cannot follow one that is not there, nor more than the bound', async () => {
   await using lab = await Laboratory.open({ slots: 0 })
   expect(await codeOf(lab.submit(1, { after: ['zzzz'] }))).toBe('E_NOT_FOUND')
-  const request = lab.describe(1)
+  const request = lab.request(1)
   const after = Array.from({ length: LIMITS.JOB_AFTER_MAX + 1 }, () => 'a')
   expect(jobRequestSchema.safeParse({ ...request, after: after.slice(1) }).success).toBe(true)
   expect(jobRequestSchema.safeParse({ ...request, after }).success).toBe(false)

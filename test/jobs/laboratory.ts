@@ -115,18 +115,21 @@ export class Laboratory {
     await rm(this.folder, { recursive: true, force: true })
   }
 
-  describe(
+  request(
     units: number,
     { source = SQUARE, after = [], ...policy }: { source?: string; after?: string[] } & Record<string, unknown> = {},
-  ): JobDescription {
+  ) {
     const digest = this.blobs.put(Buffer.from(source))
-    const request = jobRequestSchema.parse({
+    return jobRequestSchema.parse({
       task: { runtime: 'js', digest, bytes: Buffer.byteLength(source) },
       sweep: { kind: 'product', axes: [['n', { kind: 'range', from: 0, to: units, step: 1 }]] },
       policy: { memoryMiB: 64, ...policy },
       after,
     })
-    return { ...request, retryOf: null }
+  }
+
+  describe(units: number, policy: Parameters<Laboratory['request']>[1] = {}): JobDescription {
+    return { ...this.request(units, policy), retryOf: null }
   }
 
   submit(
