@@ -325,7 +325,6 @@ describe('the encoder', () => {
 describe('endless things', () => {
   test.each([
     ['recursion', '() => { const f = () => f() + 1; return f() }', 'E_TASK_THREW'],
-    ['recursion of promises', '() => { const f = () => Promise.resolve().then(f); return f() }', 'E_TIMEOUT'],
     ['a catastrophic regular expression', '() => /^(a+)+$/.test("a".repeat(40) + "b")', 'E_TIMEOUT'],
     ['a loop in a finally', '() => { try { return 1 } finally { for (;;); } }', 'E_TIMEOUT'],
     [
@@ -344,5 +343,12 @@ describe('endless things', () => {
     ],
   ])('%s', async (_, body, end) => {
     expect(await attack(body, { timeoutMs: 600, memoryMiB: 128 }, [null, null])).toEqual([end, end])
+  })
+
+  test('recursion of promises', async () => {
+    const body = '() => { const f = () => Promise.resolve().then(f); return f() }'
+    // All that it begins is kept: which bound it meets first depends on the speed of the machine.
+    const bounds = expect.stringMatching(/^E_(TIMEOUT|MEMORY)$/)
+    expect(await attack(body, { timeoutMs: 600, memoryMiB: 128 }, [null, null])).toEqual([bounds, bounds])
   })
 })
