@@ -1,6 +1,7 @@
 /** The whole suite, in the order it is run. */
 
 import type { Benchmark } from './benchmark.ts'
+import { containers } from './suite/containers.ts'
 import { freshJob } from './suite/fresh-job.ts'
 import { hugeSweep } from './suite/huge-sweep.ts'
 import { lostWorker } from './suite/lost-worker.ts'
@@ -22,6 +23,7 @@ export const SUITE: readonly Benchmark[] = [
   units50ms,
   programs,
   python,
+  containers,
   lostWorker,
   nodeStart,
   scheduler,

@@ -45,22 +45,30 @@ export async function probeOffer(runtimes: Runtimes, settings: Settings, stateFo
     const { code, message, hint } = TalkootError.from(thrown, 'E_RUNTIME_MISSING')
     warnings.push(`${code}: no units can be run here: ${message}; ${hint}`)
   }
-  // What else does not work here is not offered; `doctor` says why.
-  const prove = (kind: RuntimeKind, within: AbortSignal): Promise<void> =>
+  // Programs and containers that do not work here are not offered; `doctor` says why.
+  const prove = (
+    kind: RuntimeKind,
+    within: AbortSignal,
+    onFault: (error: TalkootError) => void = () => undefined,
+  ): Promise<void> =>
     runtimes
       .of(kind)
       .probe(within)
       .then(
         (probe) => void proved.set(kind, probe),
-        () => undefined,
+        (thrown) => onFault(TalkootError.from(thrown, 'E_RUNTIME_MISSING')),
       )
+  const provePython = (): Promise<void> =>
+    prove('python', AbortSignal.timeout(LIMITS.PYTHON_SNAPSHOT_TIMEOUT_MS), ({ code, message, hint }) => {
+      warnings.push(`${code}: Python is not offered: ${message}; ${hint}`)
+    })
   const probe = proved.get('js') ?? null
   const slots = probe === null ? 0 : settings.cpus
-  const now = runtimeKinds.filter((kind) => !['js', 'python', 'container'].includes(kind))
-  for (const kind of now) await prove(kind, signal)
+  const atOnce = runtimeKinds.filter((kind) => !['js', 'python', 'container'].includes(kind))
+  for (const kind of atOnce) await prove(kind, signal)
   // The first time, the snapshot of Python is made; an image is unpacked and run each time.
   const complete = Promise.all([
-    settings.python === 'nobody' ? null : prove('python', AbortSignal.timeout(LIMITS.PYTHON_SNAPSHOT_TIMEOUT_MS)),
+    settings.python === 'nobody' ? null : provePython(),
     settings.containers && slots > 0 ? prove('container', AbortSignal.timeout(LIMITS.PROBE_TIMEOUT_MS)) : null,
   ]).then(() => undefined)
   return {

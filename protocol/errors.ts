@@ -77,7 +77,10 @@ export const ERRORS = {
   E_EXPRESSION: entry('user', 'correct the CEL expression: fields are listed in docs/protocol.md'),
   E_SWEEP_INVALID: entry('user', 'correct the named part of the sweep'),
   E_SWEEP_TOO_BIG: entry('user', 'split the sweep into several jobs'),
-  E_TASK_INVALID: entry('user', 'a task module exports a function, or defineTask(...), as its default'),
+  E_TASK_INVALID: entry(
+    'user',
+    'correct what the message names; a task module exports a function, or defineTask(...), as its default',
+  ),
   E_TASK_BUNDLE: entry('user', 'correct the error esbuild names in the task module'),
   E_TASK_TOO_BIG: entry('user', 'bundle less: large data goes with `--in`, or as sweep rows'),
   E_INPUT: entry('user', 'the parameters do not fit the input schema of the task'),
@@ -112,13 +115,16 @@ export const ERRORS = {
 
   // one unit
   E_TASK_THREW: entry('user', 'the task threw; the message is its own'),
-  E_TIMEOUT: entry('user', 'give each unit more time (policy.timeoutMs), or make it stop by itself'),
-  E_MEMORY: entry('user', 'ask for more memory (policy.memoryMiB), or use less'),
+  E_TIMEOUT: entry('user', 'give each unit more time (--time, timeoutMs), or make it stop by itself'),
+  E_MEMORY: entry('user', 'ask for more memory (--memory, memoryMiB), or use less'),
   E_NEVER_SETTLED: entry('user', 'the promise the task returned can never settle'),
   E_RESULT_TYPE: entry('user', 'return plain data: finite numbers, strings, booleans, null, arrays, plain objects'),
   E_RESULT_TOO_BIG: entry('user', 'return less: the limit is in docs/limits.md'),
   E_SOURCE: entry('user', 'the task does not compile or its module threw while loading'),
-  E_IMPORT: entry('user', 'a task cannot import at run time: import at the top, so that it is bundled'),
+  E_IMPORT: entry(
+    'user',
+    'a module is missing: import at the top of a js task, so that it is bundled; bring those of Python with --in',
+  ),
   E_PROTOCOL: entry('user', 'the task broke the sandbox protocol and its process was ended'),
   E_EXIT: entry('user', 'the program ended with that exit code or signal; the message ends with its last errors'),
   E_OUTPUT_MISSING: entry('user', 'make the program write that file before it ends, or name with --out what it writes'),
@@ -141,7 +147,7 @@ export const ERRORS = {
     'owner',
     'install bubblewrap and allow user namespaces; without them only members’ work is run',
   ),
-  E_RUNTIME_MISSING: entry('owner', 'install again: the deno package is not there or does not start'),
+  E_RUNTIME_MISSING: entry('owner', 'install again: the message says what is not there or does not start'),
   E_RUNTIME_VERSION: entry('owner', 'install again: the runtime is not the version this release was tested with'),
   E_NATIVE_UNTRUSTED: entry(
     'owner',

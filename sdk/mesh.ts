@@ -64,7 +64,7 @@ export class Mesh implements AsyncDisposable {
 
   /**
    * Runs the task on every point of the sweep.
-   * `task` is an imported `defineTask` object with its `url`, a `taskAt`, a `command`, or the URL or path of a module: only
+   * `task` is an imported `defineTask` object with its `url`, a `taskAt`, a `command`, `container`, `python`, `wasm` or `wasi`, or the URL or path of a module: only
    * the last gives results without types. Leaving the scope of `await using` cancels a job that still runs.
    * @throws E_TASK_*, E_SWEEP_*, E_JOB_INVALID, and E_JOB_UNPLACEABLE with `meta.clauses` if no known peer can run it
    */

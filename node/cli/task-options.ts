@@ -64,7 +64,7 @@ function taskOptions(verb: Command): Command {
 
 function policyOptions(verb: Command): Command {
   return verb
-    .option('--seed <n>', 'seed of what is drawn, and of Math.random in the task')
+    .option('--seed <n>', 'seed of what is drawn, and of the random numbers of js, Python and WebAssembly tasks')
     .option('--quorum <n>', 'accept a result when n peers agree on it')
     .option('--of <n>', 'executions of one unit at most (default: 2 × quorum - 1)')
     .option('--confidence <p>', 'run copies until each value is right with this probability: 0.999')

@@ -184,8 +184,8 @@ describe('a program leaves', () => {
   })
 
   it('or fails, if one is missing or long', async () => {
-    expect(await run(program(''), { outputs: ['told'] })).toEqual(['E_OUTPUT it wrote no file told'])
-    expect(await run(program(''), { outputs: ['tmp'] })).toEqual(['E_OUTPUT it wrote no file tmp'])
+    expect(await run(program(''), { outputs: ['told'] })).toEqual(['E_OUTPUT_MISSING it wrote no file told'])
+    expect(await run(program(''), { outputs: ['tmp'] })).toEqual(['E_OUTPUT_MISSING it wrote no file tmp'])
     const long = program(`(call $tell (i32.const ${LIMITS.UNIT_RESULT_MAX_BYTES + 1}))`)
     expect(await run(long, { outputs: ['told'] })).toEqual([expect.stringMatching(/^E_RESULT_TOO_BIG/)])
   })

@@ -116,7 +116,10 @@ async function watch(context: Context, id: string): Promise<number> {
 async function results(context: Context, id: string, options: ResultsOptions): Promise<undefined> {
   const toFiles = options.out !== undefined && isFolder(options.out)
   const sink = toFiles ? null : await fileSink('--out', options.out, context.io.cwd)
-  const rows = await rowsOf(context, id, toFiles ? { ...options, order: 'input' } : options)
+  if (toFiles && (options.failed || options.format !== undefined)) {
+    throw new TalkootError('E_USAGE', '--failed and --format are not for a folder')
+  }
+  const rows = await rowsOf(context, id, toFiles ? { ...options, order: 'input', all: true } : options)
   if (toFiles) return layOut(context, id, { folder: options.out ?? '', rows })
   if (sink !== null) await sink(rows)
   else if (options.format === 'csv') await csvToStdout(rows, context)

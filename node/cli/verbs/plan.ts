@@ -20,7 +20,7 @@ type Options = SweepFlags & PolicyFlags & TaskFlags & { unitTime?: string; trial
 
 export function plan(program: Command, act: Act): void {
   sweepCommand(program, 'plan')
-    .description('who could run it, what keeps others out, how long it may take; runs nothing')
+    .description('who could run it, what keeps others out, how long it may take; runs nothing but a --trial')
     .option('--unit-time <duration>', 'what one unit takes on a machine of speed 1')
     .option('--trial <n>', 'run the first n units once, to see what they take')
     .action(act((context, words: string[], options: Options) => planRun(context, words, options)))
@@ -41,12 +41,15 @@ async function planRun(context: Context, words: string[], options: Options): Pro
 
 /** The time of its units is remembered as that of every job is. */
 async function tryOut(
-  { mesh, output, signal }: Context,
+  context: Context,
   task: Awaited<ReturnType<typeof parseTask>>,
   sweep: Parameters<Context['mesh']['map']>[1],
   policy: ReturnType<typeof parsePolicy>,
 ): Promise<void> {
-  await using job = await mesh.map(task, sweep, { ...policy, name: 'trial', verify: 'none', signal })
+  const { mesh, output, signal } = context
+  await using job = await showingInputs(context, (onInputs) =>
+    mesh.map(task, sweep, { ...policy, name: 'trial', verify: 'none', onInputs, signal }),
+  )
   let failed = 0
   for await (const { status } of job) failed += status === 'failed' ? 1 : 0
   const { units } = await job.progress()

@@ -34,14 +34,12 @@ async function taskOf(
   options: Options,
 ): Promise<{ task?: Awaited<ReturnType<typeof parseTask>> }> {
   if (words.length > 0 || context.argv.includes('--')) return { task: await parseTask(context, words, options) }
-  if (
-    options.in !== undefined ||
-    options.out !== undefined ||
-    options.folder !== undefined ||
-    options.env !== undefined ||
-    options.stdin !== undefined
-  ) {
-    throw new TalkootError('E_USAGE', '--in, --folder, --out, --env and --stdin go with a program, given after --')
+  const { in: inputs, folder, out, env, stdin, image, takes, gives, export: name } = options
+  if ([inputs, folder, out, env, stdin, image, takes, gives, name].some((flag) => flag !== undefined)) {
+    throw new TalkootError(
+      'E_USAGE',
+      '--in, --folder, --out, --env, --stdin, --image, --takes, --gives and --export go with a task: name it again',
+    )
   }
   return {}
 }

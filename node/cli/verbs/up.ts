@@ -49,7 +49,7 @@ export function up(program: Command, act: Act): void {
     .option('--open', 'a mesh founded now admits anyone')
     .option('--cores <n>', 'units at once; 0 only submits')
     .option('--mem <size>', 'memory for all units: 4GiB')
-    .option('--disk <size>', 'disk for the mesh: 10GiB')
+    .option('--disk <size>', 'disk for the files of jobs: 10GiB (default: 1GiB)')
     .option('--port <n>', 'TCP port for other peers')
     .option('--listen <address...>', 'listen on these multiaddrs')
     .option('--announce <address...>', 'multiaddrs others should dial instead')

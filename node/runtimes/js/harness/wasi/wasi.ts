@@ -112,7 +112,7 @@ function filled(program: WasiProgram, unit: number, point: Point): Filled {
 /** Text if it is, and else its bytes. */
 function fileOf(disk: Disk, path: string): string | { base64: string } {
   const bytes = disk.read(path)
-  if (bytes === null) throw new Failure('E_OUTPUT', `it wrote no file ${path}`)
+  if (bytes === null) throw new Failure('E_OUTPUT_MISSING', `it wrote no file ${path}`)
   checkResultBytes(bytes.length)
   try {
     return utf8.decode(bytes)
