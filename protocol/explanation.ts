@@ -91,7 +91,6 @@ const attemptSchema = z.object({
     ])
     .nullable(),
 })
-export type ExplainedAttempt = z.infer<typeof attemptSchema>
 
 export const unitExplanationSchema = z.object({
   schema: z.literal('talkoot.explain.unit/1'),

@@ -47,7 +47,8 @@ export async function parseTask(
     }
     return container(image, words, options)
   }
-  if (first === undefined) throw new TalkootError('E_USAGE', 'what to run? give a FILE, a SCRIPT.py, a MODULE.wasm, or -- and a program')
+  if (first === undefined)
+    throw new TalkootError('E_USAGE', 'what to run? give a FILE, a SCRIPT.py, a MODULE.wasm, or -- and a program')
   if (more.length > 0) throw new TalkootError('E_USAGE', `a program is given after --: \`-- ${words.join(' ')}\``)
   if (out !== undefined) {
     throw new TalkootError('E_USAGE', '--out names files a program writes; results go to a file with --results')

@@ -15,7 +15,6 @@ const path = z.string().superRefine((text, context) => {
 })
 
 const fileSchema = z.strictObject({ path, base64: z.base64() })
-export type ScriptFile = z.infer<typeof fileSchema>
 
 export const scriptSchema = z
   .strictObject({

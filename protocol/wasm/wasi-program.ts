@@ -36,7 +36,6 @@ const paths = <T>(pathOf: (item: T) => string, item: z.ZodType<T>) =>
     })
 
 const fileSchema = z.strictObject({ path, base64: z.base64() })
-export type WasiFile = z.infer<typeof fileSchema>
 
 export const wasiProgramSchema = z.strictObject({
   v: z.literal(1),

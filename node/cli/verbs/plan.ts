@@ -1,7 +1,9 @@
 /** `talkoot plan`: what would become of a run, before it is run. */
 
 import type { Command } from 'commander'
+import { TalkootError } from '../../../protocol/errors.ts'
 import type { Plan } from '../../../protocol/plan.ts'
+import { isTemplate } from '../../../sdk/inputs.ts'
 import { slice } from '../../../sdk/sweep.ts'
 import type { Act, Context } from '../context.ts'
 import { type PolicyFlags, parsePolicy } from '../policy-flags.ts'
@@ -31,6 +33,10 @@ async function planRun(context: Context, words: string[], options: Options): Pro
   const task = await parseTask(context, words, options)
   const sweep = parseSweep(options, context.io.cwd, { once: typeof task !== 'string' })
   const policy = parsePolicy(options)
+  // The first units would bring other files than the job does, and so be another task.
+  if (options.trial !== undefined && (options.in ?? []).some(isTemplate)) {
+    throw new TalkootError('E_USAGE', '--trial does not go with a file for each point: give --unit-time')
+  }
   if (options.trial !== undefined) await tryOut(context, task, slice(sweep, 0, parseCount(options.trial)), policy)
   const unitMs = options.unitTime === undefined ? {} : { unitMs: parseDuration(options.unitTime) }
   const plan = await showingInputs(context, (onInputs) =>

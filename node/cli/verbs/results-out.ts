@@ -18,8 +18,6 @@ const SINKS: Readonly<Record<string, (file: string) => Sink>> = {
   '.parquet': toParquet,
 }
 
-export type ResultsFormat = 'csv' | null
-
 /** Names without an ending are folders. */
 export const isFolder = (path: string): boolean => path.endsWith('/') || extname(path) === ''
 

@@ -96,15 +96,14 @@ export class Wants {
     return chunk
   }
 
-  /** Whether it was asked of nobody before: the holder may have chosen it. */
-  asked(holder: string, chunk: number, nowMs: number): boolean {
+  /** Counted as asked of it: also what the holder chose. */
+  asked(holder: string, chunk: number, nowMs: number): void {
     const known = this.#holders.get(holder)
     if (known?.asked.size === 0) known.sinceMs = nowMs
     known?.asked.add(chunk)
     const ask = this.#asks.get(chunk)
     if (ask === undefined) this.#asks.set(chunk, { holders: new Set([holder]), atMs: nowMs })
     else ask.holders.add(holder)
-    return ask === undefined
   }
 
   /** @returns others who owe it still, and need not send it; they are not counted as owing it */
