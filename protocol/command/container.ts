@@ -6,7 +6,7 @@
 import { z } from 'zod'
 import { canonicalJson } from '../canonical.ts'
 import { type TreeRef, treeRefSchema } from '../data/tree.ts'
-import { TalkootError } from '../errors.ts'
+import { decodeSource } from '../source.ts'
 import { programSchema, treesOfProgram } from './program.ts'
 
 export const containerSchema = z.strictObject({
@@ -25,13 +25,5 @@ export const encodeContainer = (container: z.input<typeof containerSchema>): str
 
 /** @throws E_SOURCE */
 export function decodeContainer(source: string): ContainerProgram {
-  let content: unknown
-  try {
-    content = JSON.parse(source)
-  } catch (cause) {
-    throw new TalkootError('E_SOURCE', 'the description of the program is not JSON', { cause })
-  }
-  const parsed = containerSchema.safeParse(content)
-  if (!parsed.success) throw new TalkootError('E_SOURCE', z.prettifyError(parsed.error))
-  return parsed.data
+  return decodeSource(containerSchema, source, 'container')
 }

@@ -6,8 +6,8 @@
 import { z } from 'zod'
 import { canonicalJson } from '../canonical.ts'
 import { type TreeRef, treeRefSchema } from '../data/tree.ts'
-import { TalkootError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
+import { decodeSource } from '../source.ts'
 import { clashOf, filePathFault } from './file-path.ts'
 import { placeholdersOf, templateFault, UNIT_PLACEHOLDER } from './template.ts'
 
@@ -110,13 +110,5 @@ export const encodeProgram = (program: z.input<typeof shape>): string => canonic
 
 /** @throws E_SOURCE */
 export function decodeProgram(source: string): Program {
-  let content: unknown
-  try {
-    content = JSON.parse(source)
-  } catch (cause) {
-    throw new TalkootError('E_SOURCE', 'the description of the program is not JSON', { cause })
-  }
-  const parsed = programSchema.safeParse(content)
-  if (!parsed.success) throw new TalkootError('E_SOURCE', z.prettifyError(parsed.error))
-  return parsed.data
+  return decodeSource(programSchema, source, 'program')
 }

@@ -6,8 +6,8 @@
 import { z } from 'zod'
 import { canonicalJson } from '../canonical.ts'
 import { clashOf, filePathFault } from '../command/file-path.ts'
-import { TalkootError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
+import { decodeSource } from '../source.ts'
 
 const path = z.string().superRefine((text, context) => {
   const fault = filePathFault(text)
@@ -40,13 +40,5 @@ export const encodeScript = (script: Script): string => canonicalJson(script)
 
 /** @throws E_SOURCE */
 export function decodeScript(source: string): Script {
-  let content: unknown
-  try {
-    content = JSON.parse(source)
-  } catch (cause) {
-    throw new TalkootError('E_SOURCE', 'the description of the script is not JSON', { cause })
-  }
-  const parsed = scriptSchema.safeParse(content)
-  if (!parsed.success) throw new TalkootError('E_SOURCE', z.prettifyError(parsed.error))
-  return parsed.data
+  return decodeSource(scriptSchema, source, 'script')
 }

@@ -5,8 +5,8 @@
 
 import { z } from 'zod'
 import { canonicalJson } from '../canonical.ts'
-import { TalkootError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
+import { decodeSource } from '../source.ts'
 import { readModule } from './binary.ts'
 import { bytesOfBase64 } from './bytes.ts'
 import { unitOf } from './convention.ts'
@@ -30,16 +30,9 @@ export const encodeModuleTask = (task: ModuleTask): string => canonicalJson(task
 
 /** @throws E_SOURCE, also when the module does not hold to what is said of it */
 export function decodeModuleTask(source: string): ModuleTask {
-  let content: unknown
-  try {
-    content = JSON.parse(source)
-  } catch (cause) {
-    throw new TalkootError('E_SOURCE', 'the description of the module is not JSON', { cause })
-  }
-  const parsed = moduleTaskSchema.safeParse(content)
-  if (!parsed.success) throw new TalkootError('E_SOURCE', z.prettifyError(parsed.error))
-  unitOf(parsed.data, readModule(bytesOfBase64(parsed.data.base64)))
-  return parsed.data
+  const task = decodeSource(moduleTaskSchema, source, 'module')
+  unitOf(task, readModule(bytesOfBase64(task.base64)))
+  return task
 }
 
 export const parametersOfModule = ({ takes }: ModuleTask): string[] => (takes === 'json' ? [] : takes)

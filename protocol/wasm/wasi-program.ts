@@ -7,8 +7,8 @@ import { z } from 'zod'
 import { canonicalJson } from '../canonical.ts'
 import { clashOf, filePathFault } from '../command/file-path.ts'
 import { placeholdersOf, templateFault, UNIT_PLACEHOLDER } from '../command/template.ts'
-import { TalkootError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
+import { decodeSource } from '../source.ts'
 import { readModule } from './binary.ts'
 import { bytesOfBase64 } from './bytes.ts'
 import { checkProgram } from './convention.ts'
@@ -62,16 +62,9 @@ export const encodeWasiProgram = (program: WasiProgram): string => canonicalJson
 
 /** @throws E_SOURCE */
 export function decodeWasiProgram(source: string): WasiProgram {
-  let content: unknown
-  try {
-    content = JSON.parse(source)
-  } catch (cause) {
-    throw new TalkootError('E_SOURCE', 'the description of the program is not JSON', { cause })
-  }
-  const parsed = wasiProgramSchema.safeParse(content)
-  if (!parsed.success) throw new TalkootError('E_SOURCE', z.prettifyError(parsed.error))
-  checkProgram(readModule(bytesOfBase64(parsed.data.base64)))
-  return parsed.data
+  const task = decodeSource(wasiProgramSchema, source, 'program')
+  checkProgram(readModule(bytesOfBase64(task.base64)))
+  return task
 }
 
 /** The parameters its templates name. */

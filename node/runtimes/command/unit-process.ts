@@ -1,6 +1,6 @@
 /** One unit's program, from spawn to death: what it wrote, how it ended, and never longer or larger than it may be. */
 
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { devNull } from 'node:os'
 import { Readable } from 'node:stream'
@@ -96,15 +96,7 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
 
   const abort = (): void => kill('aborted')
   const timer = setTimeout(() => kill('timeout'), init.timeoutMs)
-  const look = setInterval(() => {
-    const { memoryMiB, cpuMs, readBytes, writtenBytes } = usageOfTree(child.pid, init.depth)
-    if (memoryMiB > init.memoryMiB) kill('memory')
-    if (memoryMiB === 0) return
-    end.peakMiB = Math.max(end.peakMiB ?? 0, memoryMiB)
-    end.cpuMs = Math.max(end.cpuMs ?? 0, cpuMs)
-    end.readBytes = Math.max(end.readBytes ?? 0, readBytes)
-    end.writtenBytes = Math.max(end.writtenBytes ?? 0, writtenBytes)
-  }, LIMITS.COMMAND_MEMORY_LOOK_MS)
+  const look = setInterval(() => lookAt(child, init, end, () => kill('memory')), LIMITS.COMMAND_MEMORY_LOOK_MS)
   signal.addEventListener('abort', abort)
   if (signal.aborted) abort()
   try {
@@ -126,6 +118,21 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
     signal.removeEventListener('abort', abort)
   }
   return { ...end, wallMs: performance.now() - began, stdout: Buffer.concat(out), stderr: errors.toString('utf8') }
+}
+
+function lookAt(
+  child: ChildProcess,
+  { depth, memoryMiB: most }: UnitProcessInit,
+  end: UnitEnd,
+  onOver: () => void,
+): void {
+  const { memoryMiB, cpuMs, readBytes, writtenBytes } = usageOfTree(child.pid, depth)
+  if (memoryMiB > most) onOver()
+  if (memoryMiB === 0) return
+  end.peakMiB = Math.max(end.peakMiB ?? 0, memoryMiB)
+  end.cpuMs = Math.max(end.cpuMs ?? 0, cpuMs)
+  end.readBytes = Math.max(end.readBytes ?? 0, readBytes)
+  end.writtenBytes = Math.max(end.writtenBytes ?? 0, writtenBytes)
 }
 
 /** Never rejects. */

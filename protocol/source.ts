@@ -1,0 +1,20 @@
+/** Sources of tasks that are descriptions, not code: JSON, as their schema has it. */
+
+import { z } from 'zod'
+import { TalkootError } from './errors.ts'
+
+/**
+ * @param what is described
+ * @throws E_SOURCE
+ */
+export function decodeSource<T>(schema: z.ZodType<T>, source: string, what: string): T {
+  let content: unknown
+  try {
+    content = JSON.parse(source)
+  } catch (cause) {
+    throw new TalkootError('E_SOURCE', `the description of the ${what} is not JSON`, { cause })
+  }
+  const parsed = schema.safeParse(content)
+  if (!parsed.success) throw new TalkootError('E_SOURCE', z.prettifyError(parsed.error))
+  return parsed.data
+}
