@@ -33,9 +33,14 @@ async function* withFiles(
   for await (const result of source) {
     const files = result.status === 'accepted' ? filesOf(result.value) : null
     const place = join(folder, String(result.unit).padStart(UNIT_DIGITS, '0'))
-    if (files !== null) await writeUnitFiles(client, files, place, signal)
+    // The files of a task that leaves some came before its value was accepted: another task's may only look like it.
+    if (files !== null) await writeUnitFiles(client, files, place, signal).catch(unlessMissing)
     yield result
   }
+}
+
+function unlessMissing(error: unknown): void {
+  if (TalkootError.from(error).code !== 'E_NOT_FOUND') throw error
 }
 
 /** Empty, new, or of one of the jobs. */

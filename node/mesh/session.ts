@@ -60,6 +60,8 @@ export class Session {
   readonly #sync: Sync
   readonly #crowd: Crowd
   readonly #reprint: Pulse
+  /** Channels of the sync protocol that peers opened, by connection. */
+  readonly #lifelines = new WeakMap<Connection, number>()
   readonly #stopped = new AbortController()
   #ownAd: Promise<SignedAd> | undefined
   #adStandsUntil = 0
@@ -141,10 +143,23 @@ export class Session {
     this.host.addEventListener('peer:discovery', ({ detail }) => {
       this.#connector.suggest(detail.id.toString(), detail.multiaddrs)
     })
-    await this.doors.serveLifeline(SYNC_PROTOCOL, (channel, connection) => this.#lifeline(channel, connection))
+    await this.doors.serveLifeline(SYNC_PROTOCOL, (channel, connection) => this.#oneOfFew(channel, connection))
     for (const [protocol, handler] of handlers) await this.doors.serve(protocol, handler)
     await this.host.start()
     for (const part of [this.#connector, this.#sync, this.#crowd, this.discovery, this.#reprint]) part.start()
+  }
+
+  /** What one channel may ask is bounded, so their number is: one, and one more where the first broke. */
+  async #oneOfFew(channel: Channel, connection: Connection): Promise<void> {
+    const open = this.#lifelines.get(connection) ?? 0
+    if (open >= LIMITS.SYNC_CHANNELS_MAX)
+      return channel.abort('E_FLOOD', 'the peer opened too many channels of one kind')
+    this.#lifelines.set(connection, open + 1)
+    try {
+      await this.#lifeline(channel, connection)
+    } finally {
+      this.#lifelines.set(connection, (this.#lifelines.get(connection) ?? 1) - 1)
+    }
   }
 
   async stop(): Promise<void> {

@@ -57,6 +57,8 @@ export type SyncComponents = {
 type Link = {
   channel: Channel
   adPending: boolean
+  /** An answer is on its way: who asks and does not read is not answered meanwhile. */
+  answering: boolean
   adWanted: boolean
   /** Introductions asked for and not made yet: by the peer, and by this node. */
   owed: number
@@ -86,7 +88,7 @@ export class Sync {
 
   /** Runs until the channel ends. @throws E_FRAME for a message of another shape, E_FLOOD for too many, E_AD_INVALID */
   async attach(channel: Channel): Promise<void> {
-    const link: Link = { channel, adPending: false, adWanted: false, owed: 0, due: 0, saidAt: 0 }
+    const link: Link = { channel, adPending: false, adWanted: false, answering: false, owed: 0, due: 0, saidAt: 0 }
     const links = this.#links.get(channel.peer) ?? new Set()
     this.#links.set(channel.peer, links.add(link))
     try {
@@ -195,9 +197,10 @@ export class Sync {
       case 'ad':
         return await this.#takeAd(peer, message.ad)
       case 'ask': {
+        if (link.answering) return
         const list = introductions.choose(peer, message.count)
         link.owed = message.count - list.length
-        return list.length > 0 ? post(link, { t: 'peers', list }) : undefined
+        return list.length > 0 ? answer(link, { t: 'peers', list }) : undefined
       }
       case 'peers':
         return await introductions.take(asked(link, message.list))
@@ -208,8 +211,8 @@ export class Sync {
         return await this.#learn(peer, message.list)
       case 'renew': {
         const leaf = peers.get(peer)?.admission.standing.links[0]
-        if (leaf === undefined || leaf.token === null) return
-        return post(link, { t: 'renewed', chain: await membership.admit(peer, leaf.role, leaf.token) })
+        if (leaf === undefined || leaf.token === null || link.answering) return
+        return answer(link, { t: 'renewed', chain: await membership.admit(peer, leaf.role, leaf.token) })
       }
       case 'renewed':
         return await this.#renewed(message.chain)
@@ -278,6 +281,16 @@ function asked<T>(link: Link, list: readonly T[]): readonly T[] {
 function post(link: Link, message: Message): void {
   link.saidAt = performance.now()
   link.channel.send(canonicalBytes(message)).catch(() => undefined)
+}
+
+/** One at a time, and the next is asked for only when it has gone. */
+function answer(link: Link, message: Message): void {
+  link.answering = true
+  link.saidAt = performance.now()
+  const sent = link.channel.send(canonicalBytes(message)).catch(() => undefined)
+  void sent.then(() => {
+    link.answering = false
+  })
 }
 
 function parse(frame: Uint8Array): Message {

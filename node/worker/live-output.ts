@@ -75,10 +75,12 @@ export class Ring {
 
   async #more(signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#waiting.add(resolve)
-    signal.addEventListener('abort', () => resolve(), { once: true })
+    const wake = (): void => resolve()
+    this.#waiting.add(wake)
+    signal.addEventListener('abort', wake, { once: true })
     await promise
-    this.#waiting.delete(resolve)
+    this.#waiting.delete(wake)
+    signal.removeEventListener('abort', wake)
   }
 
   #wake(): void {

@@ -5,7 +5,7 @@ import { decodeFrame, encodeFrame } from '../../protocol/frames.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { type TailAnswer, tailRequestSchema } from '../../protocol/tail.ts'
 import type { Channel } from '../mesh/mesh.ts'
-import type { LiveOutputs } from './live-output.ts'
+import type { LiveOutputs, Ring } from './live-output.ts'
 
 export class Tails {
   readonly #live: LiveOutputs
@@ -22,8 +22,6 @@ export class Tails {
 
   /** Serves one channel of a submitter until the unit or the channel ends. */
   async serve(channel: Channel, submitter: string): Promise<void> {
-    if (this.#open >= LIMITS.LOG_TAILS_MAX) return channel.abort('E_BUSY', 'too many units are watched here')
-    this.#open += 1
     try {
       const frames = channel[Symbol.asyncIterator]()
       const first = await frames.next()
@@ -31,6 +29,20 @@ export class Tails {
       const { job, unit } = decodeFrame(tailRequestSchema, first.value)
       const ring = this.#live.find(submitter, job, unit)
       if (ring === undefined) return await say(channel, { t: 'absent' })
+      if (this.#open >= LIMITS.LOG_TAILS_MAX) throw new TalkootError('E_BUSY', 'too many units are watched here')
+      await this.#send(channel, frames, ring)
+    } catch (thrown) {
+      const error = TalkootError.from(thrown, 'E_FRAME')
+      channel.abort(error.code, error.message)
+    } finally {
+      await channel.close()
+    }
+  }
+
+  /** Until the unit or the channel ends. */
+  async #send(channel: Channel, frames: AsyncIterator<Uint8Array>, ring: Ring): Promise<void> {
+    this.#open += 1
+    try {
       const gone = new AbortController()
       // Whoever asks says nothing more: its next word is that it goes.
       const leaving = frames.next().then(
@@ -43,12 +55,8 @@ export class Tails {
       if (!gone.signal.aborted) await say(channel, { t: 'end' })
       await channel.close()
       await leaving
-    } catch (thrown) {
-      const error = TalkootError.from(thrown, 'E_FRAME')
-      channel.abort(error.code, error.message)
     } finally {
       this.#open -= 1
-      await channel.close()
     }
   }
 }

@@ -151,6 +151,19 @@ test.each(VIOLATIONS)('a member that sends %s is disconnected and remembered for
   expect(admin.refusals()[0]).toMatchObject({ code, by: 'ours', peer: rogue.host.peerId.toString() })
 })
 
+test('a connection has few channels for sync messages, as each may ask so much', async () => {
+  const admin = await startNode()
+  const rogue = await startSession(admin)
+  const opened = await Promise.all(
+    Array.from({ length: LIMITS.SYNC_CHANNELS_MAX + 1 }, () =>
+      rogue.doors.open(admin.peerId, '/talkoot/sync/1', deadline()),
+    ),
+  )
+  const ends = opened.map((channel) => codeOf(take(channel, Number.POSITIVE_INFINITY)))
+  expect(await Promise.race(ends)).toBe('E_FLOOD')
+  await rogue.stop()
+})
+
 test('a flood of sync messages, and sync messages that are none, end the connection', async () => {
   const admin = await startNode()
   for (const [code, frame, count] of [

@@ -121,6 +121,7 @@ test('a holder that lies in any way is left at once, and the tree comes from ano
     },
     'a set of other chunks': async (to, { t }) =>
       t === 'have' ? say(to, { t: 'has', bitmap: new Uint8Array(9) }) : undefined,
+    'what it has twice': async (to, { t }) => (t === 'have' ? say(to, { t: 'has', bitmap: null }) : undefined),
     'news of no chunk': whenAsked((to) => say(to, { t: 'more', chunks: [CHUNKS] })),
     'that it is busy, now': whenAsked((to) => say(to, { t: 'description', bytes: new Uint8Array(), last: true })),
   }

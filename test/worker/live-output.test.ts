@@ -80,7 +80,8 @@ it('is followed by so many at a time, and by another when one has gone', async (
   const all = await Promise.all(
     Array.from({ length: LIMITS.LOG_TAILS_MAX }, () => ask('submitter', { job: JOB, unit: 7 })),
   )
-  const code = await ask('submitter', { job: JOB, unit: 7 }).catch((error: unknown) => TalkootError.from(error).code)
+  const refused = await ask('submitter', { job: JOB, unit: 7 })
+  const code = await refused.answers.next().catch((error: unknown) => TalkootError.from(error).code)
   expect(code).toBe('E_BUSY')
   await all[0]?.near.close()
   await all[0]?.served

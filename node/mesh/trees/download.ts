@@ -41,6 +41,10 @@ export class Download {
   #coming: Coming | undefined
   #place: Uint8Array | undefined
   #whole = false
+  /** It has said what it has. */
+  #opened = false
+  /** Messages on their way to it. */
+  #unsent = 0
   #chooses = false
   #heardAtMs: number
 
@@ -105,9 +109,17 @@ export class Download {
     this.say({ t: 'drop', chunk })
   }
 
-  /** Goes when there is room; a channel that ends meanwhile takes it along. */
+  /** Goes when there is room; a channel that ends meanwhile takes it along, and one that takes nothing ends. */
   say(message: ToHolder): void {
-    this.#init.channel.send(encodeFrame(message)).catch(() => undefined)
+    if (this.#unsent >= LIMITS.TREE_CHUNKS_TOLD_MAX) {
+      this.abort('E_UNREACHABLE', 'the peer takes nothing any more')
+      return
+    }
+    this.#unsent += 1
+    const sent = this.#init.channel.send(encodeFrame(message)).catch(() => undefined)
+    void sent.then(() => {
+      this.#unsent -= 1
+    })
   }
 
   /** Whether it owes something and has sent nothing for too long. */
@@ -142,6 +154,8 @@ export class Download {
     const { chunks } = held.layout
     const has = bytes === null ? Bitmap.all(chunks) : Bitmap.of(chunks, bytes)
     if (has === undefined) throw new TalkootError('E_FRAME', 'a set of chunks that is not of this tree')
+    if (this.#opened) throw new TalkootError('E_FRAME', 'what a holder has is said once')
+    this.#opened = true
     this.say({ t: 'have', bitmap: wants.taken().bytes })
     wants.join(this.peer, has)
     this.#whole = bytes === null
