@@ -30,7 +30,7 @@ type Told = { who?: Signer; chain?: Chain; silentMs?: number; mesh?: string }
 async function tell({ who, chain, silentMs = 0, mesh = facts.id }: Told = {}): Promise<Testimony> {
   const peer = who ?? (await newSigner())
   const place = { mesh, reach: 'dialable' as const, addresses: ADDRESSES }
-  const ad = await new AdPress(memoryMeshStore(), peer).print(AD, place)
+  const ad = await new AdPress(store, peer).print(AD, place)
   return { ad, chain: chain ?? (await membership.admit(peer.peer, 'worker', 'token')), silentMs }
 }
 
