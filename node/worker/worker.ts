@@ -296,7 +296,7 @@ function needsOf(
 ): Needs {
   const { seed, cpus, memoryMiB, timeoutMs } = policy
   return {
-    key: [submitter, digest, seed, cpus, memoryMiB, timeoutMs].join(' '),
+    key: [submitter, runtime, digest, seed, cpus, memoryMiB, timeoutMs].join(' '),
     runtime,
     init: { source, trees, seed, cpus, memoryMiB, timeoutMs },
   }

@@ -25,10 +25,13 @@ const docker = (layers: readonly Buffer[], manifest?: unknown): Buffer => {
   return tar([...files, file('config.json', CONFIG), file('manifest.json', JSON.stringify(said))])
 }
 
-const oci = (layers: readonly Buffer[]): Buffer => {
+const oci = (layers: readonly Buffer[], more: object = {}): Buffer => {
   const blob = (content: string | Buffer) => file(`blobs/sha256/${sha256(content)}`, content)
   const named = (content: string | Buffer) => ({ digest: `sha256:${sha256(content)}` })
-  const manifest = JSON.stringify({ config: named(CONFIG), layers: layers.map(named) })
+  const manifest = JSON.stringify({
+    config: named(CONFIG),
+    layers: layers.map((layer) => ({ ...named(layer), ...more })),
+  })
   const index = JSON.stringify({ manifests: [named(manifest)] })
   return tar([...layers.map(blob), blob(CONFIG), blob(manifest), file('index.json', index)])
 }
@@ -38,6 +41,14 @@ function inspect(archive: Buffer) {
   writeFileSync(path, archive)
   return inspectArchive(path, AbortSignal.timeout(20_000))
 }
+
+/** What is said of the entry that follows. */
+const pax = (records: string): Buffer =>
+  tar([
+    header({ name: 'x', type: 'x', bytes: records.length }),
+    Buffer.concat([Buffer.from(records), Buffer.alloc(-records.length & 511)]),
+    file('a', 'b'),
+  ])
 
 /** A layer that says it has so many bytes in one file. */
 const claiming = (bytes: number): Buffer => header({ name: 'huge', type: '0', bytes })
@@ -79,6 +90,21 @@ describe('an archive', () => {
     ['a file larger than images may be', docker([claiming(LIMITS.IMAGE_MAX_BYTES)]), /unpacks to over/],
     ['a layer whose compression is broken', docker([Buffer.concat([gzipSync(LAYER).subarray(0, 30), LAYER])]), /./],
     ['a sparse file', docker([header({ name: 'sparse', type: 'S', bytes: 0 })]), /sparse/],
+    [
+      'two compressed layers in one',
+      docker([Buffer.concat([zstdCompressSync(LAYER), zstdCompressSync(LAYER)])]),
+      /damaged/,
+    ],
+    ['two parts of one name', tar([file('manifest.json', '[]'), file('./manifest.json', '[]')]), /two parts/],
+    [
+      'layers under two names',
+      docker([LAYER], [{ Config: 'config.json', Layers: [], layers: ['a'] }]),
+      /another shape/,
+    ],
+    ['a layer to be had elsewhere', oci([LAYER], { urls: ['http://127.0.0.1/'] }), /another shape/],
+    ['a sparse file told in another way', docker([pax('+23 GNU.sparse.major=1\n')]), /damaged/],
+    ['a name that is too long', docker([pax(`5011 path=${'n'.repeat(5_000)}\n`)]), /too long/],
+    ['a folder with content', docker([header({ name: 'a/', type: '\0', bytes: 512 })]), /folder with content/],
     ['a layer of rubbish', docker([Buffer.alloc(1_024, 7)]), /not a tar archive/],
   ])('with %s is refused', async (_, archive, says) => {
     await expect(inspect(archive)).rejects.toMatchObject({ code: 'E_IMAGE', message: expect.stringMatching(says) })

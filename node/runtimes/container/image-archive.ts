@@ -19,14 +19,28 @@ type Members = ReadonlyMap<string, Member>
 
 const MiB = 1024 * 1024
 const JSON_MAX_BYTES = 4 * MiB
+/** Long names and the like, in all layers. */
+const EXTENDED_ALL_MAX_BYTES = 256 * MiB
 /** Beside layers an archive holds a few descriptions of each. */
 const MEMBERS_MAX = 4_096
 const DIGEST = /^sha256:([0-9a-f]{64})$/
 
-const dockerSchema = z.array(z.object({ Config: z.string(), Layers: z.array(z.string()) }))
-const descriptorSchema = z.object({ digest: z.string().regex(DIGEST), mediaType: z.string().optional() })
-const indexSchema = z.object({ manifests: z.array(descriptorSchema) })
-const manifestSchema = z.object({ config: descriptorSchema, layers: z.array(descriptorSchema) })
+/** Others take names for these whatever their case: one that is almost so is refused. */
+const exact = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.looseObject(shape).refine((object) => {
+    const names = new Set(Object.keys(shape).map((name) => name.toLowerCase()))
+    return Object.keys(object).every((name) => name in shape || !names.has(name.toLowerCase()))
+  })
+
+const dockerSchema = z.array(exact({ Config: z.string(), Layers: z.array(z.string()) }))
+const descriptorSchema = exact({
+  digest: z.string().regex(DIGEST),
+  mediaType: z.string().optional(),
+  /** Where else it may be had: nothing is asked there. */
+  urls: z.array(z.never()).optional(),
+})
+const indexSchema = exact({ manifests: z.array(descriptorSchema) })
+const manifestSchema = exact({ config: descriptorSchema, layers: z.array(descriptorSchema) })
 const configSchema = z.object({
   config: z.object({ Env: z.array(z.string().max(LIMITS.COMMAND_ARGUMENT_MAX_CHARS)).nullish() }).nullish(),
 })
@@ -35,11 +49,11 @@ const configSchema = z.object({
 export async function inspectArchive(path: string, signal: AbortSignal): Promise<ImageFacts> {
   const file = await open(path, 'r')
   try {
-    const members = await membersOf(file)
+    const members = await membersOf(file, signal)
     const { transport, config, layers } = await partsOf(file, members)
     if (layers.length > LIMITS.IMAGE_LAYERS_MAX) throw damaged(`has over ${LIMITS.IMAGE_LAYERS_MAX} layers`)
     const { config: settings } = await jsonOf(file, memberOf(members, config), configSchema)
-    const room = { entries: LIMITS.IMAGE_ENTRIES_MAX, bytes: LIMITS.IMAGE_MAX_BYTES }
+    const room = { entries: LIMITS.IMAGE_ENTRIES_MAX, bytes: LIMITS.IMAGE_MAX_BYTES, extended: EXTENDED_ALL_MAX_BYTES }
     for (const layer of layers) await measureLayer(path, memberOf(members, layer), room, signal)
     return { transport, env: (settings?.Env ?? []).slice(0, LIMITS.COMMAND_VARIABLES_MAX) }
   } finally {
@@ -48,11 +62,13 @@ export async function inspectArchive(path: string, signal: AbortSignal): Promise
 }
 
 /** The files of the archive itself; a link counts as what it leads to. */
-async function membersOf(file: FileHandle): Promise<Members> {
+async function membersOf(file: FileHandle, signal: AbortSignal): Promise<Members> {
   const members = new Map<string, Member>()
   const links = new Map<string, string>()
   const headers = new TarHeaders()
-  for (let at = 0; ; ) {
+  for (let at = 0, read = 0; ; read++) {
+    signal.throwIfAborted()
+    if (read > 4 * MEMBERS_MAX) throw damaged(`has over ${MEMBERS_MAX} parts`)
     const block = await readAt(file, at, headers.wanted ? headers.bodyBytes : BLOCK_BYTES)
     at += headers.wanted ? padded(headers.bodyBytes) : BLOCK_BYTES
     const entry = headers.next(block)
@@ -60,6 +76,7 @@ async function membersOf(file: FileHandle): Promise<Members> {
     if (entry === null) continue
     if (members.size + links.size >= MEMBERS_MAX) throw damaged(`has over ${MEMBERS_MAX} parts`)
     const name = posix.normalize(entry.name)
+    if (members.has(name) || links.has(name)) throw damaged('has two parts of one name')
     if (entry.type === '2') links.set(name, posix.join(posix.dirname(name), entry.link))
     else if (entry.type === '1') links.set(name, posix.normalize(entry.link))
     else members.set(name, { at, bytes: entry.bytes })
@@ -118,7 +135,7 @@ async function jsonOf<T>(file: FileHandle, { at, bytes }: Member, schema: z.ZodT
 async function measureLayer(
   path: string,
   { at, bytes }: Member,
-  room: { entries: number; bytes: number },
+  room: { entries: number; bytes: number; extended: number },
   signal: AbortSignal,
 ): Promise<void> {
   if (bytes === 0) throw damaged('has an empty layer')
@@ -148,6 +165,10 @@ async function measureLayer(
         if (gathered.length < wanted) continue
         const entry = headers.next(headers.wanted ? gathered.subarray(0, headers.bodyBytes) : gathered)
         gathered = Buffer.alloc(0)
+        if (headers.wanted) {
+          room.extended -= headers.bodyBytes + BLOCK_BYTES
+          if (room.extended < 0) throw damaged('has too many headers')
+        }
         if (entry === 'end') skip = Number.POSITIVE_INFINITY
         else if (entry !== null) {
           if (entry.bytes > room.bytes) throw tooLarge()
@@ -157,8 +178,10 @@ async function measureLayer(
         }
       }
     }
+    // Others go on after the end of the first of several streams.
+    if ('bytesWritten' in unpacked && unpacked.bytesWritten !== bytes) throw damaged('is damaged')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && String(error.code).startsWith('Z_')) throw damaged('is damaged')
+    if (error instanceof Error && 'code' in error && /^(Z_|ZSTD_)/.test(String(error.code))) throw damaged('is damaged')
     throw error
   } finally {
     raw.destroy()

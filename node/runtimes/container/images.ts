@@ -1,7 +1,7 @@
 /** Images of this node as plain folders: unpacked once by podman, shared by all sandboxes, the longest unused making room. */
 
 import { spawn } from 'node:child_process'
-import { chmod, lstat, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, lstat, mkdir, mkdtemp, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest } from '../../../protocol/canonical.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
@@ -13,7 +13,7 @@ import { confinedLine, makeHome, type PodmanTools } from './podman.ts'
 export type HeldImage = { rootfs: string; env: readonly string[]; release(): void }
 
 type Unpacked = { folder: string; rootfs: string; env: readonly string[] }
-type Entry = { unpacked: Promise<Unpacked>; holders: number }
+type Entry = { unpacked: Promise<Unpacked>; holders: number; unwanted: AbortController }
 
 type Init = {
   tools: PodmanTools
@@ -34,37 +34,59 @@ export class Images {
     this.#init = init
   }
 
-  /** `archive`: the image named by the digest, as a file. @throws E_IMAGE, E_DISK_FULL */
-  async hold(digest: Digest, archive: string): Promise<HeldImage> {
-    const entry = this.#entries.get(digest) ?? { unpacked: this.#unpack(archive), holders: 0 }
+  /**
+   * `archive`: the image named by the digest, as a file. Unpacking ends when nobody waits for it any more.
+   * @throws E_IMAGE, E_DISK_FULL
+   */
+  async hold(digest: Digest, archive: string, signal: AbortSignal): Promise<HeldImage> {
+    signal.throwIfAborted()
+    const entry = this.#entries.get(digest) ?? this.#begin(archive)
     this.#entries.delete(digest)
     this.#entries.set(digest, entry)
     entry.holders += 1
+    let held = true
+    const release = (): void => {
+      if (held) entry.holders -= 1
+      held = false
+    }
+    const leave = (): void => {
+      release()
+      if (entry.holders > 0) return
+      if (this.#entries.get(digest) === entry) this.#entries.delete(digest)
+      entry.unwanted.abort(signal.reason)
+    }
+    signal.addEventListener('abort', leave)
     try {
       const { rootfs, env } = await entry.unpacked
-      let held = true
-      const release = (): void => {
-        if (held) entry.holders -= 1
-        held = false
-      }
+      signal.throwIfAborted()
       return { rootfs, env, release }
     } catch (error) {
       if (this.#entries.get(digest) === entry) this.#entries.delete(digest)
       throw error
+    } finally {
+      signal.removeEventListener('abort', leave)
     }
   }
 
-  async #unpack(archive: string): Promise<Unpacked> {
-    const { tools, driver, folder: parent, signal } = this.#init
+  #begin(archive: string): Entry {
+    const unwanted = new AbortController()
+    const signal = AbortSignal.any([this.#init.signal, unwanted.signal])
+    return { unpacked: this.#unpack(archive, signal), holders: 0, unwanted }
+  }
+
+  async #unpack(archive: string, signal: AbortSignal): Promise<Unpacked> {
+    const { tools, driver, folder: parent } = this.#init
     await this.#makeRoom()
     const { transport, env } = await inspectArchive(archive, signal)
     const folder = await mkdtemp(join(parent, 'image-'))
+    const watch = await watchRoom(parent)
     try {
       const layers = { driver, folder: join(folder, 'layers') }
       const home = await makeHome(join(folder, 'podman'), tools, layers)
       const rootfs = join(folder, 'rootfs')
       const script = [UNPACK, 'sh', `${transport}:${archive}`, rootfs]
-      const end = await runTool(confinedLine(tools, ['/bin/sh', '-c', ...script]), home.env, signal)
+      const bounded = AbortSignal.any([signal, watch.signal])
+      const end = await runTool(confinedLine(tools, ['/bin/sh', '-c', ...script]), home.env, bounded)
       if (end.code !== 0) throw refusal(end.stderr)
       for (const path of [layers.folder, home.folder]) await rm(path, { recursive: true, force: true })
       await makePlaces(rootfs)
@@ -72,6 +94,8 @@ export class Images {
     } catch (error) {
       await rm(folder, { recursive: true, force: true })
       throw error
+    } finally {
+      watch.stop()
     }
   }
 
@@ -84,6 +108,27 @@ export class Images {
       if (folder !== null) await rm(folder, { recursive: true, force: true })
     }
   }
+}
+
+/** What is measured before is what this node reads of an image: what podman reads may be more, and `vfs` copies each layer whole. */
+async function watchRoom(folder: string): Promise<{ signal: AbortSignal; stop(): void }> {
+  const over = new AbortController()
+  const least = Math.max((await freeBytes(folder)) - UNPACKING_MAX_BYTES, LEFT_FREE_BYTES)
+  const look = async (): Promise<void> => {
+    if ((await freeBytes(folder)) < least) over.abort(new TalkootError('E_IMAGE', 'the image takes too much room'))
+  }
+  const timer = setInterval(() => void look().catch(() => undefined), LOOK_MS)
+  return { signal: over.signal, stop: () => clearInterval(timer) }
+}
+
+/** Layers, podman's copies of them, the folder. */
+const UNPACKING_MAX_BYTES = 3 * LIMITS.IMAGE_MAX_BYTES
+const LEFT_FREE_BYTES = 1024 ** 3
+const LOOK_MS = 200
+
+async function freeBytes(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder)
+  return bavail * bsize
 }
 
 /** Podman puts the layers together; devices, sockets and the right to become another user are left out. */

@@ -58,7 +58,12 @@ const limits = ({ cpus, memoryMiB }: Room): string[] => [
   ...['--ulimit', `data=${dataBytes(memoryMiB)}:${dataBytes(memoryMiB)}`, '--ulimit', 'core=0:0'],
   ...['--ulimit', `nproc=${PROCESSES_OF_USER}:${PROCESSES_OF_USER}`],
   ...['--pids-limit', String(cpus * LIMITS.UNIT_PROCESSES_MAX)],
+  // Also what no process is seen to use: memfd, System V, the folders in memory. What is seen ends a unit sooner.
+  ...['--memory', `${LIMITS.SANDBOX_BASE_MIB + memoryMiB + SCRATCH_FOLDERS * LIMITS.COMMAND_SCRATCH_MIB}m`],
 ]
+
+/** `/tmp`, `/dev/shm` and the unit's own. */
+const SCRATCH_FOLDERS = 3
 
 /** The kernel counts those of all containers of this machine, as they are of one user. */
 const PROCESSES_OF_USER = 16_384

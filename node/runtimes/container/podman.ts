@@ -70,9 +70,9 @@ export async function makeHome(folder: string, { runtime }: PodmanTools, layers 
 /** The namespaces, seen from this node: what podman runs is in the first, the processes of a container in the second. */
 export const CONTAINER_DEPTH = 2
 
-/** A command line that ends with this process, and everything it starts with it. */
+/** A command line that ends with this process, and everything it starts with it. No network: an image may name addresses of its layers. */
 export const confinedLine = ({ setpriv, unshare }: PodmanTools, line: readonly string[]): string[] => [
-  ...[setpriv, '--pdeathsig', 'KILL', unshare, '--pid', '--fork', '--kill-child', '--mount', '--mount-proc'],
+  ...[setpriv, '--pdeathsig', 'KILL', unshare, '--pid', '--net', '--fork', '--kill-child', '--mount', '--mount-proc'],
   ...['/bin/sh', '-c', `mount -t tmpfs -o mode=0700,size=${PRIVATE_MIB}m tmpfs ${PRIVATE} && exec "$@"`, 'sh'],
   ...line,
 ]

@@ -106,7 +106,7 @@ async function faultOf(
 ): Promise<string | null> {
   const group = groupName('probe')
   try {
-    const image = await images.hold(digestOf('probe'), archive)
+    const image = await images.hold(digestOf('probe'), archive, signal)
     const home = await makeHome(join(place, 'probe'), tools)
     const pidfile = join(home.folder, 'pid')
     const inside = { rootfs: image.rootfs, variables: [], inputs: null, binds, group, pidfile }

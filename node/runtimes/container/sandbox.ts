@@ -1,6 +1,6 @@
 /** One job on one slot: a container for each unit, from the image as a folder, started with the unit's parameters. */
 
-import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { mkdtemp, realpath, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { decodeContainer } from '../../../protocol/command/container.ts'
 import type { Program } from '../../../protocol/command/program.ts'
@@ -126,7 +126,11 @@ export class ContainerSandbox implements Sandbox {
     const { image: ref, program } = decodeContainer(this.#init.source)
     const [file, ...others] = this.#treeOf(ref).layout.tree.files
     if (file === undefined || others.length > 0) throw new TalkootError('E_SOURCE', 'an image is a single file')
-    const image = await prepared.images.hold(ref.digest, join(this.#treeOf(ref).folder, file.path))
+    const image = await prepared.images.hold(
+      ref.digest,
+      join(this.#treeOf(ref).folder, file.path),
+      this.#closing.signal,
+    )
     try {
       const inputs = program.inputs === null ? null : await this.#reach(prepared, program.inputs)
       const folder = await mkdtemp(join(prepared.folder, 'job-'))
@@ -145,6 +149,14 @@ export class ContainerSandbox implements Sandbox {
       throw new TalkootError('E_SOURCE', `over ${LIMITS.COMMAND_INPUTS_MAX} files and folders in the folder of a unit`)
     }
     const reached = await inputs.reach(tree.folder)
+    // Podman mounts what a link leads to on this machine.
+    const root = await realpath(reached.folder)
+    for (const name of names) {
+      const to = await realpath(join(root, name)).catch(() => '')
+      if (to.startsWith(`${root}/`)) continue
+      await reached.release()
+      throw new TalkootError('E_SOURCE', `${name} is a link to what is installed: an image has its own`)
+    }
     return { folder: reached.folder, names, reached }
   }
 

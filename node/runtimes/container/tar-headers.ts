@@ -3,11 +3,14 @@
 import { TalkootError } from '../../../protocol/errors.ts'
 
 export const BLOCK_BYTES = 512
-/** Names and extended headers are longer than this in no image. */
-const EXTENDED_MAX_BYTES = 1024 * 1024
+/** Extended headers, and names, are longer than this in no image. */
+const EXTENDED_MAX_BYTES = 128 * 1024
+const NAME_MAX_CHARS = 4_096
 
 /** `bytes`: of its content, as the archive has it. */
 export type TarEntry = { name: string; link: string; type: string; bytes: number }
+
+type Said = { name?: string; link?: string; bytes?: number }
 
 /** GNU's and the pax way to say something of the next entry. */
 const EXTENDED = { pax: 'x', paxGlobal: 'g', longName: 'L', longLink: 'K' } as const
@@ -16,7 +19,7 @@ const SPARSE = 'S'
 /** Tells entries from blocks, one after the other; null: it takes more blocks to know. */
 export class TarHeaders {
   #pending: { type: string; bytes: number } | null = null
-  #said: { name?: string; link?: string; bytes?: number } = {}
+  #said: Said = {}
 
   /** Bytes, without padding, that follow `next` before its next call. */
   bodyBytes = 0
@@ -39,6 +42,8 @@ export class TarHeaders {
       return null
     }
     const entry = { name, link, type, bytes, ...this.#said }
+    // Others take it for a folder, and what follows for entries.
+    if (type === '\0' && entry.name.endsWith('/') && entry.bytes > 0) throw damaged('has a folder with content')
     this.#said = {}
     this.bodyBytes = entry.bytes
     return entry
@@ -53,6 +58,9 @@ export class TarHeaders {
     if (type === EXTENDED.longName) this.#said.name = textOf(body)
     else if (type === EXTENDED.longLink) this.#said.link = textOf(body)
     else if (type === EXTENDED.pax) Object.assign(this.#said, paxOf(body))
+    for (const name of [this.#said.name, this.#said.link]) {
+      if (name !== undefined && name.length > NAME_MAX_CHARS) throw damaged('has a name that is too long')
+    }
   }
 }
 
@@ -84,20 +92,32 @@ function numberOf(field: Buffer): number {
   return value
 }
 
-/** Records of `length key=value` and a line end. */
-function paxOf(body: Buffer): { name?: string; link?: string; bytes?: number } {
-  const said: { name?: string; link?: string; bytes?: number } = {}
-  for (const line of body.toString('utf8').split('\n')) {
-    const [, key = '', value = ''] = /^\d+ ([^=]+)=(.*)$/.exec(line) ?? []
+/** Records of `length key=value` and a line end. Others read what is not quite so in other ways: it is refused. */
+function paxOf(body: Buffer): Said {
+  const said: Said = {}
+  for (let at = 0; at < body.length; ) {
+    const blank = body.indexOf(0x20, at)
+    const digits = blank < 0 || blank - at > LENGTH_DIGITS ? '' : body.toString('latin1', at, blank)
+    const end = at + Number(digits)
+    const equals = body.indexOf(0x3d, blank)
+    const fits = /^[1-9]\d*$/.test(digits) && end <= body.length && body[end - 1] === 0x0a
+    if (!fits || equals < 0 || equals >= end) throw damaged('has an extended header that is damaged')
+    const key = body.toString('utf8', blank + 1, equals)
     if (key.startsWith('GNU.sparse')) throw damaged('has sparse files')
-    if (key === 'path') said.name = value
-    if (key === 'linkpath') said.link = value
-    if (key === 'size') {
-      said.bytes = Number(value)
-      if (!Number.isSafeInteger(said.bytes) || said.bytes < 0) throw damaged('has a length that is none')
-    }
+    if (key === 'path') said.name = body.toString('utf8', equals + 1, end - 1)
+    if (key === 'linkpath') said.link = body.toString('utf8', equals + 1, end - 1)
+    if (key === 'size') said.bytes = lengthOf(body.toString('latin1', equals + 1, end - 1))
+    at = end
   }
   return said
+}
+
+const LENGTH_DIGITS = 7
+
+function lengthOf(digits: string): number {
+  const bytes = /^\d+$/.test(digits) ? Number(digits) : Number.NaN
+  if (!Number.isSafeInteger(bytes)) throw damaged('has a length that is none')
+  return bytes
 }
 
 function textOf(field: Buffer): string {
