@@ -34,9 +34,12 @@ const REFUSED = /^E_(PROOF|RECEIPT|RESULT)_[A-Z]+$/
 it('a flipped bit in any part of any line of the receipts is refused', { timeout: 120_000 }, async () => {
   const codes = new Set<string | null>()
   for (const at of regionsOf(whole.receipts)) {
-    const code = await flipped('receipts', at, at % 7)
-    expect(code, `bit ${at % 7} of byte ${at}`).toMatch(REFUSED)
-    codes.add(code)
+    // Several bits: what one makes of a letter depends on the keys of the run, and so which check sees it first.
+    for (const bit of [0, 1, 3, 6]) {
+      const code = await flipped('receipts', at, bit)
+      expect(code, `bit ${bit} of byte ${at}`).toMatch(REFUSED)
+      codes.add(code)
+    }
   }
   const each = ['FORM', 'MANIFEST', 'TASK', 'SEAL'].map((part) => `E_PROOF_${part}`)
   expect([...codes]).toEqual(expect.arrayContaining([...each, 'E_RECEIPT_FORGED']))
