@@ -121,6 +121,10 @@ export const LIMITS = {
   UNIT_FILES_MAX: 10_000,
   UNIT_FILES_MAX_BYTES: 64 * MiB,
   UNIT_FILES_KEEP_MS: 120_000,
+  /** Of one submitter, as they count in the disk's budget. */
+  UNIT_FILES_KEPT_MAX_BYTES: 256 * MiB,
+  /** Of the archive they come in, its headers and what is after its end included. */
+  UNIT_ARCHIVE_MAX_BYTES: 256 * MiB,
   UNIT_FILES_FETCH_TIMEOUT_MS: 120_000,
   JOB_REPORTS_MAX_BYTES: 64 * MiB,
   UNIT_VALUE_DEPTH_MAX: 64,
@@ -142,6 +146,8 @@ export const LIMITS = {
   /** Folders it brings, as environments. */
   COMMAND_BROUGHT_FOLDERS_MAX: 8,
   FILE_PATH_MAX_BYTES: 1_024,
+  /** Names in a path. */
+  FILE_PATH_PARTS_MAX: 64,
   FILE_NAME_MAX_BYTES: 255,
   /** What a unit may write: in its folder, in /tmp, and in /dev/shm, each. All of it is memory. */
   COMMAND_SCRATCH_MIB: 64,

@@ -1,5 +1,6 @@
 /** What a tree takes of the owner's disk. */
 
+import { newFolders } from '../../protocol/command/file-path.ts'
 import { type Tree, treeBytes } from '../../protocol/data/tree.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 
@@ -7,8 +8,6 @@ import { LIMITS } from '../../protocol/limits.ts'
 export function costOf(tree: Tree, description: Uint8Array): number {
   const folders = new Set<string>()
   const entries = [...tree.files, ...(tree.links ?? [])]
-  for (const { path } of entries) {
-    for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) folders.add(path.slice(0, at))
-  }
+  for (const { path } of entries) for (const folder of newFolders(path, folders)) folders.add(folder)
   return treeBytes(tree) + description.length + (entries.length + folders.size + 1) * LIMITS.TREE_FILE_COST_BYTES
 }

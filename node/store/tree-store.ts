@@ -42,6 +42,8 @@ type Entry = {
 export type HeldTree = Pick<TreeFolder, 'layout' | 'folder' | 'has' | 'missing' | 'whole' | 'read' | 'write'> & {
   digest: Digest
   description: Uint8Array
+  /** Of the budget, bytes. */
+  cost: number
   release(): void
 }
 
@@ -128,21 +130,18 @@ export class TreeStore {
   }
 
   /**
-   * Moves in a folder of `newFolder` as the tree it is, and holds it: nothing is copied. It is gone from its place, or stays
-   * as it was when this throws.
-   * @throws E_TREE, E_FILE, E_DISK_BUDGET, E_DISK_TAKEN, E_DISK_FULL
+   * Moves in a folder of `newFolder` as the tree it is, and holds it: nothing is copied but what is missing of a tree that
+   * is here in part. It is gone from its place, or stays as it was when this throws.
+   * @throws E_TREE, E_FILE, E_BLOB when a file changed meanwhile, E_DISK_BUDGET, E_DISK_TAKEN, E_DISK_FULL
    */
   async take(folder: string, signal: AbortSignal): Promise<HeldTree> {
     const { digest, description } = await readFolder(folder, signal)
-    let gone: Promise<unknown> = Promise.resolve()
-    if (this.#trees.has(digest)) gone = rm(folder, { recursive: true, force: true })
-    else {
-      const tree = decodeTree(description)
-      const cost = costOf(tree, description)
-      gone = this.#makeRoom(cost)
-      const entry = this.#keep({ digest, description, cost }, (coming) => renameSync(folder, join(coming, FILES)))
-      entry.opened = Promise.resolve(TreeFolder.whole(this.#place(digest, FILES), tree))
-    }
+    if (this.#trees.has(digest)) return await this.#complete(digest, folder, signal)
+    const tree = decodeTree(description)
+    const cost = costOf(tree, description)
+    const gone = this.#makeRoom(cost)
+    const entry = this.#keep({ digest, description, cost }, (coming) => renameSync(folder, join(coming, FILES)))
+    entry.opened = Promise.resolve(TreeFolder.whole(this.#place(digest, FILES), tree))
     const held = await this.hold(digest, signal)
     await gone
     return held
@@ -153,11 +152,29 @@ export class TreeStore {
     if (costOf(tree, description) > this.#budget) throw overBudget(costOf(tree, description), this.#budget)
   }
 
+  /** A tree that is here, perhaps in part: the rest of it from a folder that has all. */
+  async #complete(digest: Digest, folder: string, signal: AbortSignal): Promise<HeldTree> {
+    const held = await this.hold(digest, signal)
+    try {
+      const whole = TreeFolder.whole(folder, held.layout.tree)
+      for (const chunk of held.missing()) {
+        signal.throwIfAborted()
+        await held.write(chunk, await whole.read(chunk))
+      }
+      await rm(folder, { recursive: true, force: true })
+      return held
+    } catch (error) {
+      held.release()
+      throw error
+    }
+  }
+
   #lend(entry: Entry, opened: TreeFolder, description: Uint8Array): HeldTree {
     let held = true
     return {
       digest: entry.digest,
       description,
+      cost: entry.cost,
       layout: opened.layout,
       folder: opened.folder,
       get whole() {

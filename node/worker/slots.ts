@@ -238,6 +238,8 @@ export class Slots {
       throw thrown
     } finally {
       over()
+      // Of a unit that was cut off while its files were taken: its sandbox may never run another.
+      files.clear()
       this.#busy -= work.cpus
       if (wanted.aborted) desk.drop(job.id, [...open.keys()])
       else if (paused.aborted) desk.handBack(job.id, [...open.keys()], 'E_PAUSED').catch(onError)

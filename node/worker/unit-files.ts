@@ -2,7 +2,7 @@
 
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { filePathFault } from '../../protocol/command/file-path.ts'
+import { filePathFault, newFolders } from '../../protocol/command/file-path.ts'
 import { type TreeRef, treeBytes } from '../../protocol/data/tree.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
@@ -51,6 +51,7 @@ export class UnitFiles {
 
 async function writeAll(folder: string, files: AsyncIterable<UnitFile>, signal: AbortSignal): Promise<void> {
   let count = 0
+  const folders = new Set<string>()
   let room: number = LIMITS.UNIT_FILES_MAX_BYTES
   for await (const { path, bytes, executable, content } of files) {
     signal.throwIfAborted()
@@ -61,6 +62,8 @@ async function writeAll(folder: string, files: AsyncIterable<UnitFile>, signal: 
     if (count > LIMITS.UNIT_FILES_MAX) throw refused(`it left over ${LIMITS.UNIT_FILES_MAX} files`)
     room -= bytes
     if (room < 0) throw refused(`it left over ${LIMITS.UNIT_FILES_MAX_BYTES} bytes of files`)
+    for (const parent of newFolders(path, folders)) folders.add(parent)
+    if (folders.size > LIMITS.TREE_FOLDERS_MAX) throw refused(`they lie in over ${LIMITS.TREE_FOLDERS_MAX} folders`)
     const file = join(folder, path)
     await onFile(file, () => mkdir(dirname(file), { recursive: true, mode: 0o700 }))
     // There is nothing yet that it could write over or follow.

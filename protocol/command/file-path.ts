@@ -8,7 +8,9 @@ import { LIMITS } from '../limits.ts'
  */
 export function filePathFault(path: string): string | null {
   if (Buffer.byteLength(path) > LIMITS.FILE_PATH_MAX_BYTES) return `is longer than ${LIMITS.FILE_PATH_MAX_BYTES} bytes`
-  for (const part of path.split('/')) {
+  const parts = path.split('/')
+  if (parts.length > LIMITS.FILE_PATH_PARTS_MAX) return `lies deeper than ${LIMITS.FILE_PATH_PARTS_MAX} names`
+  for (const part of parts) {
     if (part === '' || part === '.' || part === '..') return 'is not a plain relative path'
     if (Buffer.byteLength(part) > LIMITS.FILE_NAME_MAX_BYTES)
       return `has a name over ${LIMITS.FILE_NAME_MAX_BYTES} bytes`
@@ -16,6 +18,15 @@ export function filePathFault(path: string): string | null {
     if (part.startsWith('-')) return 'has a name that begins with a dash'
   }
   return null
+}
+
+/** The folders it lies in, the deepest first, up to one that is known: those above that are known too. */
+export function* newFolders(path: string, known: ReadonlySet<string>): Generator<string> {
+  for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) {
+    const folder = path.slice(0, at)
+    if (known.has(folder)) return
+    yield folder
+  }
 }
 
 /** Two files in one place, or that would be on a system that ignores case; or one in the place of a folder. Null: none. */
@@ -26,8 +37,7 @@ export function clashOf(paths: Iterable<string>, foldersMax: number): string | n
     const key = path.normalize('NFC').toLowerCase()
     if (files.has(key) || folders.has(key)) return `${path} is there twice, or differs from another in case only`
     files.add(key)
-    for (let at = key.indexOf('/'); at >= 0; at = key.indexOf('/', at + 1)) {
-      const folder = key.slice(0, at)
+    for (const folder of newFolders(key, folders)) {
       if (files.has(folder)) return `${path} lies in a file`
       folders.add(folder)
       if (folders.size > foldersMax) return `they lie in over ${foldersMax} folders`

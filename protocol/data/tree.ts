@@ -6,7 +6,7 @@
 import { z } from 'zod'
 import { bytesSchema } from '../bytes.ts'
 import { canonicalBytes, DIGEST_PATTERN, type Digest, decodeCanonical, digestOf } from '../canonical.ts'
-import { clashOf, filePathFault } from '../command/file-path.ts'
+import { clashOf, filePathFault, newFolders } from '../command/file-path.ts'
 import { TalkootError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 
@@ -124,16 +124,18 @@ function checkOrder(entries: readonly { path: string }[]): void {
 
 /** Whoever follows a link meets something of the tree, or of the system; never anything else of a machine. */
 function checkLinks(tree: Tree): void {
-  const there = new Set<string>()
-  for (const path of pathsOf(tree)) {
-    there.add(path)
-    for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) there.add(path.slice(0, at))
-  }
+  const there = new Set(pathsOf(tree))
+  const folders = new Set<string>()
+  for (const path of there) for (const folder of newFolders(path, folders)) folders.add(folder)
   const linked = new Set(tree.links?.map(({ path }) => path))
   for (const { path, to } of tree.links ?? []) {
     const target = targetOf(path, to)
     // A link in the midst of a way may lead `..` elsewhere than it reads.
-    if (target !== null && (target === '' || (there.has(target) && !passesThrough(target, linked)))) continue
+    if (
+      target !== null &&
+      (target === '' || ((there.has(target) || folders.has(target)) && !passesThrough(target, linked)))
+    )
+      continue
     throw new TalkootError('E_TREE', `${JSON.stringify(path)} is a link that leads out, to ${JSON.stringify(to)}`)
   }
 }

@@ -106,8 +106,13 @@ it('a sparse file of 10 GB is refused by its length, unread', async () => {
 })
 
 it('folders in folders end at the length of a path', async () => {
-  mkdirSync(inside('d/'.repeat(LIMITS.FILE_PATH_MAX_BYTES)), { recursive: true })
+  mkdirSync(inside(`${'d'.repeat(100)}/`.repeat(LIMITS.FILE_PATH_MAX_BYTES / 100 + 1)), { recursive: true })
   await refused(/longer than/)
+})
+
+it('folders in folders end at their depth', async () => {
+  mkdirSync(inside('d/'.repeat(LIMITS.FILE_PATH_PARTS_MAX + 1)), { recursive: true })
+  await refused(/deeper than 64 names/)
 })
 
 it('folders beside each other end at their number, empty ones too', async () => {

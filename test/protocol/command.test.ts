@@ -3,7 +3,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { digestOf } from '../../protocol/canonical.ts'
-import { filePathFault } from '../../protocol/command/file-path.ts'
+import { clashOf, filePathFault, newFolders } from '../../protocol/command/file-path.ts'
 import { decodeProgram, encodeProgram, type Program, parametersOf } from '../../protocol/command/program.ts'
 import { fill, placeholdersOf, templateFault } from '../../protocol/command/template.ts'
 import { LIMITS } from '../../protocol/limits.ts'
@@ -75,8 +75,31 @@ describe('the path of a file', () => {
     '-rf',
     'a/\u202eb',
     'n'.repeat(LIMITS.FILE_NAME_MAX_BYTES + 1),
-    Array.from({ length: LIMITS.FILE_PATH_MAX_BYTES }, () => 'a').join('/'),
+    `${`${'n'.repeat(99)}/`.repeat(LIMITS.FILE_PATH_MAX_BYTES / 100)}${'n'.repeat(99)}`,
+    'a/'.repeat(LIMITS.FILE_PATH_PARTS_MAX).concat('a'),
   ])('%j is refused', (path) => expect(filePathFault(path)).not.toBeNull())
+
+  it('has so many names at most', () => {
+    expect(filePathFault('a/'.repeat(LIMITS.FILE_PATH_PARTS_MAX - 1).concat('a'))).toBeNull()
+  })
+
+  it('lies in folders, of which those above a known one are known', () => {
+    expect([...newFolders('a/b/c/d', new Set())]).toEqual(['a/b/c', 'a/b', 'a'])
+    expect([...newFolders('a/b/c/d', new Set(['a', 'a/b']))]).toEqual(['a/b/c'])
+    expect([...newFolders('a', new Set())]).toEqual([])
+  })
+
+  it('clashes with what lies above it or below it, and each folder counts once', () => {
+    for (const paths of [
+      ['a/b/c', 'a/b/d', 'a/b'],
+      ['a', 'a/b/c'],
+      ['a/b', 'a/b/c/d'],
+    ]) {
+      expect(clashOf(paths, 100)).not.toBeNull()
+    }
+    const paths = ['a/b/c', 'a/b/d', 'a/e/f', 'g/h']
+    expect([clashOf(paths, 4), clashOf(paths, 3)]).toEqual([null, 'they lie in over 3 folders'])
+  })
 })
 
 describe('a program', () => {

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { collectedFiles } from '../../node/runtimes/command/collect.ts'
 import { createCommandRuntime } from '../../node/runtimes/command/runtime.ts'
 import type { Runtime } from '../../node/runtimes/runtime.ts'
 import { TreeStore } from '../../node/store/tree-store.ts'
@@ -146,6 +147,27 @@ describe('refused, and the program told of, are', () => {
     })
   }
 
+  const endless: [string, Buffer][] = [
+    ['folders without end', tarHeader('d/', '5')],
+    ['long names without end', Buffer.concat([tarHeader('././@LongLink', 'L', 8), Buffer.alloc(512, 'n')])],
+    ['what comes after its end', Buffer.alloc(1024)],
+  ]
+  it.each(endless)('an archive of %s', { timeout: 60_000 }, async (_, entry) => {
+    const part = Buffer.concat(Array<Buffer>(2048).fill(entry))
+    let sent = 0
+    async function* forged() {
+      yield Buffer.from('\n')
+      for (; sent <= LIMITS.UNIT_ARCHIVE_MAX_BYTES + part.length; sent += part.length) yield part
+      yield Buffer.alloc(512)
+    }
+    const files = await collectedFiles(forged())
+    await expect(files?.next()).rejects.toMatchObject({
+      code: 'E_TREE',
+      message: expect.stringMatching(/an archive of over/),
+    })
+    expect(sent).toBeLessThanOrEqual(LIMITS.UNIT_ARCHIVE_MAX_BYTES)
+  })
+
   runs('more files than there may be', async () => {
     const { attempt } = await left(`seq ${LIMITS.UNIT_FILES_MAX + 1} | xargs touch`, ['.'])
     expect(said(attempt)).toMatchObject({ code: 'E_TREE', message: 'it left over 10000 files' })
@@ -155,3 +177,16 @@ describe('refused, and the program told of, are', () => {
     expect(readdirSync(join(folder, 'trees')).filter((name) => name.startsWith('.'))).toEqual([])
   })
 })
+
+/** As GNU tar writes it, without owner and time. */
+function tarHeader(name: string, kind: string, bytes = 0): Buffer {
+  const header = Buffer.alloc(512)
+  header.write(name)
+  header.write('0000700', 100)
+  header.write(bytes.toString(8).padStart(11, '0'), 124)
+  header.write(kind, 156)
+  header.fill(' ', 148, 156)
+  const sum = header.reduce((total, byte) => total + byte, 0)
+  header.write(`${sum.toString(8).padStart(6, '0')}\0`, 148)
+  return header
+}

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -12,7 +13,9 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { costOf } from '../../node/store/tree-cost.ts'
+import { TreeFolder } from '../../node/store/tree-folder.ts'
 import { TreeStore } from '../../node/store/tree-store.ts'
 import { canonicalBytes } from '../../protocol/canonical.ts'
 import { decodeTree, encodeTree, inOrder, type TreeFile } from '../../protocol/data/tree.ts'
@@ -105,6 +108,29 @@ describe('a tree', () => {
     linked([], /Too small|>=1/)
   })
 
+  it('may have links to each folder its files lie in', () => {
+    const links = ['a', 'a/b', 'a/b/c'].map((to, at) => ({ path: `l${at}`, to }))
+    const { description } = encodeTree({ v: 1, files: inOrder([empty('a/b/c/d'), empty('a/b/c/e')]), links })
+    expect(decodeTree(description).links).toEqual(links)
+  })
+
+  it('counts each folder once on the disk', () => {
+    const files = inOrder(['a/b/c', 'a/b/d', 'a/e/f', 'g/h', 'i'].map(empty))
+    const cost = costOf({ v: 1, files, links: [{ path: 'a/j/k', to: '../b' }] }, new Uint8Array(7))
+    expect(cost).toBe(7 + (6 + 5 + 1) * LIMITS.TREE_FILE_COST_BYTES)
+  })
+
+  it('of deep folders is looked at in steps of its files, not of all they lie in', () => {
+    const deep = 'd/'.repeat(LIMITS.FILE_PATH_PARTS_MAX - 1)
+    const files = Array.from({ length: 500 }, (_, at) => empty(`${deep}${String(at).padStart(3, '0')}`))
+    const tree = { v: 1 as const, files }
+    const linked = { ...tree, links: [{ path: 'l', to: 'd' }] }
+    const [bare, withLinks] = [encodeTree(tree).description, encodeTree(linked).description]
+    for (const work of [() => decodeTree(bare), () => decodeTree(withLinks), () => costOf(tree, bare)]) {
+      expect(setSteps(work)).toBeLessThan(files.length * 16)
+    }
+  })
+
   it('is refused over each bound', () => {
     refused([{ ...empty('long'), bytes: 2 }], /do not fit its length/)
     const half = {
@@ -129,6 +155,16 @@ describe('a tree', () => {
     expect(() => decodeTree(new Uint8Array([1, 2, 3]))).toThrow(expect.objectContaining({ code: 'E_TREE' }))
   })
 })
+
+function setSteps(work: () => unknown): number {
+  const spies = [vi.spyOn(Set.prototype, 'has'), vi.spyOn(Set.prototype, 'add')]
+  try {
+    work()
+    return spies.reduce((sum, { mock }) => sum + mock.calls.length, 0)
+  } finally {
+    for (const spy of spies) spy.mockRestore()
+  }
+}
 
 describe('the store', () => {
   it('lays a tree out as it was, and gives its chunks back', async () => {
@@ -178,6 +214,36 @@ describe('the store', () => {
     truncateSync(join(large, 'large'), 65 * MiB)
     await expect(trees.take(large, signal)).rejects.toMatchObject({ code: 'E_DISK_BUDGET' })
     expect(existsSync(large)).toBe(true)
+  })
+
+  it('takes what is missing of a tree it has in part from a folder that is moved in', async () => {
+    const trees = store(8 * MiB)
+    const tree = sample(3)
+    const filled = (): string => {
+      const from = trees.newFolder()
+      mkdirSync(join(from, 'data/deep/er'), { recursive: true })
+      writeFileSync(join(from, 'data/big.bin'), tree.big)
+      writeFileSync(join(from, 'data/deep/er/empty'), '')
+      writeFileSync(join(from, 'run.sh'), tree.chunks[3] ?? '', { mode: 0o700 })
+      return from
+    }
+    const begun = await trees.begin(tree.description, signal)
+    await begun.write(1, tree.chunks[1] ?? new Uint8Array())
+    begun.release()
+    const failing = filled()
+    const write = vi.spyOn(TreeFolder.prototype, 'write').mockRejectedValueOnce(new Error('no room'))
+    await expect(trees.take(failing, signal)).rejects.toThrow('no room')
+    write.mockRestore()
+    expect(existsSync(join(failing, 'data/big.bin'))).toBe(true)
+    const from = filled()
+    const held = await trees.take(from, signal)
+    expect([held.digest, held.whole, existsSync(from)]).toEqual([tree.digest, true, false])
+    for (const [at, bytes] of tree.chunks.entries()) expect(Buffer.compare(await held.read(at), bytes)).toBe(0)
+    held.release()
+    // Nothing holds it any more, nor did the take that failed.
+    const large = encodeTree({ v: 1, files: [fileOf('large', new Uint8Array(7 * MiB))] })
+    await trees.begin(large.description, signal)
+    expect(trees.has(tree.digest)).toBe(false)
   })
 
   it('lets go of nothing that is pinned, and knows after a restart what each takes', async () => {

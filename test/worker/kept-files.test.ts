@@ -10,7 +10,7 @@ afterEach(() => void vi.useRealTimers())
 it('are given up when they were taken, when they were left again, after a while, and at the end', () => {
   const kept = new KeptFiles()
   const released: string[] = []
-  const keep = (unit: number, name: string) => kept.keep('job', unit, { release: () => released.push(name) })
+  const keep = (unit: number, name: string) => kept.keep('job', unit, { cost: 1, release: () => released.push(name) })
   keep(1, 'taken')
   keep(2, 'left before')
   keep(2, 'left again')
@@ -27,5 +27,26 @@ it('are given up when they were taken, when they were left again, after a while,
   expect(released.splice(0)).toEqual(['left again', 'late'])
   kept.stop()
   expect(released).toEqual(['at the end'])
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+it('are given up, the oldest first, beyond so many bytes of one submitter', () => {
+  const kept = new KeptFiles()
+  const released: number[] = []
+  const keep = (unit: number, cost: number) => kept.keep('job', unit, { cost, release: () => released.push(unit) })
+  const half = LIMITS.UNIT_FILES_KEPT_MAX_BYTES / 2
+  keep(1, half)
+  keep(2, half)
+  kept.release('job', [1])
+  keep(3, half)
+  expect(released.splice(0)).toEqual([1])
+  keep(2, half)
+  expect(released.splice(0)).toEqual([2])
+  keep(4, 1)
+  expect(released.splice(0)).toEqual([3])
+  keep(5, LIMITS.UNIT_FILES_KEPT_MAX_BYTES)
+  expect(released.splice(0)).toEqual([2, 4])
+  kept.stop()
+  expect(released).toEqual([5])
   expect(vi.getTimerCount()).toBe(0)
 })

@@ -174,6 +174,47 @@ describe('units of several cores', () => {
   })
 })
 
+describe('a unit that is cut off while its files are taken', () => {
+  const LEAVES = encodeProgram({
+    ...{ v: 1, argv: ['sh', '-c', 'echo 1 > out'], env: {}, stdin: null, inputs: null },
+    outputs: ['out'],
+  })
+
+  it('has none of them kept', async () => {
+    const cannot = await shop.commands.probe(AbortSignal.timeout(30_000)).then(
+      () => null,
+      (error: Error) => error.message,
+    )
+    if (cannot !== null) return console.warn(`not run: ${cannot}`)
+    const worker = await shop.worker()
+    const submitter = new Submitter(worker, await newSigner())
+    shop.sources.set(digestOf(LEAVES), LEAVES)
+    const held = new Set<string>()
+    let job = ''
+    const takeIn = shop.trees.take.bind(shop.trees)
+    const taking = vi.spyOn(shop.trees, 'take').mockImplementation(async (folder, signal) => {
+      const tree = await takeIn(folder, signal)
+      held.add(tree.digest)
+      await submitter.say({ t: 'revoke', job, units: null })
+      await until(() => signal.aborted)
+      const release = () => {
+        held.delete(tree.digest)
+        tree.release()
+      }
+      return { ...tree, release }
+    })
+    try {
+      job = (await given(submitter, LEAVES, 1, {}, 'command')).id
+      await until(() => taking.mock.results.length === 1)
+      await until(() => worker.facts().busy === 0)
+      expect(taking).toHaveBeenCalledOnce()
+      expect(held.size).toBe(0)
+    } finally {
+      taking.mockRestore()
+    }
+  })
+})
+
 describe('a sandbox without units', () => {
   const opened = { open: 0, closed: 0, warm: 0 }
   const runtime = {

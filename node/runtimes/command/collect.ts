@@ -47,7 +47,7 @@ export function globOf(filled: string): string {
 
 /**
  * What came through the pipe; null: the program did not end well.
- * @throws E_OUTPUT_MISSING, and what `filesOfTar` throws
+ * @throws E_OUTPUT_MISSING, E_TREE when it is longer than any archive of such files, and what `filesOfTar` throws
  */
 export async function collectedFiles(pipe: AsyncIterable<Uint8Array>): Promise<AsyncGenerator<UnitFile> | null> {
   const parts = pipe[Symbol.asyncIterator]()
@@ -66,8 +66,14 @@ export async function collectedFiles(pipe: AsyncIterable<Uint8Array>): Promise<A
 }
 
 async function* after(first: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let room = LIMITS.UNIT_ARCHIVE_MAX_BYTES - first.length
   if (first.length > 0) yield first
-  for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value
+  for (let next = await rest.next(); next.done !== true; next = await rest.next()) {
+    room -= next.value.length
+    if (room < 0)
+      throw new TalkootError('E_TREE', `its files are an archive of over ${LIMITS.UNIT_ARCHIVE_MAX_BYTES} bytes`)
+    yield next.value
+  }
 }
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
