@@ -129,34 +129,24 @@ function checkLinks(tree: Tree): void {
   for (const path of there) for (const folder of newFolders(path, folders)) folders.add(folder)
   const linked = new Set(tree.links?.map(({ path }) => path))
   for (const { path, to } of tree.links ?? []) {
-    const target = targetOf(path, to)
-    // A link in the midst of a way may lead `..` elsewhere than it reads.
-    if (
-      target !== null &&
-      (target === '' || ((there.has(target) || folders.has(target)) && !passesThrough(target, linked)))
-    )
-      continue
+    const target = targetOf(path, to, linked)
+    if (target !== null && (target === '' || there.has(target) || folders.has(target))) continue
     throw new TalkootError('E_TREE', `${JSON.stringify(path)} is a link that leads out, to ${JSON.stringify(to)}`)
   }
 }
 
 /** A path in the tree, '' for what is installed; null: neither. */
-function targetOf(path: string, to: string): string | null {
+function targetOf(path: string, to: string, links: ReadonlySet<string>): string | null {
   if (to.startsWith('/usr/')) return filePathFault(to.slice(1)) === null ? '' : null
   const parts = path.split('/').slice(0, -1)
   for (const part of to.split('/')) {
     if (part === '..') {
-      if (parts.pop() === undefined) return null
+      // After a link in the midst of a way, it leads elsewhere than it reads.
+      if (links.has(parts.join('/')) || parts.pop() === undefined) return null
     } else if (part !== '.') parts.push(part)
   }
   const target = parts.join('/')
   return filePathFault(target) === null ? target : null
-}
-
-function passesThrough(path: string, links: ReadonlySet<string>): boolean {
-  for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1))
-    if (links.has(path.slice(0, at))) return true
-  return false
 }
 
 const tooLong = (): TalkootError =>

@@ -106,6 +106,13 @@ describe('a tree', () => {
       /order/,
     )
     linked([], /Too small|>=1/)
+    // Through a link, `..` leads up from where that leads.
+    const through = [
+      { path: 'd/e/l', to: '../../f' },
+      { path: 'd/e/m', to: 'l/../../x' },
+    ]
+    const files = [empty('d/x'), empty('f/y'), empty('x')]
+    expect(() => encodeTree({ v: 1, files, links: through })).toThrow(/leads out/)
   })
 
   it('may have links to each folder its files lie in', () => {
