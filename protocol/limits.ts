@@ -126,6 +126,10 @@ export const LIMITS = {
   /** Of the archive they come in, its headers and what is after its end included. */
   UNIT_ARCHIVE_MAX_BYTES: 256 * MiB,
   UNIT_FILES_FETCH_TIMEOUT_MS: 120_000,
+  /** Units of one worker whose files come or wait for their turn. */
+  UNIT_FETCHES_PER_PEER_MAX: 256,
+  /** Room that files of units leave on the disk of the submitter. */
+  DISK_RESERVE_MIB: 256,
   JOB_REPORTS_MAX_BYTES: 64 * MiB,
   UNIT_VALUE_DEPTH_MAX: 64,
   UNIT_CPUS_MAX: 1_024,
@@ -212,8 +216,9 @@ export const LIMITS = {
   TREE_FETCHERS_TOLD_MAX: 32,
   /** Trees of which it is known who fetched them here. */
   TREE_SHARINGS_MAX: 64,
-  /** Trees on their way to this node at once. */
-  TREE_FETCHES_MAX: 4,
+  /** Trees on their way to this node at once: all, and those to be had of one peer. */
+  TREE_FETCHES_MAX: 16,
+  TREE_FETCHES_PER_SOURCE_MAX: 2,
   /** Trees on their way from this node: all, and to one peer. */
   TREE_UPLOADS_MAX: 16,
   TREE_UPLOADS_PER_PEER_MAX: 4,
@@ -225,6 +230,8 @@ export const LIMITS = {
   TREE_STALL_MS: 10_000,
   /** Nobody sends anything. */
   TREE_SILENCE_MS: 60_000,
+  /** Nobody sends anything, and somebody says that it is busy. */
+  TREE_BUSY_MAX_MS: 600_000,
 
   /** Trees on their way from the user to this node, and how long one is kept that neither grows nor is needed. */
   UPLOADS_MAX: 64,

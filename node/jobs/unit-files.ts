@@ -18,14 +18,18 @@ import type { AttemptEnd } from './scheduler/events.ts'
 type Components = {
   blobs: Pick<BlobStore, 'get'>
   /** Of this node's own jobs. */
-  unitTrees: Pick<TreeStore, 'begin'>
+  unitTrees: Pick<TreeStore, 'begin' | 'free'>
   fetchTree: FetchTree
 }
+
+type GoodEnd = Extract<AttemptEnd, { ok: true }>
 
 export class UnitFilesOfJobs {
   readonly #components: Components
   /** Whether units of a task leave files. */
   readonly #leave = new Map<Digest, boolean>()
+  /** Of each peer, whose files come one after the other: how many ends wait, and the last of them. */
+  readonly #queues = new Map<string, { length: number; last: Promise<AttemptEnd> | null }>()
   readonly #stopping = new AbortController()
 
   constructor(components: Components) {
@@ -34,17 +38,35 @@ export class UnitFilesOfJobs {
 
   /** The end when its files are here, or the failure it is without them; null: it has none. Never rejects. */
   fetch(from: string, task: TaskRef, end: AttemptEnd): Promise<AttemptEnd> | null {
-    return end.ok && this.#leaveFiles(task) ? this.#fetched(from, end) : null
+    return end.ok && this.#leaveFiles(task) ? this.#inTurn(from, end) : null
   }
 
   stop(): void {
     this.#stopping.abort(new TalkootError('E_UNREACHABLE', 'this node stops'))
   }
 
-  async #fetched(from: string, end: Extract<AttemptEnd, { ok: true }>): Promise<AttemptEnd> {
+  async #inTurn(from: string, end: GoodEnd): Promise<AttemptEnd> {
+    const queue = this.#queues.get(from) ?? { length: 0, last: null }
+    if (queue.length >= LIMITS.UNIT_FETCHES_PER_PEER_MAX) {
+      return without(end, new TalkootError('E_OUTPUT_LOST', 'the worker has told of too many before'))
+    }
+    this.#queues.set(from, queue)
+    queue.length += 1
+    const before = queue.last
+    queue.last = before === null ? this.#fetched(from, end) : before.then(() => this.#fetched(from, end))
+    const fetched = await queue.last
+    queue.length -= 1
+    if (queue.length === 0) this.#queues.delete(from)
+    return fetched
+  }
+
+  /** Never rejects. */
+  async #fetched(from: string, end: GoodEnd): Promise<AttemptEnd> {
     try {
       const files = filesOf(JSON.parse(end.value))
       if (files === null) throw new TalkootError('E_OUTPUT_LOST', 'the worker told of no files')
+      this.#stopping.signal.throwIfAborted()
+      this.#checkRoom(files)
       const late = AbortSignal.timeout(LIMITS.UNIT_FILES_FETCH_TIMEOUT_MS)
       const signal = AbortSignal.any([late, this.#stopping.signal])
       const held = await this.#components.fetchTree(from, files, { signal })
@@ -56,11 +78,14 @@ export class UnitFilesOfJobs {
       }
       return end
     } catch (thrown) {
-      const error = TalkootError.from(thrown)
-      const code = error.code.startsWith('E_DISK_') ? error.code : 'E_OUTPUT_LOST'
-      const message = `its files could not be fetched: ${error.message}`.slice(0, LIMITS.UNIT_ERROR_MAX_CHARS)
-      return { unit: end.unit, ok: false, code, message, blame: 'machine' }
+      return without(end, TalkootError.from(thrown))
     }
+  }
+
+  /** @throws E_DISK_FULL */
+  #checkRoom({ bytes }: TreeRef): void {
+    const left = this.#components.unitTrees.free - bytes
+    if (left < LIMITS.DISK_RESERVE_MIB * 2 ** 20) throw new TalkootError('E_DISK_FULL', 'the disk here is nearly full')
   }
 
   async #keep(held: HeldTree, signal: AbortSignal): Promise<void> {
@@ -79,6 +104,13 @@ export class UnitFilesOfJobs {
     this.#leave.set(digest, leaves)
     return leaves
   }
+}
+
+/** The failure that an end is whose files are not here. A disk that is full is this node's, and no fault of the worker. */
+function without({ unit }: GoodEnd, error: TalkootError): AttemptEnd {
+  const message = `its files could not be fetched: ${error.message}`.slice(0, LIMITS.UNIT_ERROR_MAX_CHARS)
+  if (error.code.startsWith('E_DISK_')) return { unit, ok: false, code: error.code, message, blame: 'data' }
+  return { unit, ok: false, code: 'E_OUTPUT_LOST', message, blame: 'machine' }
 }
 
 /** A worker's own collector would have refused it. @throws E_OUTPUT_LOST */

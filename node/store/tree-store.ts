@@ -12,7 +12,17 @@
  * What is held or pinned stays. Of the rest the least recently held goes first when room is wanted.
  */
 
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DIGEST_PATTERN, type Digest, digestOf } from '../../protocol/canonical.ts'
@@ -65,6 +75,12 @@ export class TreeStore {
   /** Of the budget, bytes. */
   get used(): number {
     return this.#used
+  }
+
+  /** On its disk, bytes. */
+  get free(): number {
+    const { bavail, bsize } = statfsSync(this.#folder)
+    return bavail * bsize
   }
 
   has(digest: Digest): boolean {

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, expect, it, vi } from 'vitest'
 import type { AttemptEnd } from '../../node/jobs/scheduler/events.ts'
 import { UnitFilesOfJobs } from '../../node/jobs/unit-files.ts'
 import { TreeStore } from '../../node/store/tree-store.ts'
@@ -25,10 +25,10 @@ const sources = new Map([
   ['leaves-none', program([])],
 ])
 
-const files = (fetchFailure?: TalkootError): UnitFilesOfJobs =>
+const files = (fetchFailure?: TalkootError, unitTrees: Pick<TreeStore, 'begin' | 'free'> = own): UnitFilesOfJobs =>
   new UnitFilesOfJobs({
     blobs: { get: (digest) => Buffer.from(sources.get(digest) ?? '') },
-    unitTrees: own,
+    unitTrees,
     fetchTree: async (_, { digest }) => {
       if (fetchFailure !== undefined) throw fetchFailure
       return await worker.hold(digest, signal)
@@ -84,7 +84,7 @@ it.each<[string, unknown, ErrorCode | undefined, string]>([
   ['is not data', null, undefined, 'E_OUTPUT_LOST'],
   ['comes from a peer that is gone', { files: {} }, 'E_UNREACHABLE', 'E_OUTPUT_LOST'],
   ['finds no room here', { files: {} }, 'E_DISK_FULL', 'E_DISK_FULL'],
-])('a value that %s is a failure of the machine', async (_what, value, failure, code) => {
+])('a value that %s is a failure', async (_what, value, failure, code) => {
   const ref = await written('4\n')
   const named = value !== null && typeof value === 'object' && 'files' in value
   const said = named ? { files: { ...ref, ...(value as { files: object }).files } } : value
@@ -93,5 +93,57 @@ it.each<[string, unknown, ErrorCode | undefined, string]>([
     task('command', 'leaves'),
     valued(said),
   )
-  expect(await fetching).toMatchObject({ unit: 3, ok: false, code, blame: 'machine' })
+  expect(await fetching).toMatchObject({
+    unit: 3,
+    ok: false,
+    code,
+    blame: failure === 'E_DISK_FULL' ? 'data' : 'machine',
+  })
+})
+
+it('files that would leave too little room on the disk here are not fetched, which is no fault of the worker', async () => {
+  const ref = await written('6\n')
+  const reserve = LIMITS.DISK_RESERVE_MIB * 2 ** 20
+  const begin = own.begin.bind(own)
+  const fetch = (free: number) =>
+    files(undefined, { begin, free }).fetch('peer', task('command', 'leaves'), valued({ files: ref }))
+  expect(await fetch(reserve + ref.bytes - 1)).toMatchObject({ ok: false, code: 'E_DISK_FULL', blame: 'data' })
+  expect(own.has(ref.digest)).toBe(false)
+  expect(await fetch(reserve + ref.bytes)).toMatchObject({ ok: true })
+})
+
+it('files of one peer come one after the other, so many at most, each in its own time; others do not wait for them', async () => {
+  const clocks = vi.spyOn(AbortSignal, 'timeout')
+  const ref = await written('7\n')
+  const asked: string[] = []
+  const gates = new Map<string, PromiseWithResolvers<void>>()
+  const fetching = new UnitFilesOfJobs({
+    blobs: { get: () => Buffer.from(program(['out'])) },
+    unitTrees: own,
+    fetchTree: async (peer, { digest }) => {
+      asked.push(peer)
+      const gate = Promise.withResolvers<void>()
+      gates.set(peer, gate)
+      await gate.promise
+      return await worker.hold(digest, signal)
+    },
+  })
+  const fetch = (peer: string) => fetching.fetch(peer, task('command', 'queued'), valued({ files: ref }))
+  const all = Array.from({ length: LIMITS.UNIT_FETCHES_PER_PEER_MAX }, () => fetch('hostile'))
+  expect(await fetch('hostile')).toMatchObject({ ok: false, code: 'E_OUTPUT_LOST' })
+  expect(asked).toEqual(['hostile'])
+  expect(clocks).toHaveBeenCalledTimes(1)
+  clocks.mockRestore()
+  const honest = fetch('honest')
+  gates.get('honest')?.resolve()
+  expect(await honest).toMatchObject({ ok: true })
+  // The next one is asked for when the first has come.
+  gates.get('hostile')?.resolve()
+  expect(await all[0]).toMatchObject({ ok: true })
+  await vi.waitFor(() => expect(asked).toEqual(['hostile', 'honest', 'hostile']))
+  // What waits for its turn is not begun any more.
+  fetching.stop()
+  gates.get('hostile')?.resolve()
+  expect(await all.at(-1)).toMatchObject({ ok: false, code: 'E_OUTPUT_LOST' })
+  expect(asked).toHaveLength(3)
 })

@@ -15,9 +15,8 @@ const MiB = 2 ** 20
 
 test('so many trees come at once; a further one waits, and goes when one is done or given up', async () => {
   const stage = new Stage()
-  const source = keepTrees(stage.mesh('source'))
   const samples = Array.from({ length: LIMITS.TREE_FETCHES_MAX + 2 }, (_, seed) => sampleTree(1_000, seed + 1))
-  for (const sample of samples) await plant(source, sample)
+  for (const [at, sample] of samples.entries()) await plant(keepTrees(stage.mesh(`source${at}`)), sample)
   const { promise: open, resolve: release } = Promise.withResolvers<void>()
   let asked = 0
   const asker = keepTrees({
@@ -31,7 +30,7 @@ test('so many trees come at once; a further one waits, and goes when one is done
   const giveUp = new AbortController()
   const fetched = samples.map(({ digest }, at) =>
     asker.trees.fetch(digest, {
-      from: ['source'],
+      from: [`source${at}`],
       maxBytes: MiB,
       signal: at === samples.length - 1 ? giveUp.signal : deadline(30_000),
     }),
@@ -43,6 +42,48 @@ test('so many trees come at once; a further one waits, and goes when one is done
   release()
   for (const held of await Promise.all(fetched)) expect(held.whole).toBe(true)
 })
+
+test('trees of a peer that stalls take some places only: those of others come', async () => {
+  const stage = new Stage()
+  const samples = Array.from({ length: LIMITS.TREE_FETCHES_MAX }, (_, seed) => sampleTree(1_000, seed + 1))
+  const honest = sampleTree(1_000, 100)
+  await plant(keepTrees(stage.mesh('source')), honest)
+  let asked = 0
+  stage.serve('stalling', async (channel) => {
+    asked += 1
+    for await (const _ of channel);
+  })
+  const asker = keepTrees(stage.mesh('asker'))
+  const giveUp = new AbortController()
+  const stalled = samples.map(({ digest }) =>
+    codeOf(asker.trees.fetch(digest, { from: ['stalling', 'source'], maxBytes: MiB, signal: giveUp.signal })),
+  )
+  const held = await asker.trees.fetch(honest.digest, { from: ['source'], maxBytes: MiB, signal: deadline(10_000) })
+  expect(held.whole).toBe(true)
+  expect(asked).toBe(LIMITS.TREE_FETCHES_PER_SOURCE_MAX)
+  giveUp.abort()
+  expect(new Set(await Promise.all(stalled))).toEqual(new Set(['E_UNREACHABLE']))
+})
+
+test('a peer that is always busy is waited for, and not for ever', async () => {
+  const stage = new Stage()
+  stage.serve('busy', async (channel) => {
+    for await (const _ of channel) await channel.send(encodeFrame({ t: 'busy' } satisfies ToAsker))
+  })
+  let nowMs = 0
+  // A clock that goes by itself each time it is looked at: some times for one answer.
+  const stepMs = LIMITS.TREE_SILENCE_MS / 4
+  const now = () => {
+    nowMs += stepMs
+    return nowMs
+  }
+  const asker = keepTrees(stage.mesh('asker'), { now })
+  const { digest } = sampleTree(1_000)
+  const fetched = asker.trees.fetch(digest, { from: ['busy'], maxBytes: MiB, signal: deadline(20_000) })
+  expect(await codeOf(fetched)).toBe('E_TREE_SOURCE')
+  expect(nowMs).toBeGreaterThanOrEqual(LIMITS.TREE_BUSY_MAX_MS)
+  expect(nowMs).toBeLessThan(LIMITS.TREE_BUSY_MAX_MS + 2 * LIMITS.TREE_SILENCE_MS)
+}, 30_000)
 
 test('so many holders are asked at once and known; the named ones first, and one that lied never again', () => {
   const holders = new Holders({ self: 'self', random: () => 1 })

@@ -160,6 +160,23 @@ test('there are so many places for askers; who finds none is told who else has t
   expect(held.whole).toBe(true)
 })
 
+test('an asker that only talks does not keep its place', async () => {
+  let laterMs = 0
+  const stage = await stageSource(() => performance.now() + laterMs)
+  const { channel, messages } = await open(stage, 'idle')
+  await say(channel, HAVE)
+  await say(channel, { t: 'ask', chunks: [CHUNKS - 1] })
+  const last = SAMPLE.chunks.at(-1)?.length ?? 0
+  for (let at = 0; at < last; at += LIMITS.TREE_PIECE_BYTES) {
+    expect(await next(messages)).toMatchObject({ chunk: CHUNKS - 1, at })
+  }
+  // The other side has noted that it came.
+  await new Promise(setImmediate)
+  laterMs = LIMITS.TREE_SILENCE_MS
+  await say(channel, { t: 'taken', chunks: [0] })
+  expect(await next(messages)).toBe('E_UNREACHABLE')
+})
+
 function raise(): never {
   throw new Error('nobody found a place')
 }

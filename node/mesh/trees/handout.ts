@@ -5,6 +5,7 @@
  * other, and the holder uploads little over one copy. When there is none, one that the asker could have had from another for long,
  * the rarest of some: for askers that cannot reach each other, or not fast enough. Long is `patienceMs`, or what so many chunks
  * take from here where everything is slow; and ever longer, the more was given again, for an asker that gets something from others.
+ * Words of one asker do not keep a chunk from the others: one that got nothing from here for some times as long gets the rarest.
  */
 
 import type { Bitmap } from './bitmap.ts'
@@ -14,7 +15,7 @@ const LOOKED_AT_MAX = 2_048
 const COMPARED_MAX = 16
 
 const PATIENCE_CHUNKS = 8
-/** An asker that has asked no other for so long has no other. */
+/** An asker that has asked no other for so long has no other; one that nothing was chosen for waits no more. */
 const ALONE_PATIENCES = 4
 /** With each whole copy given again, patience doubles so many times. */
 const DOUBLINGS = 4
@@ -28,6 +29,8 @@ type Asker = {
   cursor: number
   /** When it last asked another for a chunk. */
   elsewhereMs: number
+  /** When a chunk was last chosen for it, or it came. */
+  servedMs: number
 }
 
 export class Handout {
@@ -57,7 +60,7 @@ export class Handout {
   /** @param has what it has already; kept, and changed */
   join(asker: string, has: Bitmap, nowMs: number): void {
     const cursor = Math.floor(this.#random() * has.size)
-    this.#askers.set(asker, { has, cursor, elsewhereMs: Number.NEGATIVE_INFINITY })
+    this.#askers.set(asker, { has, cursor, elsewhereMs: Number.NEGATIVE_INFINITY, servedMs: nowMs })
     for (const chunk of has) this.#copied(chunk, nowMs)
   }
 
@@ -94,6 +97,7 @@ export class Handout {
     if ('chunk' in choice) {
       if (fresh === undefined) this.#again += 1
       if (known.has.add(choice.chunk)) this.#copied(choice.chunk, nowMs)
+      known.servedMs = nowMs
       this.#since[choice.chunk] = Number.POSITIVE_INFINITY
     }
     return choice
@@ -110,13 +114,14 @@ export class Handout {
     let best: number | undefined
     let compared = 0
     const patienceMs = this.#patience(asker, nowMs)
+    const starved = nowMs - asker.servedMs > ALONE_PATIENCES * patienceMs
     let waitMs = this.#patienceMs
     for (let looked = 0; looked < Math.min(size, LOOKED_AT_MAX) && compared < COMPARED_MAX; looked++) {
       const chunk = asker.cursor
       asker.cursor = (asker.cursor + 1) % size
       if (asker.has.has(chunk)) continue
       const due = (this.#since[chunk] ?? 0) + patienceMs - nowMs
-      if (due > 0) {
+      if (due > 0 && !starved) {
         waitMs = Math.min(waitMs, due)
       } else {
         compared += 1
@@ -137,7 +142,8 @@ export class Handout {
     const copies = this.#copies[chunk] ?? 0
     this.#copies[chunk] = copies + 1
     if (copies > 0) return
-    this.#since[chunk] = nowMs
+    // What an asker says it lost and has again is no younger for it.
+    if (this.#since[chunk] === 0) this.#since[chunk] = nowMs
     const at = this.#freshAt[chunk] ?? -1
     const last = this.#fresh.pop()
     if (last === undefined || last === chunk) return

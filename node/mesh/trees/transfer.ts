@@ -36,6 +36,8 @@ export type Wanted = {
 
 export type TransferInit<Held extends HeldTree> = {
   digest: Digest
+  /** Whom the first who wanted it named first. */
+  source: string | undefined
   mesh: Pick<Mesh, 'open' | 'peerId'> & Meeting
   trees: TreeKeeper<Held>
   now: () => number
@@ -63,12 +65,19 @@ export class Transfer<Held extends HeldTree> {
   #got = 0
   #closed = false
   #heardAtMs: number
+  /** When a piece came last, from anybody. */
+  #gaveAtMs: number
 
   constructor(init: TransferInit<Held>) {
     this.#init = init
     this.#holders = new Holders({ self: init.mesh.peerId, random: init.random })
     this.#heardAtMs = init.now()
+    this.#gaveAtMs = this.#heardAtMs
     this.#ended.promise.catch(() => undefined)
+  }
+
+  get source(): string | undefined {
+    return this.#init.source
   }
 
   /** It is too late to join it. */
@@ -93,7 +102,7 @@ export class Transfer<Held extends HeldTree> {
   async run(): Promise<void> {
     const pulse = new Pulse(TICK_MS, () => this.#tick())
     try {
-      this.#heardAtMs = this.#init.now()
+      this.#given()
       const held = await this.#begin()
       this.#held = held
       this.#wants = new Wants(bitmapOf(held), {
@@ -232,7 +241,7 @@ export class Transfer<Held extends HeldTree> {
   readonly #hooks = {
     mayChoose: (download: Download) => this.#mayChoose(download),
     onAsked: (chunks: number[]) => this.#source?.say({ t: 'taken', chunks }),
-    onPiece: () => this.#heard(),
+    onPiece: () => this.#given(),
     onArrived: (chunk: number, owing: string[]) => this.#arrived(chunk, owing),
     onReleased: (chunks: number[]) => this.#released(chunks),
     onFetchers: (list: Introduction[]) => this.#hear(list),
@@ -240,13 +249,15 @@ export class Transfer<Held extends HeldTree> {
   }
 
   #disengage(peer: string, code: ErrorCode | null): void {
-    // A peer that gives to others is one to wait for.
-    if (code === 'E_BUSY') this.#heard()
-    this.#holders.disengage(peer, code, this.#init.now())
+    const nowMs = this.#init.now()
+    // A peer that gives to others is one to wait for, but not for ever.
+    if (code === 'E_BUSY' && nowMs - this.#gaveAtMs < LIMITS.TREE_BUSY_MAX_MS) this.#heardAtMs = nowMs
+    this.#holders.disengage(peer, code, nowMs)
   }
 
-  #heard(): void {
-    this.#heardAtMs = this.#init.now()
+  #given(): void {
+    this.#gaveAtMs = this.#init.now()
+    this.#heardAtMs = this.#gaveAtMs
   }
 
   #mayChoose(download: Download): boolean {

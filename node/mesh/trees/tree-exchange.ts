@@ -64,6 +64,7 @@ export class TreeExchange<Held extends HeldTree> {
       transfer = new Transfer({
         ...this.#components,
         digest,
+        source: wanted.from[0],
         onArrived: (chunk, bytes) => {
           this.traffic.received += bytes
           this.#sharings.get(digest)?.gained(chunk)
@@ -93,11 +94,12 @@ export class TreeExchange<Held extends HeldTree> {
     return undefined
   }
 
-  /** In the order they were wanted. */
+  /** In the order they were wanted, but that no peer that stalls takes the places of all others. */
   #runDue(): void {
     for (const [digest, transfer] of this.#transfers) {
       if (this.#running.size >= LIMITS.TREE_FETCHES_MAX) return
-      if (this.#running.has(transfer)) continue
+      if (this.#running.has(transfer) || this.#runningOf(transfer.source) >= LIMITS.TREE_FETCHES_PER_SOURCE_MAX)
+        continue
       this.#running.add(transfer)
       void transfer.run().then(() => {
         this.#running.delete(transfer)
@@ -105,6 +107,10 @@ export class TreeExchange<Held extends HeldTree> {
         this.#runDue()
       })
     }
+  }
+
+  #runningOf(source: string | undefined): number {
+    return [...this.#running].filter((running) => running.source === source).length
   }
 
   async #serve(channel: Channel, peer: AdmittedPeer): Promise<void> {

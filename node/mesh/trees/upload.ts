@@ -38,6 +38,7 @@ export class Upload {
   #introductions: Introduction[] = []
   #joined = false
   #ended = false
+  /** When it was last given a chunk. What it says costs it nothing and counts for nothing. */
   #activeMs: number
 
   constructor(init: UploadInit) {
@@ -91,13 +92,13 @@ export class Upload {
   /** @throws E_FRAME, E_FLOOD */
   #take(message: ToHolder): void {
     const { now, sharing, peer, held } = this.#init
-    this.#activeMs = now()
     if (message.t === 'have' ? this.#joined : !this.#joined) throw outOfTurn(message)
     if (message.t === 'have') {
       const has = Bitmap.of(held.layout.chunks, message.bitmap)
       if (has === undefined) throw new TalkootError('E_FRAME', 'a set of chunks that is not of this tree')
       this.#handout?.join(this.id, has, now())
       this.#joined = true
+      this.#activeMs = now()
       sharing.joined(this, peer)
     } else if (message.t === 'any') {
       if (this.#handout === undefined) throw outOfTurn(message)
@@ -129,11 +130,11 @@ export class Upload {
     }
   }
 
-  /** One that asks for nothing and is given nothing gives its place to others. */
+  /** One that is given nothing for long gives its place to others. */
   async #idle(ms: number): Promise<void> {
     await this.#wake.wait(Math.min(ms, LOOK_MS))
     if (this.#init.now() - this.#activeMs < LIMITS.TREE_SILENCE_MS) return
-    throw new TalkootError('E_UNREACHABLE', 'the peer has asked for nothing for too long')
+    throw new TalkootError('E_UNREACHABLE', 'the peer has been given nothing for too long')
   }
 
   #choose(): { chunk: number } | { waitMs: number } {
@@ -155,7 +156,8 @@ export class Upload {
     for (let at = 0; at < bytes.length && !this.#ended; at += LIMITS.TREE_PIECE_BYTES) {
       await this.#sendFrame(encodePiece({ chunk, at, bytes: bytes.subarray(at, at + LIMITS.TREE_PIECE_BYTES) }))
     }
-    this.#handout?.given(chunk, this.#init.now(), this.#init.now() - beganMs)
+    this.#activeMs = this.#init.now()
+    this.#handout?.given(chunk, this.#activeMs, this.#activeMs - beganMs)
     this.#init.onSent(bytes.length)
     return true
   }
@@ -183,7 +185,6 @@ export class Upload {
     timer.unref()
     try {
       await channel.send(frame)
-      this.#activeMs = this.#init.now()
     } finally {
       clearTimeout(timer)
     }
