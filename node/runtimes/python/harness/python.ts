@@ -47,6 +47,8 @@ const NO_PACKAGES = {
 }
 
 type Settings = {
+  /** Of Emscripten's module, which the settings become. What Python's next `dlerror` says. */
+  dlSetError?(message: string): void
   instantiateWasm(imports: { env: Record<string, unknown> }, receive: unknown): unknown
 }
 
@@ -61,7 +63,7 @@ export async function loadPython(files: PyodideFiles, world: World, snapshot?: U
   const refusals = { any: false }
   const pyodide = await load({
     indexURL: FOLDER,
-    createPyodideModule: async (settings: Settings) => await create(noting(refusals, settings)),
+    createPyodideModule: async (settings: Settings) => await create(withoutLibraries(noting(refusals, settings))),
     jsglobals: Object.freeze(Object.create(null)),
     lockFileContents: NO_PACKAGES,
     env: { ...ENVIRONMENT },
@@ -89,6 +91,25 @@ function noting(refusals: { any: boolean }, settings: Settings): Settings {
       return settings.instantiateWasm(imports, receive)
     },
   }
+}
+
+/**
+ * No compiled extension is run: nothing checks what it computes, and Emscripten keeps it outside the memory that is put
+ * back. No symbol is looked up, for what is found is added to a table that is not put back, and leads to JavaScript.
+ */
+function withoutLibraries(settings: Settings): Settings {
+  const refuse = (): number => {
+    own.dlSetError?.('compiled extensions are not run')
+    return 0
+  }
+  const own: Settings = {
+    ...settings,
+    instantiateWasm(imports, receive) {
+      for (const name of ['_dlopen_js', '_emscripten_dlopen_js', '_dlsym_js']) imports.env[name] = refuse
+      return settings.instantiateWasm(imports, receive)
+    },
+  }
+  return own
 }
 
 function contentOf({ wasm, standardLibrary }: PyodideFiles, path: string): ArrayBuffer {

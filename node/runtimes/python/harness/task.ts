@@ -39,7 +39,11 @@ export class Script {
     const { pyodide, emscripten } = python
     const driver = pyodide.pyimport('_talkoot')
     const { UNIT_ERROR_MAX_CHARS, UNIT_VALUE_DEPTH_MAX } = LIMITS
-    driver.connect?.((ms: number) => world.clock.moveMs(ms), UNIT_ERROR_MAX_CHARS, UNIT_VALUE_DEPTH_MAX)
+    driver.connect?.(
+      bare((ms: number) => world.clock.moveMs(ms)),
+      UNIT_ERROR_MAX_CHARS,
+      UNIT_VALUE_DEPTH_MAX,
+    )
     // Also for what the wheels are unpacked to.
     const disk = new Files(emscripten.FS, LIMITS.PYTHON_WRITTEN_MAX_BYTES)
     try {
@@ -111,6 +115,9 @@ export class Script {
     pyodide.setStderr(writer(STDERR))
   }
 }
+
+/** As Python may hold it: units can neither leave a property on it nor go on to JavaScript's own constructors. */
+const bare = (given: object): object => Object.freeze(Object.setPrototypeOf(given, null))
 
 function layDown(files: Source['files'], { emscripten: { FS } }: Python): void {
   for (const folder of [HOME, PACKAGES]) FS.mkdirTree(folder)

@@ -98,22 +98,20 @@ function shellNames(): Record<string, unknown> {
 /** Names it asks for and does without. */
 const ABSENT = Object.fromEntries(
   `process Deno Bun window document location self require fetch XMLHttpRequest WebSocket MessageChannel SharedArrayBuffer
-  Worker importScripts prompt localStorage sessionStorage indexedDB`
+  Worker importScripts prompt localStorage sessionStorage indexedDB eval`
     .split(/\s+/)
     .map((name) => [name, undefined]),
 )
 
+/** No heir of the host's `Date`, which would lead to the true time. */
 function clockDate(clock: Clock): unknown {
-  const Real: new (...given: unknown[]) => Date = Date
-  return class extends Real {
-    static UTC = Date.UTC
-    static parse = Date.parse
-    static now = (): number => Math.floor(clock.readMs())
-
-    constructor(...given: unknown[]) {
-      super(...(given.length === 0 ? [clock.readMs()] : given))
-    }
+  const Real = Date
+  const ClockDate = function (...given: unknown[]) {
+    if (new.target === undefined) return new Real(clock.readMs()).toString()
+    return Reflect.construct(Real, given.length === 0 ? [clock.readMs()] : given)
   }
+  const now = (): number => Math.floor(clock.readMs())
+  return Object.assign(ClockDate, { prototype: Real.prototype, UTC: Real.UTC, parse: Real.parse, now })
 }
 
 /** `Error`, but for `stackTraceLimit`, which Pyodide sets and the realm has frozen. */
