@@ -316,15 +316,17 @@ const EXTENSION = Uint8Array.of(
 describe('what is outside of the memory that is put back', () => {
   test('is not to be changed through what Python is given of JavaScript', async () => {
     const text = `
-import _talkoot
+import _talkoot, gc
 def unit(x):
     move = _talkoot._clock.move_ms
     seen = [hasattr(move, "stash"), hasattr(move, "constructor")]
     move.stash = x
-    return [*seen, hasattr(move, "stash")]
+    script = type(move).__mro__[-2]
+    found = sum(isinstance(held, script) for holder in gc.get_objects() for held in gc.get_referents(holder) if held is not move)
+    return [*seen, hasattr(move, "stash"), found]
 `
     const points = [{ x: 1 }, { x: 2 }]
-    const seen = [false, false, false]
+    const seen = [false, false, false, 0]
     expect(valuesOf(await run(text, points))).toEqual([seen, seen])
     expect(valuesOf(await run(text, points, { reversed: true }))).toEqual([seen, seen])
   })

@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import atexit
+import gc
 import importlib
 import inspect
 import json
@@ -32,13 +33,14 @@ class Refused(Exception):
 
 def connect(move_clock, message_max_chars, depth_max):
     """Once, when it is loaded. `move_clock(ms)` is what sleeping does."""
+    # Its own class is made for what it can do; the one before `object` is that of all that is JavaScript.
+    _let_go_of_javascript(type(move_clock).__mro__[-2])
     _clock.move_ms = move_clock
     _limits.message_chars, _limits.depth = message_max_chars, depth_max
 
 
 def prepare(path):
     """Once, before any unit: compiles the file. What is wrong with it is told by `run`."""
-    _let_go_of_javascript()
     os.chdir(HOME)
     sys.path[:0] = [os.path.join(HOME, os.path.dirname(path)), HOME, PACKAGES]
     _unpack_wheels()
@@ -138,8 +140,12 @@ def _brings_function(statement):
     return False
 
 
-def _let_go_of_javascript():
-    """Scripts have no use for it, and it keeps nothing between units but what it is asked to."""
+def _let_go_of_javascript(proxy):
+    """Scripts have no use for it, and what they leave on its objects is in no memory that is put back."""
+    for holder in gc.get_objects():
+        names = holder if type(holder) is dict else getattr(holder, "__dict__", None)
+        if type(names) is dict:
+            names.update((name, None) for name, value in list(names.items()) if isinstance(value, proxy))
     sys.meta_path[:] = [finder for finder in sys.meta_path if not type(finder).__module__.startswith("_pyodide")]
     for name in list(sys.modules):
         if name.split(".")[0] in _JAVASCRIPT:
