@@ -1,0 +1,111 @@
+/** What a unit of Python cannot reach or leave behind outside of the memory that is put back between units. */
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import vm from 'node:vm'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { makeWorld } from '../../node/runtimes/python/harness/world.ts'
+import { createPythonRuntime } from '../../node/runtimes/python/runtime.ts'
+import type { Runtime } from '../../node/runtimes/runtime.ts'
+import type { Attempt } from '../../protocol/work.ts'
+import { attemptsOf, inputs } from './attempts.ts'
+import { type Files, keptSnapshot, script } from './python-scripts.ts'
+
+const DEADLINE_MS = 60_000
+
+const keptIn = keptSnapshot()
+let scratchDir: string
+let runtime: Runtime
+
+beforeAll(async () => {
+  scratchDir = await mkdtemp(join(tmpdir(), 'talkoot-test-'))
+  runtime = createPythonRuntime({ scratchDir, keptIn })
+  await runtime.probe(AbortSignal.timeout(DEADLINE_MS))
+}, DEADLINE_MS)
+afterAll(async () => {
+  await runtime.stop()
+  await rm(scratchDir, { recursive: true, force: true })
+})
+
+async function run(
+  text: string,
+  points: object[],
+  { more = {}, reversed = false }: { more?: Files; reversed?: boolean } = {},
+): Promise<Attempt[]> {
+  const sandbox = runtime.open({ source: script(text, more), seed: 7, cpus: 1, memoryMiB: 64, timeoutMs: 30_000 })
+  try {
+    const units = reversed ? inputs(points).toReversed() : inputs(points)
+    return await attemptsOf(sandbox.run(units, AbortSignal.timeout(DEADLINE_MS)))
+  } finally {
+    await sandbox.close()
+  }
+}
+
+const valuesOf = (attempts: Attempt[]): unknown[] =>
+  attempts.map((attempt) => (attempt.ok ? JSON.parse(attempt.value) : `${attempt.code}: ${attempt.message}`))
+
+/** An empty side module of Emscripten's: its section `dylink.0` says that it needs no memory. */
+const EXTENSION = Uint8Array.of(
+  ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+  ...[0, 15, 8, ...Buffer.from('dylink.0'), 1, 4, 0, 0, 0, 0],
+)
+
+describe('what is outside of the memory that is put back', () => {
+  test('is not to be changed through what Python is given of JavaScript', async () => {
+    const text = `
+import _talkoot, gc
+def unit(x):
+    move = _talkoot._clock.move_ms
+    seen = [hasattr(move, "stash"), hasattr(move, "constructor")]
+    move.stash = x
+    script = type(move).__mro__[-2]
+    found = sum(isinstance(held, script) for holder in gc.get_objects() for held in gc.get_referents(holder) if held is not move)
+    return [*seen, hasattr(move, "stash"), found]
+`
+    const points = [{ x: 1 }, { x: 2 }]
+    const seen = [false, false, false, 0]
+    expect(valuesOf(await run(text, points))).toEqual([seen, seen])
+    expect(valuesOf(await run(text, points, { reversed: true }))).toEqual([seen, seen])
+  })
+
+  test('is not reached by ctypes, nor joined by compiled extensions', async () => {
+    const text = `
+import ctypes, importlib
+def told(what):
+    try:
+        return str(what())
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+def unit(x):
+    library = ctypes.CDLL(None)
+    names = ["emscripten_run_script", "emscripten_run_script_int", "emscripten_run_script_string",
+             "emscripten_async_run_script", "emscripten_dlopen", "emscripten_date_now", "strlen"]
+    return [told(lambda: ctypes.CDLL("/unit/x.so")), told(lambda: importlib.import_module("x")),
+            told(lambda: ctypes.CDLL("/unit/y.so")), *(told(lambda: getattr(library, name)).split(":")[0] for name in names)]
+`
+    const points = [{ x: 1 }, { x: 2 }]
+    const more = { 'x.so': EXTENSION, 'y.so': EXTENSION }
+    const first = await run(text, points, { more })
+    const refused = 'compiled extensions are not run'
+    const seen = [
+      `OSError: ${refused}`,
+      `ImportError: ${refused}`,
+      `OSError: ${refused}`,
+      ...Array(7).fill('AttributeError'),
+    ]
+    expect(valuesOf(first)).toEqual([seen, seen])
+    expect((await run(text, points, { more, reversed: true })).toReversed()).toEqual(first)
+  })
+
+  test('tells no true time and makes no code of text, even to JavaScript in the scope of Pyodide', () => {
+    const { names } = makeWorld()
+    const told = vm.compileFunction(
+      `const found = []
+      for (let next = Date; next !== null; next = Object.getPrototypeOf(next)) found.push(next.now?.())
+      return [found, Date.UTC(1970, 0, 2), new Date(5).getTime(), new Date() instanceof Date, typeof eval, typeof globalThis.eval]`,
+      Object.keys(names),
+    )(...Object.values(names))
+    expect(told).toEqual([[0, undefined, undefined], 86_400_000, 5, true, 'undefined', 'undefined'])
+  })
+})
