@@ -59,7 +59,18 @@ async function openPodman(folder: string, archive: string) {
   const image = stdout.trim().split(/\s+/).at(-1) ?? ''
   const confined = [
     ...['--network', 'none', '--read-only', '--cap-drop', 'all', '--security-opt', 'no-new-privileges'],
-    ...['--user', '65534:65534', '--pids-limit', '64', '--ulimit', 'nofile=1024:1024', '--log-driver', 'none'],
+    ...[
+      '--user',
+      '65534:65534',
+      '--pids-limit',
+      '64',
+      '--ulimit',
+      'nofile=1024:1024',
+      '--ulimit',
+      'nproc=1024:1024',
+      '--log-driver',
+      'none',
+    ],
   ]
   return {
     run: async (count: number): Promise<void> => {
