@@ -42,7 +42,7 @@ describe('exit codes', () => {
     [
       'files for a task kept',
       ['job', 'retry-failed', JOB_ID, '--in', 'b'],
-      /E_USAGE --in, --folder, --out, --env and --stdin go with a/,
+      /E_USAGE --in, --folder, .* go with a task: name it again/,
     ],
     ['no name of a variable', ['run', '--env', '=1', '--', 'a'], /E_USAGE --env is NAME=value/],
     ['a job that is not there', ['job', 'show', 'zzz'], /E_NOT_FOUND no job zzz/],
