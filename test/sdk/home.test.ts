@@ -10,6 +10,8 @@ describe('where a node keeps its files', () => {
       api: '/srv/node/api.json',
       ledger: '/srv/node/ledger.sqlite',
       blobs: '/srv/node/blobs',
+      trees: '/srv/node/trees',
+      unitFiles: '/srv/node/unit-files',
       log: '/srv/node/node.log',
     })
     expect(statePaths({ TALKOOT_HOME: 'near' }).state).toBe(`${process.cwd()}/near`)
