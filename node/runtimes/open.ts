@@ -6,14 +6,9 @@ import { createContainerRuntime } from './container/runtime.ts'
 import { DenoHost } from './js/deno-host.ts'
 import { createJsRuntime } from './js/runtime.ts'
 import { createPythonRuntime } from './python/runtime.ts'
-import type { Runtime } from './runtime.ts'
+import type { Runtime, RuntimeInit } from './runtime.ts'
 import { Runtimes } from './runtimes.ts'
 import { createWasiRuntime, createWasmRuntime } from './wasm/runtime.ts'
-
-export type RuntimeInit = {
-  /** A private folder, made if need be. What is written there is removed by `stop()`. */
-  scratchDir: string
-}
 
 /** `host`: of all that run in Deno. */
 type Factories = Readonly<Record<RuntimeKind, (init: RuntimeInit, host: DenoHost) => Runtime>>

@@ -72,6 +72,11 @@ export type UnitReport = {
 /** A unit to run: its index and its parameters as JSON text. */
 export type UnitInput = { unit: number; params: string }
 
+export type RuntimeInit = {
+  /** A private folder, made if need be. What is written there is removed by `stop()`. */
+  scratchDir: string
+}
+
 export interface Runtime {
   /** Runs a unit to prove it works. @throws E_RUNTIME_MISSING, E_RUNTIME_VERSION, E_NATIVE_PLATFORM, E_ROOT */
   probe(signal: AbortSignal): Promise<RuntimeProbe>

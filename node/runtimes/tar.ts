@@ -6,8 +6,8 @@
 import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { UnitFile } from './runtime.ts'
+import { BLOCK_BYTES, field, octalOf, padded, sumOf, untilZero } from './tar-block.ts'
 
-const BLOCK_BYTES = 512
 /** Kinds of entries (POSIX ustar; `L` and `K` are GNU's: the name of the next entry, or of what it links to). */
 const FILES = ['0', '\0']
 const FOLDER = '5'
@@ -46,34 +46,29 @@ export async function* filesOfTar(stream: AsyncIterator<Uint8Array>): AsyncGener
   }
 }
 
-function headerOf(block: Uint8Array): { name: string; bytes: number; executable: boolean; kind: string } {
-  const field = (from: number, to: number): Uint8Array => block.subarray(from, to)
-  const sum = block.reduce((total, byte, at) => total + (at >= 148 && at < 156 ? 0x20 : byte), 0)
-  if (octalOf(field(148, 156)) !== sum) throw broken()
-  const size = field(124, 136)
-  const name = textOf(field(0, 100))
+function headerOf(block: Buffer): { name: string; bytes: number; executable: boolean; kind: string } {
+  if (numberOf(field(block, 'sum')) !== sumOf(block)) throw broken()
+  const size = field(block, 'bytes')
+  const name = textOf(field(block, 'name'))
   // GNU's way to write what does not fit: 8 GiB or more.
   if (((size[0] ?? 0) & 0x80) !== 0) throw refused(`${JSON.stringify(name)} is too long`)
-  const kind = String.fromCharCode(block[156] ?? 0)
-  return { name, bytes: octalOf(size), executable: (octalOf(field(100, 108)) & 0o100) !== 0, kind }
+  const executable = (numberOf(field(block, 'mode')) & 0o100) !== 0
+  return { name, bytes: numberOf(size), executable, kind: field(block, 'type').toString('latin1') }
 }
 
-const octalOf = (field: Uint8Array): number => {
-  const text = Buffer.from(field).toString('latin1').replaceAll(/[\0 ]/g, '')
-  if (!/^[0-7]*$/.test(text)) throw broken()
-  return Number.parseInt(text || '0', 8)
+function numberOf(bytes: Buffer): number {
+  const number = octalOf(bytes)
+  if (number === null) throw broken()
+  return number
 }
 
-function textOf(field: Uint8Array): string {
-  const end = field.indexOf(0)
+function textOf(bytes: Buffer): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(end < 0 ? field : field.subarray(0, end))
+    return new TextDecoder('utf-8', { fatal: true }).decode(untilZero(bytes))
   } catch (cause) {
     throw new TalkootError('E_TREE', 'a file has a name that is not UTF-8', { cause })
   }
 }
-
-const padded = (bytes: number): number => Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES
 
 /** Bytes by count, from parts of any length. */
 class Source {
@@ -86,8 +81,8 @@ class Source {
     this.#stream = stream
   }
 
-  async take(bytes: number): Promise<Uint8Array> {
-    const taken = new Uint8Array(bytes)
+  async take(bytes: number): Promise<Buffer> {
+    const taken = Buffer.alloc(bytes)
     for (let filled = 0; filled < bytes; ) {
       const part = await this.#next(bytes - filled)
       taken.set(part, filled)

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { inspectArchive } from '../../node/runtimes/container/image-archive.ts'
-import { file, header, sha256, tar } from '../../node/runtimes/container/probe-image.ts'
+import { file, sha256, tar } from '../../node/runtimes/container/probe-image.ts'
+import { header } from '../../node/runtimes/tar-block.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 
 let folder: string

@@ -4,9 +4,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { collectedFiles } from '../../node/runtimes/command/collect.ts'
 import { createCommandRuntime } from '../../node/runtimes/command/runtime.ts'
+import { collectedFiles } from '../../node/runtimes/program/collect.ts'
 import type { Runtime } from '../../node/runtimes/runtime.ts'
+import { header } from '../../node/runtimes/tar-block.ts'
 import { TreeStore } from '../../node/store/tree-store.ts'
 import { UnitFiles } from '../../node/worker/unit-files.ts'
 import { encodeProgram } from '../../protocol/command/program.ts'
@@ -148,8 +149,11 @@ describe('refused, and the program told of, are', () => {
   }
 
   const endless: [string, Buffer][] = [
-    ['folders without end', tarHeader('d/', '5')],
-    ['long names without end', Buffer.concat([tarHeader('././@LongLink', 'L', 8), Buffer.alloc(512, 'n')])],
+    ['folders without end', header({ name: 'd/', type: '5', bytes: 0 })],
+    [
+      'long names without end',
+      Buffer.concat([header({ name: '././@LongLink', type: 'L', bytes: 8 }), Buffer.alloc(512, 'n')]),
+    ],
     ['what comes after its end', Buffer.alloc(1024)],
   ]
   it.each(endless)('an archive of %s', { timeout: 60_000 }, async (_, entry) => {
@@ -177,16 +181,3 @@ describe('refused, and the program told of, are', () => {
     expect(readdirSync(join(folder, 'trees')).filter((name) => name.startsWith('.'))).toEqual([])
   })
 })
-
-/** As GNU tar writes it, without owner and time. */
-function tarHeader(name: string, kind: string, bytes = 0): Buffer {
-  const header = Buffer.alloc(512)
-  header.write(name)
-  header.write('0000700', 100)
-  header.write(bytes.toString(8).padStart(11, '0'), 124)
-  header.write(kind, 156)
-  header.fill(' ', 148, 156)
-  const sum = header.reduce((total, byte) => total + byte, 0)
-  header.write(`${sum.toString(8).padStart(6, '0')}\0`, 148)
-  return header
-}

@@ -2,7 +2,8 @@
 
 import { accessSync, constants, realpathSync } from 'node:fs'
 import { join, normalize } from 'node:path'
-import { type Brought, searchPath, UNIT_FOLDER } from './launch.ts'
+import { UNIT_FOLDER } from '../program/surroundings.ts'
+import { type Brought, searchPath } from './launch.ts'
 
 /** What a job brings: the folder of its files, if there is one, and others by their places. */
 export type Brings = { inputs: string | null; brought: readonly Brought[] }

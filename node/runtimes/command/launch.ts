@@ -5,6 +5,9 @@
 
 import { existsSync, lstatSync, readlinkSync } from 'node:fs'
 import { LIMITS } from '../../../protocol/limits.ts'
+import type { Inputs } from '../program/job-files.ts'
+import { FIRST_TO_END, type Room, UNIT_FOLDER, UNIT_HOST, variables } from '../program/surroundings.ts'
+import type { FilledUnit } from '../program/unit.ts'
 
 export type CommandFacts = {
   bwrap: string
@@ -19,15 +22,9 @@ export type CommandFacts = {
   passwd: string
 }
 
-/** Where a unit is started; its files are there by links, for a place of their own each would take as long as a short unit. */
-export const UNIT_FOLDER = '/unit'
-/** Where a unit believes it is, and who it is. */
-export const UNIT_HOST = 'unit'
-export const UNIT_USER = 'unit'
+/** Its files are in the unit's folder by links, for a place of their own each would take as long as a short unit. */
 const INPUTS_FOLDER = '/inputs'
 const MIB = 1024 * 1024
-/** The most that `oom_score_adj` can be (proc(5)). */
-export const FIRST_TO_END = 1_000
 /** The file of bubblewrap's options, and the filter. */
 const OPTIONS_FD = 3
 const FILTER_FD = 4
@@ -36,9 +33,6 @@ const FILTER_FD = 4
 const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']
 /** What the loader and Debian's alternatives read. */
 const CONFIGURATION = ['/etc/alternatives', '/etc/ld.so.cache', '/etc/ld.so.conf', '/etc/ld.so.conf.d']
-
-/** The files of a job: a folder, and the names in it. */
-export type Inputs = { folder: string; names: readonly string[] }
 
 /** A folder of this machine, and where a unit finds it. */
 export type Brought = { folder: string; at: string }
@@ -90,45 +84,18 @@ const inputOptions = ({ folder, names }: Inputs): string[] => [
   ...names.flatMap((name) => ['--symlink', `${INPUTS_FOLDER}/${name}`, `${UNIT_FOLDER}/${name}`]),
 ]
 
-/** What one unit may use. */
-export type Room = { cpus: number; memoryMiB: number }
-
-/**
- * Libraries that see all cores of the machine would start a thread for each. OpenMP's is also what OpenBLAS, MKL, `nproc`
- * and with it `make -j$(nproc)` go by.
- */
-const THREAD_VARIABLES = ['OMP_NUM_THREADS', 'GOMAXPROCS', 'RAYON_NUM_THREADS', 'NUMBA_NUM_THREADS']
-
-export type UnitCommand = {
-  argv: readonly string[]
-  env: Readonly<Record<string, string>>
-  brought?: readonly Brought[]
-}
+export type UnitCommand = Pick<FilledUnit, 'argv' | 'env'> & { brought?: readonly Brought[] }
 
 /** What differs between units. */
 export function commandLine(facts: CommandFacts, { argv, env, brought = [] }: UnitCommand, room: Room): string[] {
+  const all = { ...variables(room), PATH: searchPath(brought).join(':'), ...env }
   return [
     ...[facts.choom, '-n', String(FIRST_TO_END), '--', facts.bwrap, '--args', String(OPTIONS_FD)],
     ...['--', facts.prlimit, ...limits(room), '--'],
     // For nothing before: bubblewrap and prlimit would be loaded with what these name, outside or without limits.
-    ...[
-      facts.env,
-      '--',
-      ...Object.entries({ ...variables(room, brought), ...env }).map(([name, value]) => `${name}=${value}`),
-      ...argv,
-    ],
+    ...[facts.env, '--', ...Object.entries(all).map(([name, value]) => `${name}=${value}`), ...argv],
   ]
 }
-
-export const variables = ({ cpus }: Room, brought: readonly Brought[] = []): Record<string, string> => ({
-  PATH: searchPath(brought).join(':'),
-  HOME: UNIT_FOLDER,
-  TMPDIR: '/tmp',
-  LANG: 'C.UTF-8',
-  TZ: 'UTC',
-  TALKOOT_CPUS: String(cpus),
-  ...Object.fromEntries(THREAD_VARIABLES.map((name) => [name, String(cpus)])),
-})
 
 /** Of each process; that of all together is looked at from outside. */
 const limits = ({ cpus, memoryMiB }: Room): string[] => [

@@ -4,24 +4,20 @@ import { chmod, chown, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TalkootError } from '../../../protocol/errors.ts'
 import { inheritedDescriptors } from '../inherited.ts'
-import type { Prepared } from '../prepared-runtime.ts'
+import type { PreparedProgram } from '../program/sandbox.ts'
+import { runUnitProcess } from '../program/unit-process.ts'
 import { ReachableFolders } from '../reachable-folders.ts'
 import { makeScratch, type User, unitUser } from '../scratch.ts'
 import { seccompFilter } from '../seccomp.ts'
 import { findTool } from '../tools.ts'
 import { bubblewrapOptions, type CommandFacts, commandLine } from './launch.ts'
-import { runUnitProcess } from './unit-process.ts'
 
 /** Its folder holds what the jobs bring. */
-export type PreparedCommand = Prepared & {
+export type PreparedCommand = PreparedProgram & {
   facts: CommandFacts
   user: User | undefined
-  /** Descriptors of this node that a unit must not have. */
-  shut: readonly number[]
   /** Lets the user units run as look into a folder. */
   open(folder: string): Promise<void>
-  /** Where that user finds the files of a job. */
-  inputs: ReachableFolders
 }
 
 /** Of the way programs are described and started, not of any program. */

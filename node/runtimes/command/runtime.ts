@@ -8,18 +8,14 @@
  */
 
 import { PreparedRuntime } from '../prepared-runtime.ts'
-import type { Runtime } from '../runtime.ts'
+import { ProgramSandbox } from '../program/sandbox.ts'
+import type { Runtime, RuntimeInit } from '../runtime.ts'
+import { layCommandJob } from './job.ts'
 import { prepareCommand } from './prepare.ts'
-import { CommandSandbox } from './sandbox.ts'
 
-export type CommandRuntimeInit = {
-  /** A private folder, made if need be. What is written there is removed by `stop()`. */
-  scratchDir: string
-}
-
-export function createCommandRuntime({ scratchDir }: CommandRuntimeInit): Runtime {
+export function createCommandRuntime({ scratchDir }: RuntimeInit): Runtime {
   return new PreparedRuntime({
     prepare: (signal) => prepareCommand(scratchDir, signal),
-    openSandbox: (components, job) => new CommandSandbox(components, job),
+    openSandbox: (components, job) => new ProgramSandbox({ ...components, layJob: layCommandJob }, job),
   })
 }

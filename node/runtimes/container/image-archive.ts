@@ -9,7 +9,8 @@ import { posix } from 'node:path'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { z } from 'zod'
 import { LIMITS } from '../../../protocol/limits.ts'
-import { BLOCK_BYTES, damaged, padded, TarHeaders } from './tar-headers.ts'
+import { BLOCK_BYTES, padded } from '../tar-block.ts'
+import { damaged, TarHeaders } from './tar-headers.ts'
 
 /** The transport podman reads it by, and the variables the image sets (`NAME=value`). */
 export type ImageFacts = { transport: 'docker-archive' | 'oci-archive'; env: string[] }

@@ -2,8 +2,9 @@
 
 import { join } from 'node:path'
 import { LIMITS } from '../../../protocol/limits.ts'
-import type { UnitCommand } from '../command/launch.ts'
-import { FIRST_TO_END, type Inputs, type Room, UNIT_FOLDER, variables } from '../command/launch.ts'
+import type { Inputs } from '../program/job-files.ts'
+import { FIRST_TO_END, type Room, UNIT_FOLDER, UNIT_HOST, variables } from '../program/surroundings.ts'
+import type { FilledUnit } from '../program/unit.ts'
 import { confinedLine, type PodmanTools } from './podman.ts'
 
 const MIB = 1024 * 1024
@@ -25,7 +26,7 @@ export type ContainerPlace = {
 export function containerLine(
   tools: PodmanTools,
   { rootfs, variables: ofImage, inputs, binds = [], group, pidfile }: ContainerPlace,
-  { argv, env, stdin }: UnitCommand & { stdin: boolean },
+  { argv, env, stdin }: Pick<FilledUnit, 'argv' | 'env'> & { stdin: boolean },
   room: Room,
 ): string[] {
   const memory = `tmpfs-size=${LIMITS.COMMAND_SCRATCH_MIB * MIB}`
@@ -34,13 +35,12 @@ export function containerLine(
     '--mount',
     quoted('type=bind', `src=${from}`, `dst=${to}`, 'ro'),
   ]
-  // What the unit gives comes last and wins; its own PATH is the image's affair.
-  const { PATH: _, ...ours } = variables(room)
-  const all = [...ofImage, ...Object.entries({ ...ours, ...env }).map(([name, value]) => `${name}=${value}`)]
+  // What the unit gives comes last and wins.
+  const all = [...ofImage, ...Object.entries({ ...variables(room), ...env }).map(([name, value]) => `${name}=${value}`)]
   return confinedLine(tools, [
     ...[tools.podman, 'run', '--rm', '--pull', 'never', '--log-driver', 'none', '--cgroups', 'no-conmon'],
     ...['--cgroup-parent', `/${group}`, '--pidfile', pidfile, ...(stdin ? ['--interactive'] : [])],
-    ...['--network', 'none', '--no-hosts', '--hostname', 'unit', '--ipc', 'private', '--cgroupns', 'private'],
+    ...['--network', 'none', '--no-hosts', '--hostname', UNIT_HOST, '--ipc', 'private', '--cgroupns', 'private'],
     ...['--read-only', '--read-only-tmpfs=false', '--cap-drop', 'all', '--security-opt', 'no-new-privileges'],
     ...['--user', `${CONTAINER_UID}:${CONTAINER_UID}`, '--passwd=false', '--systemd=false', '--http-proxy=false'],
     ...['--unsetenv-all', '--oom-score-adj', String(FIRST_TO_END), ...limits(room)],

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { digestOf } from '../../../protocol/canonical.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
 import { inheritedDescriptors } from '../inherited.ts'
-import type { Prepared } from '../prepared-runtime.ts'
+import type { PreparedProgram } from '../program/sandbox.ts'
 import { ReachableFolders } from '../reachable-folders.ts'
 import { makeScratch } from '../scratch.ts'
 import { findTool } from '../tools.ts'
@@ -15,15 +15,11 @@ import { CONTAINER_UID, containerLine } from './launch.ts'
 import { makeHome, type PodmanTools } from './podman.ts'
 import { probeImage } from './probe-image.ts'
 
-export type PreparedContainer = Prepared & {
+export type PreparedContainer = PreparedProgram & {
   tools: PodmanTools
   /** Where `env` is, which gives podman its variables. */
   env: string
   images: Images
-  /** Descriptors of this node that a unit must not have. */
-  shut: readonly number[]
-  /** Where the user units run as finds the files of a job. */
-  inputs: ReachableFolders
 }
 
 /** The first that runs a container is taken: some machines have a crun that does not know their control groups. */

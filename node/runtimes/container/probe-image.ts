@@ -2,9 +2,9 @@
 
 import { createHash } from 'node:crypto'
 import { existsSync, lstatSync, readlinkSync } from 'node:fs'
+import { BLOCK_BYTES, header, padded } from '../tar-block.ts'
 
 const SYSTEM = ['/usr', '/bin', '/lib', '/lib64']
-const BLOCK_BYTES = 512
 
 export type ProbeImage = {
   /** As `docker save` writes one. */
@@ -40,26 +40,6 @@ export const tar = (entries: readonly Buffer[]): Buffer => Buffer.concat([...ent
 
 export function file(name: string, content: string | Buffer, mode = 0o644): Buffer {
   const body = Buffer.from(content)
-  const padding = Buffer.alloc((BLOCK_BYTES - (body.length % BLOCK_BYTES)) % BLOCK_BYTES)
+  const padding = Buffer.alloc(padded(body.length) - body.length)
   return Buffer.concat([header({ name, type: '0', bytes: body.length, mode }), body, padding])
-}
-
-type Header = { name: string; type: string; bytes: number; link?: string; mode?: number }
-
-/** POSIX.1-1988 `ustar`. */
-export function header({ name, type, bytes, link = '', mode = 0o755 }: Header): Buffer {
-  const block = Buffer.alloc(BLOCK_BYTES)
-  const octal = (value: number, digits: number): string => value.toString(8).padStart(digits, '0')
-  block.write(name, 0)
-  block.write(octal(mode, 7), 100)
-  for (const at of [108, 116]) block.write(octal(0, 7), at)
-  block.write(octal(bytes, 11), 124)
-  block.write(octal(0, 11), 136)
-  block.write('        ', 148)
-  block.write(type, 156)
-  block.write(link, 157)
-  block.write('ustar\u000000', 257, 'latin1')
-  const sum = block.reduce((total, byte) => total + byte, 0)
-  block.write(`${octal(sum, 6)}\0 `, 148, 'latin1')
-  return block
 }

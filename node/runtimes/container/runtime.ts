@@ -6,18 +6,14 @@
  */
 
 import { PreparedRuntime } from '../prepared-runtime.ts'
-import type { Runtime } from '../runtime.ts'
+import { ProgramSandbox } from '../program/sandbox.ts'
+import type { Runtime, RuntimeInit } from '../runtime.ts'
+import { layContainerJob } from './job.ts'
 import { prepareContainer } from './prepare.ts'
-import { ContainerSandbox } from './sandbox.ts'
 
-export type ContainerRuntimeInit = {
-  /** A private folder, made if need be. What is written there is removed by `stop()`. */
-  scratchDir: string
-}
-
-export function createContainerRuntime({ scratchDir }: ContainerRuntimeInit): Runtime {
+export function createContainerRuntime({ scratchDir }: RuntimeInit): Runtime {
   return new PreparedRuntime({
     prepare: (signal) => prepareContainer(scratchDir, signal),
-    openSandbox: (components, job) => new ContainerSandbox(components, job),
+    openSandbox: (components, job) => new ProgramSandbox({ ...components, layJob: layContainerJob }, job),
   })
 }

@@ -1,8 +1,8 @@
 /** Headers of tar archives (POSIX.1-2017 `pax`, GNU tar), as far as telling how much is in one. Nothing of it is believed. */
 
 import { TalkootError } from '../../../protocol/errors.ts'
+import { field, octalOf, sumOf, untilZero } from '../tar-block.ts'
 
-export const BLOCK_BYTES = 512
 /** Extended headers, and names, are longer than this in no image. */
 const EXTENDED_MAX_BYTES = 128 * 1024
 const NAME_MAX_CHARS = 4_096
@@ -64,30 +64,26 @@ export class TarHeaders {
   }
 }
 
-export const padded = (bytes: number): number => Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES
-
 function headerOf(block: Buffer): TarEntry {
-  // Its own place counts as blanks. A loop: images have hundreds of thousands of headers.
-  let sum = 8 * 0x20
-  for (let at = 0; at < BLOCK_BYTES; at++) if (at < 148 || at >= 156) sum += block[at] ?? 0
-  if (numberOf(block.subarray(148, 156)) !== sum) throw damaged('is not a tar archive, or is damaged')
-  const prefix = block.subarray(257, 262).toString('latin1') === 'ustar' ? textOf(block.subarray(345, 500)) : ''
-  const name = textOf(block.subarray(0, 100))
-  const type = String.fromCharCode(block[156] ?? 0)
+  if (numberOf(field(block, 'sum')) !== sumOf(block)) throw damaged('is not a tar archive, or is damaged')
+  const prefix = textOf(field(block, 'magic')).startsWith('ustar') ? textOf(field(block, 'prefix')) : ''
+  const name = textOf(field(block, 'name'))
+  const type = field(block, 'type').toString('latin1')
   // A link has no content, whatever its header says.
-  const bytes = '123456'.includes(type) ? 0 : numberOf(block.subarray(124, 136))
-  return { name: prefix === '' ? name : `${prefix}/${name}`, link: textOf(block.subarray(157, 257)), type, bytes }
+  const bytes = '123456'.includes(type) ? 0 : numberOf(field(block, 'bytes'))
+  return { name: prefix === '' ? name : `${prefix}/${name}`, link: textOf(field(block, 'link')), type, bytes }
 }
 
 /** Octal digits, or big-endian binary where the first bit is set. */
-function numberOf(field: Buffer): number {
-  if (((field[0] ?? 0) & 0x80) === 0) {
-    const digits = textOf(field).trim()
-    if (!/^[0-7]*$/.test(digits)) throw damaged('is not a tar archive, or is damaged')
-    return Number.parseInt(digits || '0', 8)
+function numberOf(bytes: Buffer): number {
+  const [first = 0] = bytes
+  if ((first & 0x80) === 0) {
+    const number = octalOf(bytes)
+    if (number === null) throw damaged('is not a tar archive, or is damaged')
+    return number
   }
-  let value = (field[0] ?? 0) & 0x7f
-  for (const byte of field.subarray(1)) value = value * 256 + byte
+  let value = first & 0x7f
+  for (const byte of bytes.subarray(1)) value = value * 256 + byte
   if (!Number.isSafeInteger(value)) throw damaged('has a length that is none')
   return value
 }
@@ -120,9 +116,6 @@ function lengthOf(digits: string): number {
   return bytes
 }
 
-function textOf(field: Buffer): string {
-  const end = field.indexOf(0)
-  return field.toString('utf8', 0, end < 0 ? field.length : end)
-}
+const textOf = (bytes: Buffer): string => untilZero(bytes).toString('utf8')
 
 export const damaged = (what: string): TalkootError => new TalkootError('E_IMAGE', `the image ${what}`)

@@ -1,0 +1,44 @@
+/** A job of programs of this machine: bubblewrap's options on disk, the same for each of its units. */
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { decodeProgram } from '../../../protocol/command/program.ts'
+import { TalkootError } from '../../../protocol/errors.ts'
+import { collectedLine } from '../program/collect.ts'
+import type { LayJob, ProgramJob } from '../program/sandbox.ts'
+import { runUnitProcess } from '../program/unit-process.ts'
+import { existsHere, fileOf } from './installed.ts'
+import { type Brought, bubblewrapOptions, commandLine } from './launch.ts'
+import type { PreparedCommand } from './prepare.ts'
+
+/** Beyond those every process has. */
+const FIRST_FREE_FD = 3
+
+export const layCommandJob: LayJob<PreparedCommand> = async (prepared, init, files): Promise<ProgramJob> => {
+  const { facts, shut, user } = prepared
+  const program = decodeProgram(init.source)
+  const inputs = program.inputs === null ? null : await files.inputs(program.inputs)
+  const brought: Brought[] = []
+  for (const { at, tree } of program.folders) brought.push({ at, folder: await files.folder(tree) })
+  const brings = { inputs: inputs?.folder ?? null, brought }
+  const folder = await mkdtemp(join(prepared.folder, 'job-'))
+  const options = join(folder, 'options')
+  await writeFile(options, bubblewrapOptions(facts, inputs, brought).join('\0'))
+  await prepared.open(folder)
+  const handed = [options, ...(facts.seccomp === undefined ? [] : [facts.seccomp])]
+  return {
+    program,
+    run: async ({ argv, env, outputs }, io, signal) => {
+      const [name = ''] = argv
+      if (!existsHere(name, brings)) {
+        throw new TalkootError('E_PROGRAM_MISSING', `there is no program ${name} on this machine`)
+      }
+      const collecting = { out: FIRST_FREE_FD + handed.length, globs: outputs, inputs: inputs?.names ?? [] }
+      const started = outputs.length === 0 ? argv : collectedLine(argv, collecting)
+      const line = commandLine(facts, { argv: started, env, brought }, init)
+      const end = await runUnitProcess({ line, handed, shut, user, ...io }, signal)
+      return { end, file: fileOf(name, brings) }
+    },
+    close: () => rm(folder, { recursive: true, force: true }),
+  }
+}
