@@ -13,16 +13,10 @@ type Call = (a: unknown, b: unknown) => unknown
 
 /** Returns what makes a fresh copy of the task. Each call throws Failure E_SOURCE when the source is at fault. */
 export function compileTask(source: string): () => Task {
-  let evaluate: Evaluate
-  try {
-    evaluate = compileFunction(`"use strict";${source}\n`, ['module', 'exports', 'require']) as Evaluate
-  } catch (thrown) {
-    const failure = failureOf(thrown, 'E_SOURCE')
-    return () => {
-      throw failure
-    }
-  }
+  const compile = () => compileFunction(`"use strict";${source}\n`, ['module', 'exports', 'require']) as Evaluate
+  const compiled = compiledOnce(compile)
   return () => {
+    const evaluate = compiled()
     const module: Module = { exports: {} }
     try {
       evaluate(module, module.exports, refuseRequire)
@@ -31,6 +25,20 @@ export function compileTask(source: string): () => Task {
       throw failureOf(thrown, 'E_SOURCE')
     }
   }
+}
+
+/** What a source compiles to. Each call throws what is wrong with the source, Failure E_SOURCE if it says nothing else. */
+export function compiledOnce<T>(compile: () => T): () => T {
+  let compiled: T
+  try {
+    compiled = compile()
+  } catch (thrown) {
+    const failure = failureOf(thrown, 'E_SOURCE')
+    return () => {
+      throw failure
+    }
+  }
+  return () => compiled
 }
 
 function taskOf(exported: unknown): Task {

@@ -5,31 +5,25 @@ import { base64OfBytes, bytesOfBase64 } from '../../../../protocol/wasm/bytes.ts
 import { unitOf } from '../../../../protocol/wasm/convention.ts'
 import type { ModuleTask } from '../../../../protocol/wasm/module-task.ts'
 import type { Context } from './call.ts'
-import { Failure, failureOf } from './failure.ts'
+import { Failure } from './failure.ts'
 import type { WasmInstance } from './host.ts'
 import { checkResultBytes, compileModule, type Memory, part, withInstance } from './instance.ts'
-import type { Task } from './task.ts'
+import { compiledOnce, type Task } from './task.ts'
 
 type Compiled = { task: ModuleTask; module: object; type: FunctionType; memoryMiB: number }
 type Point = Readonly<Record<string, unknown>>
 
 /** Returns what makes a fresh copy of the task. Each call throws what is wrong with the source. */
 export function compileWasm(source: string, memoryMiB: number): () => Task {
-  let compiled: Compiled
-  try {
+  const compiled = compiledOnce((): Compiled => {
     const task: ModuleTask = JSON.parse(source)
     const bytes = bytesOfBase64(task.base64)
-    compiled = { task, module: compileModule(bytes), type: unitOf(task, readModule(bytes)), memoryMiB }
-  } catch (thrown) {
-    const failure = failureOf(thrown, 'E_SOURCE')
-    return () => {
-      throw failure
-    }
-  }
-  return () => ({
-    agree: undefined,
-    run: (params, context) => runUnit(compiled, params as Point, context as Context),
+    return { task, module: compileModule(bytes), type: unitOf(task, readModule(bytes)), memoryMiB }
   })
+  return () => {
+    const ready = compiled()
+    return { agree: undefined, run: (params, context) => runUnit(ready, params as Point, context as Context) }
+  }
 }
 
 function runUnit({ task, module, type, memoryMiB }: Compiled, point: Point, context: Context): unknown {

@@ -9,9 +9,9 @@ import { base64OfBytes, bytesOfBase64 } from '../../../../../protocol/wasm/bytes
 import { checkProgram, WASI_IMPORTS } from '../../../../../protocol/wasm/convention.ts'
 import type { WasiProgram } from '../../../../../protocol/wasm/wasi-program.ts'
 import type { Context } from '../call.ts'
-import { Failure, failureOf } from '../failure.ts'
+import { Failure } from '../failure.ts'
 import { checkResultBytes, compileModule, withInstance } from '../instance.ts'
-import type { Task } from '../task.ts'
+import { compiledOnce, type Task } from '../task.ts'
 import { ownCalls, Written } from './calls.ts'
 import { Disk, type GivenFile } from './disk.ts'
 
@@ -20,23 +20,17 @@ type Point = Readonly<Record<string, Json>>
 
 /** Returns what makes a fresh copy of the task. Each call throws what is wrong with the source. */
 export function compileWasi(source: string, memoryMiB: number): () => Task {
-  let compiled: Compiled
-  try {
+  const compiled = compiledOnce((): Compiled => {
     const program: WasiProgram = JSON.parse(source)
     const bytes = bytesOfBase64(program.base64)
     checkProgram(readModule(bytes))
     const given = program.files.map(({ path, base64 }) => ({ path, bytes: bytesOfBase64(base64).buffer }))
-    compiled = { program, module: compileModule(bytes), given, memoryMiB }
-  } catch (thrown) {
-    const failure = failureOf(thrown, 'E_SOURCE')
-    return () => {
-      throw failure
-    }
-  }
-  return () => ({
-    agree: undefined,
-    run: (point, context) => runUnit(compiled, point as Point, context as Context),
+    return { program, module: compileModule(bytes), given, memoryMiB }
   })
+  return () => {
+    const ready = compiled()
+    return { agree: undefined, run: (point, context) => runUnit(ready, point as Point, context as Context) }
+  }
 }
 
 const NAME = 'program'
