@@ -8,35 +8,9 @@ import { basename, dirname, extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { compileFunction } from 'node:vm'
 import { type BuildFailure, build, type Message, type Plugin } from 'esbuild'
-import { digestOf } from '../protocol/canonical.ts'
 import { TalkootError } from '../protocol/errors.ts'
-import { LIMITS } from '../protocol/limits.ts'
-import type { TaskRef } from '../protocol/manifest.ts'
-import type { CompiledSweep } from '../protocol/sweep/generator.ts'
-import type { LocalTree, ReadOptions } from './inputs.ts'
 import type { Task } from './task.ts'
-
-export type TaskBundle = {
-  ref: TaskRef
-  source: Uint8Array<ArrayBuffer>
-  /** Files it names, to be sent with it. */
-  trees: readonly LocalTree[]
-  agreement: Task<never, unknown>['agreement']
-}
-
-/** What a task is bundled for. */
-export type BundleContext = ReadOptions & {
-  /** The points it is run on. @throws E_INPUT where they are not known here */
-  points(): CompiledSweep
-}
-
-/** A task that is no JavaScript module: it reads `Needs` of each point, and its units give a `Value`. */
-export interface ProgramTask<Needs, Value> {
-  /** As it is sent. @throws E_FILE, E_TREE, E_TASK_* */
-  bundle(context: BundleContext): Promise<TaskBundle>
-  /** For the compiler only: never there. */
-  readonly types?: (needs: Needs) => Value
-}
+import { type TaskBundle, taskBundle } from './task-bundle.ts'
 
 /**
  * Bundles a module (TypeScript or JavaScript) for the sandbox.
@@ -48,12 +22,7 @@ export async function bundleTask(module: URL | string): Promise<TaskBundle> {
   const facts = await stat(file).catch(() => undefined)
   if (!facts?.isFile()) throw new TalkootError('E_TASK_INVALID', `there is no file ${file}`)
   const text = await bundleText(file)
-  const source = new TextEncoder().encode(text)
-  if (source.length > LIMITS.TASK_MAX_BYTES) {
-    throw new TalkootError('E_TASK_TOO_BIG', `the bundle is ${source.length} bytes, ${LIMITS.TASK_MAX_BYTES} at most`)
-  }
-  const ref: TaskRef = { runtime: 'js', digest: digestOf(source), bytes: source.length }
-  return { ref, source, trees: [], agreement: agreementOf(text, file) }
+  return taskBundle('js', text, { agreement: agreementOf(text, file) })
 }
 
 /** The entry only passes the default export on: esbuild then says if there is none, and drops every other export. */

@@ -1,13 +1,8 @@
 /** A program as a task: what is started for each point of a sweep. */
 
-import { z } from 'zod'
-import { digestOf } from '../protocol/canonical.ts'
 import { encodeProgram, type Program, programSchema } from '../protocol/command/program.ts'
-import { TalkootError } from '../protocol/errors.ts'
-import { LIMITS } from '../protocol/limits.ts'
-import type { RuntimeKind } from '../protocol/runtime-kinds.ts'
-import type { BundleContext, ProgramTask, TaskBundle } from './bundle.ts'
-import { filledNames, isTemplate, type LocalTree, readFolders, readInputs } from './inputs.ts'
+import { filledNames, type LocalTree, readFolders, readInputs } from './inputs.ts'
+import { type BundleContext, checkedTask, type ProgramTask, type TaskBundle, taskBundle } from './task-bundle.ts'
 
 export type CommandOptions = {
   /**
@@ -49,7 +44,7 @@ export class Command implements ProgramTask<unknown, CommandValue> {
 
   async bundle(context: BundleContext): Promise<TaskBundle> {
     const { program, trees } = await programOf(this, context)
-    return taskBundle('command', encodeProgram(program), trees)
+    return taskBundle('command', encodeProgram(program), { trees })
   }
 }
 
@@ -59,24 +54,13 @@ export async function programOf(
   { points, ...reading }: BundleContext,
 ): Promise<{ program: Program; trees: LocalTree[] }> {
   const { inputs = [], folders = [], outputs = [], env = {}, stdin = null, cwd = '.' } = options
-  const names = inputs.some(isTemplate) ? filledNames(inputs, points()) : inputs
-  const local = await readInputs(names, cwd, reading)
+  const local = await readInputs(filledNames(inputs, points), cwd, reading)
   const brought = await readFolders(folders, cwd, reading)
-  const parsed = programSchema.safeParse({
+  const program = checkedTask(programSchema, {
     ...{ v: 1, argv, env, stdin, inputs: local?.ref ?? null, outputs },
     folders: brought.map(({ at, local: { ref: tree } }) => ({ at, tree })),
   })
-  if (!parsed.success) throw new TalkootError('E_TASK_INVALID', z.prettifyError(parsed.error))
-  return { program: parsed.data, trees: [...(local === null ? [] : [local]), ...brought.map((one) => one.local)] }
-}
-
-/** @throws E_TASK_TOO_BIG */
-export function taskBundle(runtime: RuntimeKind, text: string, trees: readonly LocalTree[]): TaskBundle {
-  const source = new TextEncoder().encode(text)
-  if (source.length > LIMITS.TASK_MAX_BYTES) {
-    throw new TalkootError('E_TASK_TOO_BIG', `the program is described in over ${LIMITS.TASK_MAX_BYTES} bytes`)
-  }
-  return { ref: { runtime, digest: digestOf(source), bytes: source.length }, source, trees, agreement: 'exact' }
+  return { program, trees: [...(local === null ? [] : [local]), ...brought.map((one) => one.local)] }
 }
 
 /**

@@ -3,9 +3,9 @@
 import { basename } from 'node:path'
 import { encodeContainer } from '../protocol/command/container.ts'
 import { TalkootError } from '../protocol/errors.ts'
-import type { BundleContext, ProgramTask, TaskBundle } from './bundle.ts'
-import { type CommandOptions, type CommandValue, programOf, taskBundle } from './command.ts'
+import { type CommandOptions, type CommandValue, programOf } from './command.ts'
 import { readInputs } from './inputs.ts'
+import { type BundleContext, type ProgramTask, type TaskBundle, taskBundle } from './task-bundle.ts'
 
 /** Files a unit writes are not collected, and folders are the image's. */
 export type ContainerOptions = Omit<CommandOptions, 'outputs' | 'folders'>
@@ -32,7 +32,7 @@ export class Container implements ProgramTask<unknown, CommandValue> {
       )
     }
     const { program, trees } = await programOf(this, context)
-    return taskBundle('container', encodeContainer({ v: 1, image: image.ref, program }), [image, ...trees])
+    return taskBundle('container', encodeContainer({ v: 1, image: image.ref, program }), { trees: [image, ...trees] })
   }
 }
 

@@ -4,7 +4,7 @@ import { findFiles, readPiece } from '../node/files/read-tree.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import { LIMITS } from '../protocol/limits.ts'
 import { namedBy } from './inputs.ts'
-import { tooBig } from './wasm.ts'
+import { tooBig } from './task-bundle.ts'
 
 export type FileInTask = { path: string; base64: string }
 

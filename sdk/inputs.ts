@@ -28,10 +28,16 @@ export type ReadOptions = { signal: AbortSignal; onProgress?: Progress | undefin
 /** Whether a name of files stands for others, point by point. */
 export const isTemplate = (name: string): boolean => /[{}]/.test(name)
 
-/** Names without templates: each filled with every point of the sweep. @throws E_INPUT, E_SWEEP_TOO_BIG */
-export function filledNames(names: readonly string[], sweep: CompiledSweep): string[] {
+/**
+ * Names without templates: each filled with every point of the sweep.
+ * @param points asked only where there are templates
+ * @throws E_INPUT, E_SWEEP_TOO_BIG
+ */
+export function filledNames(names: readonly string[], points: () => CompiledSweep): string[] {
   const plain = new Set(names.filter((name) => !isTemplate(name)))
   const templates = names.filter(isTemplate)
+  if (templates.length === 0) return [...plain]
+  const sweep = points()
   for (const template of templates) {
     const unknown = placeholdersOf(template).find((name) => name !== 'unit' && !sweep.names.has(name))
     const fault = templateFault(template) ?? (unknown === undefined ? null : `names {${unknown}}, which no point has`)

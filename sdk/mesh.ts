@@ -22,7 +22,7 @@ import { type PeerVerdict, peerRulesSchema, type RuleRequest } from '../protocol
 import { type Plan, type PlanRequest, planSchema } from '../protocol/plan.ts'
 import { compileSweep } from '../protocol/sweep/generator.ts'
 import { type Sweep as SweepData, sweepSchema } from '../protocol/sweep/schema.ts'
-import { type BundleContext, bundleTask, type ProgramTask, type TaskBundle } from './bundle.ts'
+import { bundleTask } from './bundle.ts'
 import { Client, type ConnectOptions } from './client.ts'
 import type { ReadOptions } from './inputs.ts'
 import { Job } from './job.ts'
@@ -31,6 +31,7 @@ import { type MapOptions, policyOf, policyOver } from './policy.ts'
 import type { Sweep } from './sweep.ts'
 import type { Task } from './task.ts'
 import type { TaskAt } from './task-at.ts'
+import type { BundleContext, ProgramTask, TaskBundle } from './task-bundle.ts'
 import { uploadTree } from './upload.ts'
 
 /** A peer, or all peers of an operator. */

@@ -1,15 +1,12 @@
 /** A Python script as a task: run for each point of a sweep, in the sandbox of JavaScript tasks. docs/python.md */
 
 import { fileURLToPath } from 'node:url'
-import { z } from 'zod'
 import type { Json } from '../protocol/canonical.ts'
-import { TalkootError } from '../protocol/errors.ts'
 import { LIMITS } from '../protocol/limits.ts'
 import { encodeScript, scriptSchema } from '../protocol/python/script.ts'
-import type { BundleContext, ProgramTask, TaskBundle } from './bundle.ts'
 import { readFilesInTask } from './files-in-task.ts'
-import { filledNames, isTemplate, namedBy } from './inputs.ts'
-import { bundleOf } from './wasm.ts'
+import { filledNames, namedBy } from './inputs.ts'
+import { type BundleContext, checkedTask, type ProgramTask, type TaskBundle, taskBundle } from './task-bundle.ts'
 
 export type PythonOptions = {
   /** Modules, wheels of pure Python and data the script needs, read when it is submitted; there, beside the script. */
@@ -32,13 +29,10 @@ export class PythonTask<Needs, Value> implements ProgramTask<Needs, Value> {
   async bundle({ points, signal }: BundleContext): Promise<TaskBundle> {
     const { inputs = [], cwd = '.' } = this.options
     const name = this.file instanceof URL ? fileURLToPath(this.file) : this.file
-    const names = inputs.some(isTemplate) ? filledNames(inputs, points()) : inputs
     const [script] = await namedBy([name], cwd)
     const filesMax = LIMITS.PYTHON_FILES_MAX
-    const files = await readFilesInTask([name, ...names], { cwd, filesMax, signal })
-    const parsed = scriptSchema.safeParse({ v: 1, file: script?.path, files })
-    if (!parsed.success) throw new TalkootError('E_TASK_INVALID', z.prettifyError(parsed.error))
-    return bundleOf('python', encodeScript(parsed.data))
+    const files = await readFilesInTask([name, ...filledNames(inputs, points)], { cwd, filesMax, signal })
+    return taskBundle('python', encodeScript(checkedTask(scriptSchema, { v: 1, file: script?.path, files })))
   }
 }
 

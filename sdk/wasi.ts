@@ -1,13 +1,11 @@
 /** A WASI program as a task: what is started for each point of a sweep, in the sandbox of JavaScript tasks. */
 
-import { z } from 'zod'
-import { TalkootError } from '../protocol/errors.ts'
 import { LIMITS } from '../protocol/limits.ts'
 import { decodeWasiProgram, encodeWasiProgram, wasiProgramSchema } from '../protocol/wasm/wasi-program.ts'
-import type { BundleContext, ProgramTask, TaskBundle } from './bundle.ts'
 import { readFilesInTask } from './files-in-task.ts'
-import { filledNames, isTemplate } from './inputs.ts'
-import { bundleOf, moduleIn, pathOf } from './wasm.ts'
+import { filledNames } from './inputs.ts'
+import { type BundleContext, checkedTask, type ProgramTask, type TaskBundle, taskBundle } from './task-bundle.ts'
+import { moduleIn, pathOf } from './wasm.ts'
 
 export type WasiOptions<Output extends string = string> = {
   /** Files, folders and globs the program needs, read when it is submitted; read-only there, under `/`. */
@@ -43,13 +41,12 @@ export class WasiProgramTask<Output extends string> implements ProgramTask<unkno
   async bundle({ points, signal }: BundleContext): Promise<TaskBundle> {
     const { inputs = [], outputs = [], env = {}, stdin = null, cwd = '.' } = this.options
     const base64 = await moduleIn(pathOf(this.file, cwd))
-    const names = inputs.some(isTemplate) ? filledNames(inputs, points()) : inputs
-    const files = await readFilesInTask(names, { cwd, filesMax: LIMITS.WASI_FILES_MAX, signal })
-    const parsed = wasiProgramSchema.safeParse({ v: 1, base64, args: this.args, env, stdin, files, outputs })
-    if (!parsed.success) throw new TalkootError('E_TASK_INVALID', z.prettifyError(parsed.error))
-    const source = encodeWasiProgram(parsed.data)
+    const filesMax = LIMITS.WASI_FILES_MAX
+    const files = await readFilesInTask(filledNames(inputs, points), { cwd, filesMax, signal })
+    const program = { v: 1, base64, args: this.args, env, stdin, files, outputs }
+    const source = encodeWasiProgram(checkedTask(wasiProgramSchema, program))
     decodeWasiProgram(source)
-    return bundleOf('wasi', source)
+    return taskBundle('wasi', source)
   }
 }
 

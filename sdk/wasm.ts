@@ -3,14 +3,11 @@
 import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { z } from 'zod'
 import { onFile } from '../node/files/file-error.ts'
-import { digestOf, type Json } from '../protocol/canonical.ts'
-import { TalkootError } from '../protocol/errors.ts'
+import type { Json } from '../protocol/canonical.ts'
 import { LIMITS } from '../protocol/limits.ts'
-import type { RuntimeKind } from '../protocol/runtime-kinds.ts'
 import { decodeModuleTask, encodeModuleTask, type ModuleTask, moduleTaskSchema } from '../protocol/wasm/module-task.ts'
-import type { ProgramTask, TaskBundle } from './bundle.ts'
+import { checkedTask, type ProgramTask, type TaskBundle, taskBundle, tooBig } from './task-bundle.ts'
 
 /** What its units give, by how the function gives it. */
 type Given = { number: number; numbers: number[]; floats: number[]; bytes: string; json: Json }
@@ -38,11 +35,9 @@ export class WasmTask<Needs, Value> implements ProgramTask<Needs, Value> {
 
   /** @throws E_FILE, E_SOURCE if the module is not as the task says, E_TASK_INVALID, E_TASK_TOO_BIG */
   async bundle(): Promise<TaskBundle> {
-    const parsed = moduleTaskSchema.safeParse({ ...this.#how, base64: await moduleIn(this.file) })
-    if (!parsed.success) throw new TalkootError('E_TASK_INVALID', z.prettifyError(parsed.error))
-    const source = encodeModuleTask(parsed.data)
+    const source = encodeModuleTask(checkedTask(moduleTaskSchema, { ...this.#how, base64: await moduleIn(this.file) }))
     decodeModuleTask(source)
-    return bundleOf('wasm', source)
+    return taskBundle('wasm', source)
   }
 }
 
@@ -75,12 +70,3 @@ export async function moduleIn(file: string): Promise<string> {
   if (size > LIMITS.TASK_MAX_BYTES) throw tooBig()
   return (await onFile(file, () => readFile(file))).toString('base64')
 }
-
-export function bundleOf(runtime: RuntimeKind, text: string): TaskBundle {
-  const source = new TextEncoder().encode(text)
-  if (source.length > LIMITS.TASK_MAX_BYTES) throw tooBig()
-  return { ref: { runtime, digest: digestOf(source), bytes: source.length }, source, trees: [], agreement: 'exact' }
-}
-
-export const tooBig = (): TalkootError =>
-  new TalkootError('E_TASK_TOO_BIG', `a module and its files are over ${LIMITS.TASK_MAX_BYTES} bytes (as base64)`)

@@ -59,19 +59,19 @@ it('takes the file of each point', async () => {
     { kind: 'points', points: [{ f: 'b' }, { f: 'deep/a' }, { f: 'b' }] },
     () => new Uint8Array(),
   )
-  expect(filledNames(['run.sh', 'data/{f}'], sweep)).toEqual(['run.sh', 'data/b', 'data/deep/a'])
+  expect(filledNames(['run.sh', 'data/{f}'], () => sweep)).toEqual(['run.sh', 'data/b', 'data/deep/a'])
   const faults: [string, RegExp][] = [
     ['{g}', /names {g}/],
     ['{', /single/],
   ]
   for (const [name, fault] of faults) {
-    expect(() => filledNames([name], sweep)).toThrow(
+    expect(() => filledNames([name], () => sweep)).toThrow(
       expect.objectContaining({ code: 'E_INPUT', message: expect.stringMatching(fault) }),
     )
   }
   const many = { from: 0, to: LIMITS.INPUT_POINTS_MAX + 1, step: 1 }
   const long = compileSweep({ kind: 'product', axes: [['x', { kind: 'range', ...many }]] }, () => new Uint8Array())
-  expect(() => filledNames(['{x}'], long)).toThrow(expect.objectContaining({ code: 'E_SWEEP_TOO_BIG' }))
+  expect(() => filledNames(['{x}'], () => long)).toThrow(expect.objectContaining({ code: 'E_SWEEP_TOO_BIG' }))
 })
 
 it('is refused with what is wrong', async () => {
