@@ -5,8 +5,7 @@ import { availableParallelism, hostname, totalmem } from 'node:os'
 import { z } from 'zod'
 import { TalkootError } from '../protocol/errors.ts'
 import { LIMITS } from '../protocol/limits.ts'
-
-const label = z.string().max(64)
+import { nameSchema } from '../protocol/text.ts'
 
 const weight = z.number().min(LIMITS.SHARE_WEIGHT_MIN).max(LIMITS.SHARE_WEIGHT_MAX)
 
@@ -28,12 +27,7 @@ const sharesSchema = z.strictObject({
 /** Every setting is optional in the file; what is absent takes the default said here. */
 export const settingsSchema = z.strictObject({
   /** What this machine is called in lists. Default: the host's name. */
-  name: z
-    .string()
-    .min(1)
-    .max(64)
-    .regex(/^\P{C}*$/u)
-    .default(() => hostname().slice(0, 64) || 'node'),
+  name: nameSchema.min(1).default(() => hostname().slice(0, 64) || 'node'),
   /** Units at once. Default: all cores. 0: this machine only submits. */
   cpus: z
     .int()
@@ -48,7 +42,7 @@ export const settingsSchema = z.strictObject({
   /** Disk for the mesh, MiB. */
   diskMiB: z.int().min(0).default(1_024),
   labels: z
-    .record(label, label)
+    .record(nameSchema, nameSchema)
     .default({})
     .refine((labels) => Object.keys(labels).length <= LIMITS.AD_LABELS_MAX, {
       error: `${LIMITS.AD_LABELS_MAX} labels at most`,

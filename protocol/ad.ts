@@ -3,12 +3,7 @@
 import { z } from 'zod'
 import { bytesSchema } from './bytes.ts'
 import { LIMITS } from './limits.ts'
-
-/** Shown to people: no control characters, so that no peer can write to their terminal. */
-const name = z
-  .string()
-  .max(64)
-  .regex(/^\P{C}*$/u)
+import { nameSchema } from './text.ts'
 
 export const adSchema = z.strictObject({
   v: z.literal(1),
@@ -18,10 +13,10 @@ export const adSchema = z.strictObject({
   seq: z.int().min(0),
   /** How long the statement stands after it arrives, milliseconds: a duration, so no clocks are compared. */
   ttlMs: z.int().min(1_000).max(LIMITS.AD_TTL_MS),
-  name,
-  version: name,
-  os: name,
-  arch: name,
+  name: nameSchema,
+  version: nameSchema,
+  os: nameSchema,
+  arch: nameSchema,
   /** Cores the owner offers; the units run at once. */
   cpus: z.int().min(0).max(4_096),
   /** Memory the owner offers, bytes. */
@@ -31,9 +26,11 @@ export const adSchema = z.strictObject({
   /** Measured speed of one slot, in units of a reference machine (about 1). */
   speed: z.number().positive().max(10_000),
   freeSlots: z.int().min(0).max(4_096),
-  runtimes: z.array(z.strictObject({ kind: name, version: name, confinement: z.enum(['os', 'runtime']) })).max(16),
+  runtimes: z
+    .array(z.strictObject({ kind: nameSchema, version: nameSchema, confinement: z.enum(['os', 'runtime']) }))
+    .max(16),
   /** Set by the owner: `gpu=none`, `room=b12`. */
-  labels: z.record(name, name).refine((labels) => Object.keys(labels).length <= LIMITS.AD_LABELS_MAX),
+  labels: z.record(nameSchema, nameSchema).refine((labels) => Object.keys(labels).length <= LIMITS.AD_LABELS_MAX),
   /** `dialable`: others can open connections to it; `outbound`: it can only dial out. */
   reach: z.enum(['dialable', 'outbound']),
   /** Whether work of strangers is run at all. */

@@ -1,11 +1,9 @@
 /** What the local API says of join tokens. */
 
 import { z } from 'zod'
+import { count, ms } from './amounts.ts'
 import { LIMITS } from './limits.ts'
-
-const count = z.int().min(0)
-const ms = z.number().min(0)
-const tokenRoleSchema = z.enum(['admin', 'member', 'worker'])
+import { certifiedRoleSchema } from './membership/roles.ts'
 
 export const tokenRequestSchema = z.strictObject({
   uses: z.int().min(1).max(LIMITS.TOKEN_USES_MAX).default(1),
@@ -14,7 +12,7 @@ export const tokenRequestSchema = z.strictObject({
     .min(1_000)
     .max(LIMITS.TOKEN_TTL_MAX_MS)
     .default(24 * 3_600_000),
-  role: tokenRoleSchema.default('member'),
+  role: certifiedRoleSchema.default('member'),
 })
 export type TokenRequest = z.input<typeof tokenRequestSchema>
 
@@ -23,7 +21,7 @@ export const tokenCreatedSchema = z.object({
   id: z.string(),
   /** The secret itself: shown once. */
   token: z.string(),
-  role: tokenRoleSchema,
+  role: certifiedRoleSchema,
   uses: count,
   expiresInMs: ms,
 })
@@ -34,7 +32,7 @@ export const tokensSchema = z.object({
   tokens: z.array(
     z.object({
       id: z.string(),
-      role: tokenRoleSchema,
+      role: certifiedRoleSchema,
       uses: count,
       usesLeft: count,
       expiresInMs: ms,

@@ -6,10 +6,12 @@
 
 import { z } from 'zod'
 import { adSchema } from './ad.ts'
+import { count, ms } from './amounts.ts'
 import { TalkootError } from './errors.ts'
 import { findingSchema } from './finding.ts'
 import { LIMITS } from './limits.ts'
 import { digestSchema, policySchema, taskRefSchema } from './manifest.ts'
+import { roleSchema } from './membership/roles.ts'
 import { peerCreditSchema, standingSchema } from './peer-credit.ts'
 import { peerRuleSchema } from './peer-rules.ts'
 import { reasonSchema } from './reasons.ts'
@@ -73,10 +75,6 @@ export const API = {
   /** POST: Stopping, and the node stops. */
   down: '/v1/down',
 } as const
-
-const count = z.int().min(0)
-const ms = z.number().min(0)
-const roleSchema = z.enum(['admin', 'member', 'worker', 'stranger'])
 
 /** The address file, readable by its owner only. */
 export const addressFileSchema = z.object({

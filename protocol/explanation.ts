@@ -1,15 +1,13 @@
 /** What `explain` answers: why a job, a unit or a peer is where it is. Durations are milliseconds before the answer. */
 
 import { z } from 'zod'
+import { count, ms } from './amounts.ts'
 import { clauseSchema, jobStateSchema, resultRowSchema } from './api.ts'
 import { findingSchema } from './finding.ts'
 import { LIMITS } from './limits.ts'
 import { digestSchema } from './manifest.ts'
 import { REASONS, type Reason, reasonSchema } from './reasons.ts'
 import { blameSchema } from './work.ts'
-
-const count = z.int().min(0)
-const ms = z.number().min(0)
 
 /** A reason with the words of the list, for whoever does not have the list. */
 export const reasonedSchema = z.object({

@@ -1,9 +1,7 @@
 /** What a node has seen of a peer itself, and what that makes the peer's word worth. */
 
 import { z } from 'zod'
-
-const count = z.int().min(0)
-const ms = z.number().min(0)
+import { count, ms } from './amounts.ts'
 
 /** First-hand evidence about a peer: units it agreed on, was outvoted on, went silent with, or failed alone. */
 export const standingSchema = z.object({ agreed: count, outvoted: count, lapsed: count, faulty: count })

@@ -1,15 +1,13 @@
 /** What `plan` asks and answers: who could run a job, what keeps others out, how long it may take. Nothing is run. */
 
 import { z } from 'zod'
+import { count, ms } from './amounts.ts'
 import { clauseSchema } from './api.ts'
 import { LIMITS } from './limits.ts'
 import { digestSchema, policySchema } from './manifest.ts'
 import { reasonSchema } from './reasons.ts'
 import { runtimeKindSchema } from './runtime-kinds.ts'
 import { sweepSchema } from './sweep/schema.ts'
-
-const count = z.int().min(0)
-const ms = z.number().min(0)
 
 export const planRequestSchema = z.strictObject({
   /** Digest of the task, by which the times of earlier jobs are found; it need not be stored. */

@@ -11,12 +11,11 @@
 import { createHash, type Hash, hash } from 'node:crypto'
 import { base32 } from 'multiformats/bases/base32'
 import { z } from 'zod'
+import { count } from './amounts.ts'
 import { canonicalBytes, canonicalJson, type Digest, decodeCanonical, type Json } from './canonical.ts'
 import { TalkootError } from './errors.ts'
 import { LIMITS } from './limits.ts'
 import { digestSchema } from './manifest.ts'
-
-const count = z.int().min(0)
 
 /** Bytes as base64, in the one way they can be written. */
 const base64 = (maxBytes: number) =>

@@ -1,12 +1,11 @@
 /** Files that are part of a task: few and small. */
 
 import { findFiles, readPiece } from '../node/files/read-tree.ts'
+import type { FileInTask } from '../protocol/command/parts.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import { LIMITS } from '../protocol/limits.ts'
 import { namedBy } from './inputs.ts'
 import { tooBig } from './task-bundle.ts'
-
-export type FileInTask = { path: string; base64: string }
 
 export type FilesInTaskOptions = { cwd: string; filesMax: number; signal: AbortSignal }
 

@@ -5,7 +5,7 @@ import { basename, isAbsolute, normalize, resolve } from 'node:path'
 import { onFile } from '../node/files/file-error.ts'
 import { describeFiles, type FoundFile, findFiles, type Named } from '../node/files/read-tree.ts'
 import type { Json } from '../protocol/canonical.ts'
-import { fill, placeholdersOf, templateFault } from '../protocol/command/template.ts'
+import { fill, parametersIn, templateFault } from '../protocol/command/template.ts'
 import { decodeTree, type Tree, type TreeRef, treeBytes } from '../protocol/data/tree.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import { LIMITS } from '../protocol/limits.ts'
@@ -39,7 +39,7 @@ export function filledNames(names: readonly string[], points: () => CompiledSwee
   if (templates.length === 0) return [...plain]
   const sweep = points()
   for (const template of templates) {
-    const unknown = placeholdersOf(template).find((name) => name !== 'unit' && !sweep.names.has(name))
+    const unknown = parametersIn([template]).find((name) => !sweep.names.has(name))
     const fault = templateFault(template) ?? (unknown === undefined ? null : `names {${unknown}}, which no point has`)
     if (fault !== null) throw new TalkootError('E_INPUT', `${JSON.stringify(template)} ${fault}`)
   }

@@ -1,7 +1,8 @@
 /** The peers a job could run on, as expressions see them. */
 
 import type { Ad } from '../../protocol/ad.ts'
-import type { Mesh, Role } from '../mesh/mesh.ts'
+import type { Role } from '../../protocol/membership/roles.ts'
+import type { Mesh } from '../mesh/mesh.ts'
 import type { PeerRuleStore } from '../store/peer-rules.ts'
 import type { Candidate } from './matching/expression.ts'
 

@@ -5,7 +5,8 @@ import { TalkootError } from '../../protocol/errors.ts'
 import type { UnitExplanation } from '../../protocol/explanation.ts'
 import { decodeFrame, encodeFrame } from '../../protocol/frames.ts'
 import { LIMITS } from '../../protocol/limits.ts'
-import { LOGS_PROTOCOL, type OutputStream, tailAnswerSchema, type UnitOutput } from '../../protocol/tail.ts'
+import { LOGS_PROTOCOL, tailAnswerSchema, type UnitOutput } from '../../protocol/tail.ts'
+import { withoutControls } from '../../protocol/text.ts'
 import { memoryChannels } from '../mesh/memory-channel.ts'
 import type { Channel, Mesh } from '../mesh/mesh.ts'
 import type { Worker } from '../worker/worker.ts'
@@ -60,7 +61,7 @@ export class UnitTails {
       for await (const frame of channel) {
         const answer = decodeFrame(tailAnswerSchema, frame)
         if (answer.t !== 'out') return answer.t === 'end'
-        const text = plain(texts, answer.stream, answer.bytes)
+        const text = withoutControls(texts[answer.stream].decode(answer.bytes, { stream: true }))
         if (text !== '') yield { peer, stream: answer.stream, text }
       }
       return true
@@ -88,9 +89,3 @@ export class UnitTails {
     return mine
   }
 }
-
-const plain = (
-  texts: Record<OutputStream, InstanceType<typeof TextDecoder>>,
-  stream: OutputStream,
-  bytes: Uint8Array,
-): string => texts[stream].decode(bytes, { stream: true }).replace(/[^\P{C}\n\t]/gu, '\u{fffd}')

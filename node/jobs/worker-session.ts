@@ -7,6 +7,7 @@ import type { JobId } from '../../protocol/manifest.ts'
 import { checkReceipt, type SignedReceipt } from '../../protocol/receipt.ts'
 import type { KeptReport, UnitProcess, UnitReport } from '../../protocol/report.ts'
 import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
+import { withoutControls } from '../../protocol/text.ts'
 import { isPlainValue } from '../../protocol/value.ts'
 import { type Attempt, type ToSubmitter, type ToWorker, toSubmitterSchema } from '../../protocol/work.ts'
 import type { Channel } from '../mesh/mesh.ts'
@@ -258,6 +259,3 @@ function plainProcess(process: UnitProcess): UnitProcess {
     program: program && withoutControls(program),
   }
 }
-
-/** A peer's text may reach a terminal. */
-const withoutControls = (text: string): string => text.replace(/[^\P{C}\n\t]/gu, '\u{fffd}')

@@ -4,8 +4,8 @@ import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@
 import type { PrivateKey } from '@libp2p/interface'
 import { LIMITS } from '../../protocol/limits.ts'
 import { issueCertificate, type MeshFacts, type MeshKind, readCertificate } from '../../protocol/membership/index.ts'
+import type { Role } from '../../protocol/membership/roles.ts'
 import { type Signer, signerOf } from '../../protocol/signatures.ts'
-import type { Role } from './mesh.ts'
 import type { MeshStore } from './store.ts'
 
 export async function loadIdentity(store: MeshStore): Promise<PrivateKey> {

@@ -18,9 +18,9 @@ import {
   verifyChain,
   verifyRevocation,
 } from '../../protocol/membership/index.ts'
+import type { Role } from '../../protocol/membership/roles.ts'
 import type { Signer } from '../../protocol/signatures.ts'
 import { roleOf } from './identity.ts'
-import type { Role } from './mesh.ts'
 import type { MeshStore } from './store.ts'
 
 /**

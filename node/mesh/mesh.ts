@@ -2,9 +2,7 @@
 
 import type { Ad } from '../../protocol/ad.ts'
 import type { ErrorCode } from '../../protocol/errors.ts'
-
-/** The roles a certificate gives: `admin` may admit others, `member` may submit and work, `worker` may only work. */
-export type Role = 'admin' | 'member' | 'worker' | 'stranger'
+import type { Role } from '../../protocol/membership/roles.ts'
 
 /** A peer whose handshake is done and whose ad is verified. */
 export type AdmittedPeer = { id: string; role: Role; ad: Ad; direction: 'inbound' | 'outbound'; address: string }

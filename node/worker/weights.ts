@@ -10,7 +10,7 @@
  */
 
 import { LIMITS } from '../../protocol/limits.ts'
-import type { Role } from '../mesh/mesh.ts'
+import type { Role } from '../../protocol/membership/roles.ts'
 
 /** The owner's word: for this machine's own jobs, for members of the mesh, for strangers, and for single peers by id. */
 export type Shares = { self: number; member: number; stranger: number; peers: Readonly<Record<string, number>> }

@@ -9,17 +9,8 @@ import { type TreeRef, treeRefSchema } from '../data/tree.ts'
 import { LIMITS } from '../limits.ts'
 import { decodeSource } from '../source.ts'
 import { clashOf, filePathFault } from './file-path.ts'
-import { placeholdersOf, templateFault, UNIT_PLACEHOLDER } from './template.ts'
-
-const template = z
-  .string()
-  .max(LIMITS.COMMAND_ARGUMENT_MAX_CHARS)
-  .superRefine((text, context) => {
-    const fault = text.includes('\0') ? 'has a null character' : templateFault(text)
-    if (fault !== null) context.addIssue({ code: 'custom', message: fault })
-  })
-
-const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'not the name of an environment variable')
+import { templateSchema, variablesSchema } from './parts.ts'
+import { parametersIn } from './template.ts'
 
 const folder = z.string().superRefine((text, context) => {
   const fault = folderFault(text)
@@ -28,14 +19,11 @@ const folder = z.string().superRefine((text, context) => {
 
 const shape = z.strictObject({
   v: z.literal(1),
-  /** The program and its arguments. `{name}` stands for the unit's parameter, `{unit}` for its index, `{{` for a brace. */
-  argv: z.array(template).min(1).max(LIMITS.COMMAND_ARGUMENTS_MAX),
-  /** Further environment variables, with the same placeholders. */
-  env: z.record(variable, template).refine((env) => Object.keys(env).length <= LIMITS.COMMAND_VARIABLES_MAX, {
-    error: `${LIMITS.COMMAND_VARIABLES_MAX} variables at most`,
-  }),
+  /** The program and its arguments. */
+  argv: z.array(templateSchema).min(1).max(LIMITS.COMMAND_ARGUMENTS_MAX),
+  env: variablesSchema,
   /** What it reads from standard input; null: nothing. */
-  stdin: template.nullable(),
+  stdin: templateSchema.nullable(),
   /** Files, read-only in the folder the program is started in; null: none. */
   inputs: treeRefSchema.nullable(),
   /** Folders, read-only at the paths they have where they come from: environments know where they lie. */
@@ -53,18 +41,15 @@ const shape = z.strictObject({
       },
     )
     .default([]),
-  /** Globs of the files it writes that are kept, with the same placeholders; `.`: every file. */
-  outputs: z.array(template).max(LIMITS.COMMAND_OUTPUTS_MAX).default([]),
+  /** Globs of the files it writes that are kept; `.`: every file. */
+  outputs: z.array(templateSchema).max(LIMITS.COMMAND_OUTPUTS_MAX).default([]),
 })
 export type Program = z.infer<typeof shape>
 
 /** What no machine could start is refused before it is told to any. */
 export const programSchema = shape.refine(
-  ({ argv, env, stdin, outputs }) =>
-    [...argv, ...Object.values(env), stdin ?? '', ...outputs].reduce(
-      (bytes, text) => bytes + Buffer.byteLength(text),
-      0,
-    ) <= LIMITS.COMMAND_LINE_MAX_BYTES,
+  (program) =>
+    templatesOf(program).reduce((bytes, text) => bytes + Buffer.byteLength(text), 0) <= LIMITS.COMMAND_LINE_MAX_BYTES,
   { error: `arguments, variables and input are over ${LIMITS.COMMAND_LINE_MAX_BYTES} bytes` },
 )
 
@@ -95,10 +80,14 @@ export function folderFault(at: string): string | null {
 }
 
 /** The parameters its templates name. */
-export function parametersOf({ argv, env, stdin, outputs }: Program): string[] {
-  const named = [...argv, ...Object.values(env), stdin ?? '', ...outputs].flatMap(placeholdersOf)
-  return [...new Set(named)].filter((name) => name !== UNIT_PLACEHOLDER)
-}
+export const parametersOf = (program: Program): string[] => parametersIn(templatesOf(program))
+
+const templatesOf = ({ argv, env, stdin, outputs }: z.infer<typeof shape>): string[] => [
+  ...argv,
+  ...Object.values(env),
+  stdin ?? '',
+  ...outputs,
+]
 
 /** The files it brings. */
 export const treesOfProgram = ({ inputs, folders }: Program): TreeRef[] => [

@@ -7,7 +7,7 @@ import { LIMITS } from '../limits.ts'
 const PLACEHOLDER = /\{\{|\}\}|\{([^{}]*)\}|[{}]/g
 
 /** The placeholder for the index of the unit. */
-export const UNIT_PLACEHOLDER = 'unit'
+const UNIT_PLACEHOLDER = 'unit'
 
 /** What is wrong with a text as a template; null: nothing. */
 export function templateFault(text: string): string | null {
@@ -18,9 +18,10 @@ export function templateFault(text: string): string | null {
   return null
 }
 
-/** The parameters a template names, `unit` among them. */
-export function placeholdersOf(text: string): string[] {
-  return [...text.matchAll(PLACEHOLDER)].flatMap(([, name]) => name ?? [])
+/** The parameters that templates name. */
+export function parametersIn(texts: readonly string[]): string[] {
+  const named = texts.flatMap((text) => [...text.matchAll(PLACEHOLDER)].flatMap(([, name]) => name ?? []))
+  return [...new Set(named)].filter((name) => name !== UNIT_PLACEHOLDER)
 }
 
 /**

@@ -14,12 +14,10 @@ import { canonicalBytes, decodeCanonical } from '../canonical.ts'
 import { TalkootError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import { isSignedBy, type Signer } from '../signatures.ts'
+import { certifiedRoleSchema } from './roles.ts'
 
 /** Text of an Ed25519 public key: a peer id, or the id of a mesh, which is its key. */
 export const keyTextSchema = z.string().min(40).max(100)
-
-export const certifiedRoleSchema = z.enum(['admin', 'member', 'worker'])
-export type CertifiedRole = z.infer<typeof certifiedRoleSchema>
 
 /** What an admin vouches for. `issuer` is a peer, or the mesh itself for the founder. */
 export const certificateSchema = z.strictObject({

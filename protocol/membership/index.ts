@@ -1,4 +1,5 @@
 export * from './certificate.ts'
 export * from './records.ts'
 export * from './revocation.ts'
+export * from './roles.ts'
 export * from './token.ts'

@@ -1,6 +1,7 @@
 /** What a node keeps of its membership between runs; the mesh says it, the ledger stores it. */
 
-import type { CertifiedRole, Chain } from './certificate.ts'
+import type { Chain } from './certificate.ts'
+import type { CertifiedRole } from './roles.ts'
 import type { MeshKind } from './token.ts'
 
 export type MeshFacts = {

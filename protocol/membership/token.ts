@@ -16,6 +16,7 @@ import { canonicalBytes, decodeCanonical } from '../canonical.ts'
 import { TalkootError } from '../errors.ts'
 import { LIMITS } from '../limits.ts'
 import { keyTextSchema } from './certificate.ts'
+import { certifiedRoleSchema } from './roles.ts'
 
 const PREFIX = 'talkoot1:'
 const CHECKSUM_BYTES = 4
@@ -34,7 +35,7 @@ export const tokenSchema = z.strictObject({
     .strictObject({
       id: z.string().max(32),
       secret: bytesSchema(16),
-      role: z.enum(['admin', 'member', 'worker']),
+      role: certifiedRoleSchema,
     })
     .nullable(),
   addresses: z.array(z.string().max(200)).min(1).max(LIMITS.TOKEN_ADDRESSES_MAX),

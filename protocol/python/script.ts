@@ -5,16 +5,9 @@
 
 import { z } from 'zod'
 import { canonicalJson } from '../canonical.ts'
-import { clashOf, filePathFault } from '../command/file-path.ts'
+import { filesInTaskSchema } from '../command/parts.ts'
 import { LIMITS } from '../limits.ts'
 import { decodeSource } from '../source.ts'
-
-const path = z.string().superRefine((text, context) => {
-  const fault = filePathFault(text)
-  if (fault !== null) context.addIssue({ code: 'custom', message: fault })
-})
-
-const fileSchema = z.strictObject({ path, base64: z.base64() })
 
 export const scriptSchema = z
   .strictObject({
@@ -22,16 +15,7 @@ export const scriptSchema = z
     /** The script among the files. */
     file: z.string(),
     /** In the folder the script is run in. Wheels that lie there are unpacked, and can be imported. */
-    files: z
-      .array(fileSchema)
-      .max(LIMITS.PYTHON_FILES_MAX)
-      .superRefine((files, context) => {
-        const clash = clashOf(
-          files.map((file) => file.path),
-          LIMITS.PYTHON_FILES_MAX,
-        )
-        if (clash !== null) context.addIssue({ code: 'custom', message: clash })
-      }),
+    files: filesInTaskSchema(LIMITS.PYTHON_FILES_MAX),
   })
   .refine(({ file, files }) => files.some(({ path }) => path === file), { error: 'the script is not among the files' })
 export type Script = z.infer<typeof scriptSchema>

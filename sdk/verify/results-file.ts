@@ -1,6 +1,7 @@
 /** Reads a results file line by line and checks what each line says against the job: its units, its parameters. */
 
 import { z } from 'zod'
+import { count } from '../../protocol/amounts.ts'
 import { canonicalJson, digestOf } from '../../protocol/canonical.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { digestOfUnit } from '../../protocol/proof.ts'
@@ -8,7 +9,6 @@ import { linesOf, parseLine, readLine } from './lines.ts'
 import type { CheckedReceipts } from './receipts-file.ts'
 import type { Tally } from './tally.ts'
 
-const count = z.int().min(0)
 /** What other versions may say besides is under the seal as well. */
 const base = {
   /** As on standard output; files have none. */

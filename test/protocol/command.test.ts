@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { digestOf } from '../../protocol/canonical.ts'
 import { clashOf, filePathFault, newFolders } from '../../protocol/command/file-path.ts'
 import { decodeProgram, encodeProgram, type Program, parametersOf } from '../../protocol/command/program.ts'
-import { fill, placeholdersOf, templateFault } from '../../protocol/command/template.ts'
+import { fill, parametersIn, templateFault } from '../../protocol/command/template.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 
 const TREE = { digest: digestOf('files'), bytes: 7 }
@@ -51,7 +51,7 @@ describe('a template', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom('{', '}', 'a', ' ', '\n', '$&') }), (text) => {
         const template = text.replaceAll('{', '{{').replaceAll('}', '}}')
-        expect([templateFault(template), placeholdersOf(template), fill(template, 0, {})]).toEqual([null, [], text])
+        expect([templateFault(template), parametersIn([template]), fill(template, 0, {})]).toEqual([null, [], text])
       }),
     )
   })

@@ -1,0 +1,44 @@
+/** Parts that descriptions of programs, WASI programs and scripts have in common. */
+
+import { z } from 'zod'
+import { LIMITS } from '../limits.ts'
+import { clashOf, filePathFault } from './file-path.ts'
+import { templateFault } from './template.ts'
+
+/** A text with places for a unit's parameters. `{name}` stands for a parameter, `{unit}` for its index, `{{` for a brace. */
+export const templateSchema = z
+  .string()
+  .max(LIMITS.COMMAND_ARGUMENT_MAX_CHARS)
+  .superRefine((text, context) => {
+    const fault = text.includes('\0') ? 'has a null character' : templateFault(text)
+    if (fault !== null) context.addIssue({ code: 'custom', message: fault })
+  })
+
+/** Further environment variables. */
+export const variablesSchema = z
+  .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'not the name of an environment variable'), templateSchema)
+  .refine((env) => Object.keys(env).length <= LIMITS.COMMAND_VARIABLES_MAX, {
+    error: `${LIMITS.COMMAND_VARIABLES_MAX} variables at most`,
+  })
+
+export const filePathSchema = z.string().superRefine((text, context) => {
+  const fault = filePathFault(text)
+  if (fault !== null) context.addIssue({ code: 'custom', message: fault })
+})
+
+/** As many paths at most, in as many folders; none in the place of another. */
+export const filePathsSchema = (max: number) => placed(filePathSchema, (path) => path, max)
+
+/** Files that are part of a description themselves. */
+export const filesInTaskSchema = (max: number) =>
+  placed(z.strictObject({ path: filePathSchema, base64: z.base64() }), ({ path }) => path, max)
+export type FileInTask = z.infer<ReturnType<typeof filesInTaskSchema>>[number]
+
+const placed = <T>(item: z.ZodType<T>, pathOf: (item: T) => string, max: number) =>
+  z
+    .array(item)
+    .max(max)
+    .superRefine((items, context) => {
+      const clash = clashOf(items.map(pathOf), max)
+      if (clash !== null) context.addIssue({ code: 'custom', message: clash })
+    })
