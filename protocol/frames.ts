@@ -19,6 +19,30 @@ export function encodeFrame(message: object): Uint8Array {
   return frame
 }
 
+/** What many small things may take of one frame: there is room beside them for the envelope, receipts and signatures. */
+export const FRAME_ROOM_BYTES = LIMITS.FRAME_MAX_BYTES / 2
+
+/** A thing too large for any frame goes alone: whoever encodes it says so. */
+export function* framesOf<T>(
+  things: readonly T[],
+  bytesOf: (thing: T) => number,
+  countMax = Number.POSITIVE_INFINITY,
+): Generator<T[]> {
+  let frame: T[] = []
+  let bytes = 0
+  for (const thing of things) {
+    const size = bytesOf(thing)
+    if (frame.length > 0 && (frame.length >= countMax || bytes + size > FRAME_ROOM_BYTES)) {
+      yield frame
+      frame = []
+      bytes = 0
+    }
+    frame.push(thing)
+    bytes += size
+  }
+  if (frame.length > 0) yield frame
+}
+
 /** @throws E_FRAME on anything that is not a message of the schema */
 export function decodeFrame<T>(schema: z.ZodType<T>, frame: Uint8Array): T {
   if (frame.length > LIMITS.FRAME_MAX_BYTES) {

@@ -1,6 +1,6 @@
 /** Options of verbs that take a task: what it needs, its sweep, how it is to be run. */
 
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 
 const TASK_USAGE =
   '[options] FILE | [options] SCRIPT.py | [options] MODULE.wasm [-- ARGUMENT...] | [options] -- PROGRAM [ARGUMENT...]'
@@ -19,11 +19,10 @@ export function mendCommand(group: Command, name: string): Command {
 
 function sweepOptions(verb: Command): Command {
   return verb
-    .addOption(
-      new Option(
-        '-p, --param <name=values>',
-        '1,2,3 | from:to:step (without to) | linspace(a,b,n) | logspace(a,b,n) | [json]',
-      ).argParser(repeat),
+    .option(
+      '-p, --param <name=values>',
+      '1,2,3 | from:to:step (without to) | linspace(a,b,n) | logspace(a,b,n) | [json]',
+      repeat,
     )
     .option('--sweep <json|file>', 'axes by name: {"x": [1, 2], "y": "0:1:0.1"}')
     .option('--rows <file>', 'one point a row of a .csv or .jsonl file')
@@ -35,27 +34,14 @@ function sweepOptions(verb: Command): Command {
 function taskOptions(verb: Command): Command {
   return verb
     .option('--image <file>', 'run the program in this image, an archive of `podman save` or `docker save`')
-    .addOption(
-      new Option(
-        '--folder <path>',
-        'a folder at the path it has here: a Python or conda environment (repeatable)',
-      ).argParser(repeat),
+    .option('--folder <path>', 'a folder at the path it has here: a Python or conda environment (repeatable)', repeat)
+    .option(
+      '--in <path>',
+      'a file, a folder or a glob the program needs; data/{name}.csv: that of each point (repeatable)',
+      repeat,
     )
-    .addOption(
-      new Option(
-        '--in <path>',
-        'a file, a folder or a glob the program needs; data/{name}.csv: that of each point (repeatable)',
-      ).argParser(repeat),
-    )
-    .addOption(
-      new Option(
-        '--out <glob>',
-        'files it writes that are kept; . for all; of a .wasm program: a path (repeatable)',
-      ).argParser(repeat),
-    )
-    .addOption(
-      new Option('--env <name=value>', 'an environment variable of the program (repeatable)').argParser(repeat),
-    )
+    .option('--out <glob>', 'files it writes that are kept; . for all; of a .wasm program: a path (repeatable)', repeat)
+    .option('--env <name=value>', 'an environment variable of the program (repeatable)', repeat)
     .option('--stdin <text>', 'what the program reads; as in its arguments, {name} stands for a parameter')
     .option('--takes <names>', 'of a .wasm library: what its function takes, x,y or json')
     .option('--gives <what>', 'of a .wasm library: number, numbers, json, floats or bytes')
@@ -79,7 +65,7 @@ function policyOptions(verb: Command): Command {
     .option('--memory <size>', 'memory one unit may use: 512MiB')
     .option('--time <duration>', 'the longest one unit may run: 1h')
     .option('--deadline <duration>', 'units not decided by then fail')
-    .addOption(new Option('--after <job>', 'start when this job has ended well (repeatable)').argParser(repeat))
+    .option('--after <job>', 'start when this job has ended well (repeatable)', repeat)
     .option('--name <name>', 'what the job is called')
     .option('--queue', 'take the job even if no peer can run it now')
 }

@@ -1,6 +1,7 @@
 /** Sessions with workers: one to every admitted peer, and to this machine's own worker, while there is work to give. */
 
 import type { Ad } from '../../protocol/ad.ts'
+import { backoffMs } from '../../protocol/backoff.ts'
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { JobId } from '../../protocol/manifest.ts'
@@ -197,14 +198,14 @@ export class Dispatch {
     const retry = this.#retries.get(peer) ?? { failures: 0, timer: null }
     this.#retries.set(peer, retry)
     if (retry.timer !== null) clearTimeout(retry.timer)
-    const longest = Math.min(LIMITS.SESSION_RETRY_MAX_MS, LIMITS.SESSION_RETRY_MIN_MS * 2 ** retry.failures)
-    retry.failures += 1
+    const { random } = this.#components
+    const bounds = { firstMs: LIMITS.SESSION_RETRY_MIN_MS, longestMs: LIMITS.SESSION_RETRY_MAX_MS }
     retry.timer = setTimeout(
       () => {
         retry.timer = null
         this.#retry(peer)
       },
-      longest * (0.5 + 0.5 * this.#components.random()),
+      backoffMs(retry.failures++, { ...bounds, random }),
     )
   }
 

@@ -1,7 +1,7 @@
 /** The submitter's side of one session with a worker: gives it units, takes its results, checks its receipts. */
 
 import { type ErrorCode, isErrorCode, TalkootError } from '../../protocol/errors.ts'
-import { decodeFrame, encodeFrame } from '../../protocol/frames.ts'
+import { decodeFrame, encodeFrame, framesOf } from '../../protocol/frames.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { JobId } from '../../protocol/manifest.ts'
 import { checkReceipt, type SignedReceipt } from '../../protocol/receipt.ts'
@@ -176,7 +176,9 @@ export class WorkerSession {
     const given = this.#given
     this.#given = null
     if (given === null) return
-    for (const frame of framesOf(given.units)) this.#tell({ t: 'run', job: given.job, units: frame })
+    const bytesOf = ([, params]: [number, string]) => Buffer.byteLength(params)
+    for (const frame of framesOf(given.units, bytesOf, LIMITS.FRAME_UNITS_MAX))
+      this.#tell({ t: 'run', job: given.job, units: frame })
   }
 
   #tell(message: ToWorker): void {
@@ -193,23 +195,6 @@ export class WorkerSession {
         this.#unsentBytes -= frame.length
       })
   }
-}
-
-function* framesOf(units: readonly [number, string][]): Iterable<[number, string][]> {
-  let frame: [number, string][] = []
-  let bytes = 0
-  for (const unit of units) {
-    const size = Buffer.byteLength(unit[1])
-    const full = frame.length >= LIMITS.FRAME_UNITS_MAX || bytes + size > LIMITS.FRAME_MAX_BYTES / 2
-    if (full && frame.length > 0) {
-      yield frame
-      frame = []
-      bytes = 0
-    }
-    frame.push(unit)
-    bytes += size
-  }
-  if (frame.length > 0) yield frame
 }
 
 /** @throws E_FRAME on a value that is not plain data: a worker's own sandbox would never have let it pass */

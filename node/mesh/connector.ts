@@ -4,6 +4,7 @@
  * libp2p's own reconnection forgets a peer after a few failures; a lab that was switched off for a weekend must come back.
  */
 
+import { backoffMs } from '../../protocol/backoff.ts'
 import type { ErrorCode } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { addressOfPeer } from './addresses.ts'
@@ -127,7 +128,7 @@ export class Connector {
     if (candidate === undefined) return
     if (code === 'E_CERT_REVOKED') this.#forget(id)
     if (code !== 'E_UNREACHABLE') candidate.failures = FAILURES_OF_THE_UNWELCOME
-    candidate.dueAt = performance.now() + backoffMs(candidate.failures)
+    candidate.dueAt = performance.now() + restMs(candidate.failures)
   }
 
   #forget(id: string): void {
@@ -170,7 +171,7 @@ export class Connector {
       const refusal = this.#refusals.latest(id)
       const lasting = refusal !== undefined && refusal.at >= startedAt && LASTING.has(refusal.code)
       candidate.failures = lasting ? FAILURES_OF_THE_UNWELCOME : candidate.failures + 1
-      candidate.dueAt = performance.now() + backoffMs(candidate.failures)
+      candidate.dueAt = performance.now() + restMs(candidate.failures)
       if (lasting && refusal.code === 'E_CERT_REVOKED') this.#forget(id)
       if (!candidate.admitted && candidate.failures >= RUMOUR_FAILURES_MAX) this.#candidates.delete(id)
     } finally {
@@ -180,7 +181,5 @@ export class Connector {
   }
 }
 
-function backoffMs(failures: number): number {
-  const most = Math.min(BACKOFF_FIRST_MS * 2 ** failures, LIMITS.PEER_BACKOFF_MAX_MS)
-  return most * (0.5 + Math.random() / 2)
-}
+const restMs = (failures: number): number =>
+  backoffMs(failures, { firstMs: BACKOFF_FIRST_MS, longestMs: LIMITS.PEER_BACKOFF_MAX_MS, random: Math.random })

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { type SignedAd, signedAdSchema } from '../../protocol/ad.ts'
 import { canonicalBytes, decodeCanonical } from '../../protocol/canonical.ts'
 import { type ErrorCode, isErrorCode, TalkootError } from '../../protocol/errors.ts'
+import { framesOf } from '../../protocol/frames.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import {
   type Chain,
@@ -23,8 +24,6 @@ import type { PeerTable } from './peers.ts'
 import { Pulse } from './pulse.ts'
 
 export const SYNC_PROTOCOL = '/talkoot/sync/1'
-
-const BATCH_BYTES = LIMITS.FRAME_MAX_BYTES / 2
 
 const messageSchema = z.discriminatedUnion('t', [
   z.strictObject({ t: z.literal('beat') }),
@@ -266,7 +265,8 @@ export class Sync {
     const { peers, membership } = this.#components
     const theirs = peers.get(link.channel.peer)?.admission.revocationsDigest
     if (theirs === membership.revocationsDigest()) return
-    for (const list of batches(membership.revocations())) post(link, { t: 'revocations', list })
+    const bytesOf = (signed: SignedRevocation) => canonicalBytes(signed).length
+    for (const list of framesOf(membership.revocations(), bytesOf)) post(link, { t: 'revocations', list })
   }
 }
 
@@ -299,22 +299,6 @@ function parse(frame: Uint8Array): Message {
   } catch (cause) {
     throw new TalkootError('E_FRAME', 'a sync message of no known shape', { cause })
   }
-}
-
-function* batches(list: SignedRevocation[]): Generator<SignedRevocation[]> {
-  let batch: SignedRevocation[] = []
-  let size = 0
-  for (const signed of list) {
-    const bytes = canonicalBytes(signed).length
-    if (size + bytes > BATCH_BYTES && batch.length > 0) {
-      yield batch
-      batch = []
-      size = 0
-    }
-    batch.push(signed)
-    size += bytes
-  }
-  if (batch.length > 0) yield batch
 }
 
 /** A bucket of messages: each costs a signature check or more, so a peer gets a steady rate and a burst. */

@@ -1,6 +1,6 @@
 /** Ends of attempts on their way to one submitter: gathered into frames, each with one signed receipt. */
 
-import { encodeFrame } from '../../protocol/frames.ts'
+import { encodeFrame, FRAME_ROOM_BYTES } from '../../protocol/frames.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { JobId } from '../../protocol/manifest.ts'
 import { signReceipt } from '../../protocol/receipt.ts'
@@ -8,9 +8,6 @@ import type { UnitReport } from '../../protocol/report.ts'
 import type { Signer } from '../../protocol/signatures.ts'
 import type { Attempt, ToSubmitter } from '../../protocol/work.ts'
 import type { Channel } from '../mesh/mesh.ts'
-
-/** Room for the envelope, the receipt and its signature beside the values in one frame. */
-const FRAME_VALUES_BYTES = LIMITS.FRAME_MAX_BYTES / 2
 
 /** `arrivedAt`: when the unit came here, if that was noted. */
 type Entry = { job: JobId; attempt: Attempt; bytes: number; arrivedAt: number | null; report: UnitReport | null }
@@ -65,7 +62,7 @@ export class Outbox {
       this.#waitingBytes += entry.bytes
     }
     this.#trim()
-    const full = this.#waiting.length >= LIMITS.FRAME_UNITS_MAX || this.#waitingBytes >= FRAME_VALUES_BYTES
+    const full = this.#waiting.length >= LIMITS.FRAME_UNITS_MAX || this.#waitingBytes >= FRAME_ROOM_BYTES
     if (full || options.urgent || this.#gathering === null) this.#flush()
   }
 
@@ -152,7 +149,7 @@ export class Outbox {
     let count = 0
     for (const entry of this.#waiting) {
       if (entry.job !== job || count >= LIMITS.FRAME_UNITS_MAX) break
-      if (count > 0 && bytes + entry.bytes > FRAME_VALUES_BYTES) break
+      if (count > 0 && bytes + entry.bytes > FRAME_ROOM_BYTES) break
       bytes += entry.bytes
       count += 1
     }

@@ -2,8 +2,9 @@
 
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { backoffMs } from '../../protocol/backoff.ts'
 import { canonicalJson, type Json } from '../../protocol/canonical.ts'
-import { decodeFrame, encodeFrame } from '../../protocol/frames.ts'
+import { decodeFrame, encodeFrame, FRAME_ROOM_BYTES, framesOf } from '../../protocol/frames.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { checkReceipt, signReceipt } from '../../protocol/receipt.ts'
 import { isSignedBy } from '../../protocol/signatures.ts'
@@ -84,6 +85,31 @@ describe('a frame', () => {
     } catch (error) {
       expect(String(error).length).toBeLessThan(500)
     }
+  })
+})
+
+describe('many things', () => {
+  it('go in as few frames as hold them, in their order, and what is too large goes alone', () => {
+    const sizes = [FRAME_ROOM_BYTES - 1, 1, 1, 2 * FRAME_ROOM_BYTES, 5, 6, 7]
+    expect([...framesOf(sizes, (size) => size, 2)]).toEqual([
+      sizes.slice(0, 2),
+      [1],
+      [2 * FRAME_ROOM_BYTES],
+      [5, 6],
+      [7],
+    ])
+    expect([...framesOf([], () => 1)]).toEqual([])
+  })
+})
+
+describe('the time until the next try', () => {
+  it('doubles with each failure up to its bound, and never comes early', () => {
+    const waits = (random: number) =>
+      [0, 1, 2, 3, 2_000].map((failures) => backoffMs(failures, { firstMs: 100, longestMs: 500, random: () => random }))
+    expect([waits(0), waits(1)]).toEqual([
+      [50, 100, 200, 250, 250],
+      [100, 200, 400, 500, 500],
+    ])
   })
 })
 

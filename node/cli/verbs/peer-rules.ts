@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { API } from '../../../protocol/api.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
 import { type PeerRule, type PeerRules, type PeerVerdict, peerRulesSchema } from '../../../protocol/peer-rules.ts'
+import type { Request } from '../../../sdk/client.ts'
 import type { Act, Context } from '../context.ts'
 import type { Colours } from '../render/colours.ts'
 import { duration } from '../render/figures.ts'
@@ -38,10 +39,8 @@ async function put(
   options: Options,
   verdict: PeerVerdict,
 ): Promise<undefined> {
-  const { client, output, signal } = context
   const body = { verdict, ...(options.reason === undefined ? {} : { reason: options.reason }) }
-  const rules = await client.request(pathOf(peer, options), peerRulesSchema, { method: 'PUT', body, signal })
-  await output.show(rules, rulesView)
+  await change(context, pathOf(peer, options), { method: 'PUT', body })
 }
 
 async function lift(
@@ -50,13 +49,11 @@ async function lift(
   options: Options,
   verdict: PeerVerdict,
 ): Promise<undefined> {
-  const { client, output, signal } = context
-  const rules = await client.request(pathOf(peer, options), peerRulesSchema, {
-    method: 'DELETE',
-    query: { verdict },
-    signal,
-  })
-  await output.show(rules, rulesView)
+  await change(context, pathOf(peer, options), { method: 'DELETE', query: { verdict } })
+}
+
+async function change({ client, output, signal }: Context, path: string, request: Request): Promise<void> {
+  await output.show(await client.request(path, peerRulesSchema, { ...request, signal }), rulesView)
 }
 
 function pathOf(peer: string | undefined, { operator }: Options): string {

@@ -1,11 +1,11 @@
 /** Whom a tree is to be asked of, and when again: those the caller named, and those they tell of. */
 
+import { backoffMs } from '../../../protocol/backoff.ts'
 import type { ErrorCode } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { Introduction } from '../introductions.ts'
 
-const RETRY_FIRST_MS = 250
-const RETRY_MAX_MS = 5_000
+const RETRY = { firstMs: 250, longestMs: 5_000 }
 /** A peer only heard of is forgotten after so many failures. */
 const FAILURES_MAX = 6
 
@@ -72,8 +72,8 @@ export class Holders {
     if (code !== null && LASTING.has(code)) holder.refused = code
     holder.failures = code === null ? 0 : holder.failures + 1
     if (!holder.named && holder.failures >= FAILURES_MAX) this.#known.delete(peer)
-    const most = Math.min(RETRY_FIRST_MS * 2 ** holder.failures, RETRY_MAX_MS)
-    holder.dueAtMs = code === null ? nowMs : nowMs + most * (0.5 + this.#random() / 2)
+    const restMs = backoffMs(holder.failures, { ...RETRY, random: this.#random })
+    holder.dueAtMs = code === null ? nowMs : nowMs + restMs
   }
 
   /** Why none is left to ask, if so. */
