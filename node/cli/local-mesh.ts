@@ -24,12 +24,12 @@ export type LocalMesh = AsyncDisposable & {
 type Init = { env: Readonly<Record<string, string | undefined>>; signal: AbortSignal }
 
 const POLL_MS = 50
-/** Where all is read from disk for the first time, a search may come before there is anybody to find: several fit in. */
+/** They meet within seconds; where all is read from a slow disk for the first time, and introductions are lost, searches follow. */
 const MEET_TIMEOUT_MS = 90_000
 
 /**
  * The second node joins with a token of the first, the third with one of the second: it is told nobody else's
- * address, and finds the first through the DHT. Returns when all see one another.
+ * address, and introduced to the first. Returns when all see one another.
  */
 export async function startLocalMesh({ env, signal }: Init): Promise<LocalMesh> {
   await using started = new AsyncDisposableStack()

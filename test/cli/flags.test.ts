@@ -136,11 +136,14 @@ test('quantities as people type and read them', () => {
   expect(parseCount('1e3')).toBe(1_000)
   for (const wrong of ['', '-1', '1.5', 'x']) expect(() => parseCount(wrong)).toThrow()
   expect([0, 512, 1_536, 2 ** 34].map(bytes)).toEqual(['0 B', '512 B', '1.5 KiB', '16 GiB'])
-  expect([12, 1_500, 75_000, 7_260_000, 190_000_000].map(duration)).toEqual([
+  expect([12, 1_500, 75_000, 3_599_600, 7_199_990, 7_260_000, 172_799_000, 187_200_000].map(duration)).toEqual([
     '12 ms',
     '1.5 s',
     '1 min 15 s',
+    '1 h',
+    '2 h',
     '2 h 1 min',
+    '2 d',
     '2 d 4 h',
   ])
   expect(shortIds(['abcdefgh', 'abcdefxy'])('abcdefgh')).toBe('abcdefg')

@@ -13,15 +13,18 @@ export function duration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`
   if (seconds < 10) return `${seconds.toFixed(1)} s`
   if (seconds < 60) return `${Math.round(seconds)} s`
-  const minutes = Math.floor(seconds / 60)
-  if (minutes < 60) return twoParts(minutes, 'min', Math.floor(seconds % 60), 's')
-  const hours = Math.floor(minutes / 60)
-  if (hours < 48) return twoParts(hours, 'h', minutes % 60, 'min')
-  return twoParts(Math.floor(hours / 24), 'd', hours % 24, 'h')
+  if (Math.round(seconds) < 3_600) return twoParts(seconds, 60, 'min', 's')
+  const minutes = seconds / 60
+  if (Math.round(minutes) < 48 * 60) return twoParts(minutes, 60, 'h', 'min')
+  return twoParts(minutes / 60, 24, 'd', 'h')
 }
 
-const twoParts = (whole: number, unit: string, rest: number, smaller: string): string =>
-  rest === 0 ? `${whole} ${unit}` : `${whole} ${unit} ${rest} ${smaller}`
+function twoParts(value: number, of: number, unit: string, smaller: string): string {
+  const rounded = Math.round(value)
+  const rest = rounded % of
+  const whole = `${Math.floor(rounded / of)} ${unit}`
+  return rest === 0 ? whole : `${whole} ${rest} ${smaller}`
+}
 
 export const count = (value: number): string => value.toLocaleString('en-US')
 

@@ -69,7 +69,7 @@ const makeWritable = (folder: string): Promise<void> =>
 async function fitOnThreeNodes({ io, output, signal }: Context, outDir: string): Promise<DemoOutcome> {
   await output.note(`starting ${NAMES.length} nodes: ${NAMES.join(', ')} …`)
   await using local = await startLocalMesh({ env: io.env, signal })
-  await output.note('they found each other through the DHT; every point runs on two of them, and both must agree')
+  await output.note('they have found each other; every point runs on two of them, and both must agree')
   const { warnings } = await local.client.request(API.status, statusSchema, { signal })
   for (const warning of warnings) await output.note(`${output.colours.yellow('!')} ${warning}`)
   const line = new ProgressLine(io.stderr, { colours: output.colours })
@@ -87,6 +87,7 @@ async function fitOnThreeNodes({ io, output, signal }: Context, outDir: string):
 function findings(report: Report, cwd: string): string[] {
   const { best, units, accepted, executions, disagreements, nodes, elapsedMs, files } = report
   return [
+    'X is the best fit; the darker, the nearer to the data',
     '',
     `beta ${best.beta.toFixed(3)} per day · gamma ${best.gamma.toFixed(3)} per day · R0 ${best.r0.toFixed(2)} · sum of squared errors ${best.sse.toFixed(0)}`,
     `${count(accepted)} of ${plural(units, 'point')} agreed by two of ${nodes} nodes · ${plural(executions, 'execution')} · ${plural(disagreements, 'disagreement')} · ${duration(elapsedMs)}`,

@@ -29,7 +29,7 @@ type ResultsOptions = {
 }
 
 export function job(program: Command, act: Act): void {
-  const group = program.command('job').description('one job')
+  const group = program.command('job').description('one job: show, results, logs, hold, cancel and more')
   group
     .command('show <job>')
     .description('how far it is, what it waits for, who worked on it')

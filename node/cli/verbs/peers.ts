@@ -19,7 +19,7 @@ export function peers(program: Command, act: Act): void {
         await output.show(await client.request(API.peers, peersSchema, { signal }), peersView)
       }),
     )
-  const group = program.command('peer').description('one peer')
+  const group = program.command('peer').description('one peer: show, block, trust and more')
   peerRules(group, act)
   group
     .command('evidence')

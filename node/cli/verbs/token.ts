@@ -20,7 +20,7 @@ import { grid } from '../render/grid.ts'
 import type { View } from '../render/output.ts'
 
 export function token(program: Command, act: Act): void {
-  const group = program.command('token').description('who may join the mesh')
+  const group = program.command('token').description('who may join the mesh: create, list, revoke')
   group
     .command('create')
     .description('a token with which machines join')

@@ -1,9 +1,13 @@
 /** What a person wants to know when the node is up. */
 
+import { fileURLToPath } from 'node:url'
 import type { Status } from '../../../protocol/api.ts'
 import type { Colours } from '../render/colours.ts'
 import { bytes, plural } from '../render/figures.ts'
 import type { View } from '../render/output.ts'
+
+/** From whatever folder it is run. */
+const EXAMPLE = fileURLToPath(new URL('../../../examples/pi/pi.task.ts', import.meta.url))
 
 export type UpFacts = {
   schema: 'talkoot.up/1'
@@ -38,7 +42,7 @@ export const upView: View<UpFacts> = {
       const terms = facts.token === null ? '' : colours.dim('  (single use, 24 h)')
       lines.push(`  Add machine  talkoot up --join ${invitation}${terms}`)
     } else if (status.mesh.role === 'admin') lines.push('  Add machine  talkoot token create')
-    lines.push('  Try it       talkoot run examples/pi/pi.task.ts --param batch=0:20:1 --param n=1e6')
+    lines.push(`  Try it       talkoot run ${EXAMPLE} --param batch=0:20:1 --param n=1e6`)
     return lines.join('\n')
   },
 }
