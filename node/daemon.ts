@@ -18,6 +18,7 @@ import type { Settings } from './config.ts'
 import { IdleMemory } from './idle-memory.ts'
 import { JobService } from './jobs/job-service.ts'
 import { JobTrees } from './jobs/job-trees.ts'
+import { Removals } from './jobs/removals.ts'
 import { createScheduler } from './jobs/scheduler/scheduler.ts'
 import { UnitFilesOfJobs } from './jobs/unit-files.ts'
 import { fetchBlob, serveBlobs } from './mesh/blob-exchange.ts'
@@ -31,6 +32,7 @@ import type { Runtimes } from './runtimes/runtimes.ts'
 import { nodeServices } from './services.ts'
 import { BlobStore } from './store/blobs.ts'
 import { EvidenceStore } from './store/evidence.ts'
+import { JobRemoval } from './store/job-removal.ts'
 import { JobStore } from './store/job-store.ts'
 import { openLedger } from './store/ledger.ts'
 import { SqliteMeshStore } from './store/mesh-store.ts'
@@ -136,12 +138,18 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
     reach: settings.outboundOnly ? 'outbound' : 'dialable',
     addresses: [],
   })
-  const unitFiles = new UnitFilesOfJobs({ ...stores, fetchTree })
+  const unitFiles = new UnitFilesOfJobs({
+    ...stores,
+    named: stores.jobStore.unitFiles,
+    fetchTree,
+    onError: passing(log),
+  })
   cleanup.add(() => unitFiles.stop())
+  const jobTrees = new JobTrees({ ...stores, onError: passing(log) })
   const jobs = new JobService({
     ...stores,
     jobs: stores.jobStore,
-    trees: new JobTrees({ ...stores, onError: passing(log) }),
+    trees: jobTrees,
     unitFiles,
     scheduler: createScheduler({
       random: xoroshiro128plus(randomInt(2 ** 31)),
@@ -165,6 +173,17 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
   cleanup.add(() => pause.stop())
   pause.start()
   jobs.start()
+  const removals = new Removals({
+    ...stores,
+    reports: stores.jobStore.reports,
+    jobs,
+    jobTrees,
+    loose: unitFiles.loose,
+    now: () => performance.now(),
+    onError: passing(log),
+  })
+  cleanup.add(() => removals.stop())
+  removals.start()
 
   const idleMemory = new IdleMemory({
     isIdle: () => worker.facts().busy === 0 && jobs.counts().running === 0,
@@ -177,7 +196,7 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
   const stopped = Promise.withResolvers<void>()
   const stop = () => cleanup.run().then(stopped.resolve)
   const services = nodeServices(
-    { ...stores, onError: passing(log), mesh, jobs, runtimes, worker, pause, offer, ownAd },
+    { ...stores, onError: passing(log), mesh, jobs, removals, runtimes, worker, pause, offer, ownAd },
     { apiUrl: () => api.url, requestStop: () => setImmediate(stop), stopping: stopping.signal },
   )
   const server = new ApiServer({ services, log }, { port: settings.apiPort, addressFile: paths.api })
@@ -225,6 +244,7 @@ function openStores(paths: StatePaths, settings: Settings, cleanup: Cleanup) {
     ledger,
     evidence: new EvidenceStore({ ledger, peers }),
     jobStore: new JobStore({ ledger, peers }),
+    removal: new JobRemoval({ ledger }),
     receiptStore: new ReceiptStore({ ledger, peers }),
     rules: new PeerRuleStore({ ledger, wallClock: Date.now }),
     meshStore: new SqliteMeshStore(ledger),
@@ -232,8 +252,8 @@ function openStores(paths: StatePaths, settings: Settings, cleanup: Cleanup) {
     blobs: new BlobStore(paths.blobs),
     trees,
     uploads,
-    // What own jobs gave is never given up for room.
-    unitTrees: new TreeStore({ folder: paths.unitFiles, budgetBytes: Number.MAX_SAFE_INTEGER }),
+    // What own jobs gave is never given up for room: before there is too little of that on the disk, no more is fetched.
+    unitTrees: new TreeStore({ folder: paths.unitFiles, budgetBytes: Number.POSITIVE_INFINITY }),
   }
 }
 

@@ -8,6 +8,7 @@ import { VERSION } from '../protocol/version.ts'
 import type { NodeServices } from './api/services.ts'
 import type { JobService } from './jobs/job-service.ts'
 import { ReceiptExport } from './jobs/receipt-export.ts'
+import type { Removals } from './jobs/removals.ts'
 import { reproductionOf } from './jobs/reproduce.ts'
 import { UnitTails } from './jobs/unit-tails.ts'
 import type { MeshNode } from './mesh/create.ts'
@@ -29,6 +30,7 @@ type Components = {
   mesh: MeshNode
   meshStore: SqliteMeshStore
   jobs: JobService
+  removals: Removals
   runtimes: Runtimes
   worker: Worker
   pause: OwnerPause
@@ -124,6 +126,7 @@ export function nodeServices(components: Components, init: Init): NodeServices {
     jobs: () => ({ schema: 'talkoot.jobs/1', jobs: jobs.list() }),
     job: (id) => jobs.info(id),
     cancel: (id) => jobs.cancel(id),
+    remove: (ids) => components.removals.remove(ids),
     explainJob: (id) => jobs.explain.job(id),
     explainUnit: (id, unit) => jobs.explain.unit(id, unit),
     logs: (id, unit) => jobs.logs(id, unit),

@@ -46,6 +46,11 @@ export const API = {
   plan: '/v1/plan',
   /** GET: JobInfo. DELETE cancels: JobInfo. */
   job: (id: string) => `/v1/jobs/${encodeURIComponent(id)}`,
+  /**
+   * POST RemovalRequest: Removed. The jobs are gone when this is answered, what they took of the disk comes back bit by bit.
+   * E_JOB_RUNNING of one that runs, E_JOB_NEEDED of one that another needs; then all of them stay.
+   */
+  removals: '/v1/removals',
   /** POST: nothing of the job is given out until it is released, what runs is taken back: JobInfo. */
   jobHold: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/hold`,
   /** POST: a held job, or one whose predecessor failed, goes on: JobInfo. */
@@ -251,6 +256,15 @@ export const retryRequestSchema = z.strictObject({
   after: jobRequestSchema.shape.after,
 })
 export type RetryRequest = z.input<typeof retryRequestSchema>
+
+/** Jobs that have ended, by id or unique prefix. */
+export const removalRequestSchema = z.strictObject({
+  jobs: z.array(z.string().min(1).max(100)).min(1).max(LIMITS.REMOVAL_JOBS_MAX),
+})
+export type RemovalRequest = z.input<typeof removalRequestSchema>
+
+export const removedSchema = z.object({ schema: z.literal('talkoot.removed/1'), jobs: z.array(digestSchema) })
+export type Removed = z.infer<typeof removedSchema>
 
 export const jobQuerySchema = z.object({ queue: z.stringbool().default(false) })
 

@@ -74,6 +74,11 @@ export const ERRORS = {
     'loosen the named clause (`talkoot plan` says how far), or let a machine that satisfies it join',
   ),
   E_JOB_CANCELLED: entry('user', 'the job was cancelled'),
+  E_JOB_RUNNING: entry('user', 'wait until it has ended, or cancel it first: `talkoot job cancel JOB`'),
+  E_JOB_NEEDED: entry(
+    'user',
+    'remove the named jobs with it, in one `talkoot job remove`; one that runs must end first',
+  ),
   E_EXPRESSION: entry('user', 'correct the CEL expression: fields are listed in docs/protocol.md'),
   E_SWEEP_INVALID: entry('user', 'correct the named part of the sweep'),
   E_SWEEP_TOO_BIG: entry('user', 'split the sweep into several jobs'),

@@ -273,6 +273,9 @@ export const LIMITS = {
   LEDGER_DELAY_MAX_MS: 200,
   LEDGER_BATCH_ROWS: 2_000,
   LEDGER_RETRY_MS: 5_000,
+  /** What goes with a removed job goes in steps of about this; others have as long between two of them. */
+  REMOVAL_STEP_MS: 10,
+  REMOVAL_JOBS_MAX: 1_000,
   PROGRESS_INTERVAL_MS: 200,
   /** What waits at a worker for one submitter: units, and bytes of their parameters. */
   WORKER_QUEUE_UNITS_MAX: 8_192,

@@ -7,6 +7,7 @@ import {
   type JobSummary,
   jobInfoSchema,
   jobSummarySchema,
+  removedSchema,
   resultRowSchema,
 } from '../protocol/api.ts'
 import { TalkootError } from '../protocol/errors.ts'
@@ -202,6 +203,14 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
   /** Units not decided yet are given up. Does nothing to a job that is settled. */
   async cancel(): Promise<void> {
     await this.#client.request(API.job(this.id), jobInfoSchema, { method: 'DELETE' })
+  }
+
+  /**
+   * Forgets a job that has ended, with its results, receipts, logs and files.
+   * @throws E_JOB_RUNNING, and E_JOB_NEEDED when another runs again what failed in it, or runs and follows it
+   */
+  async remove(): Promise<void> {
+    await this.#client.request(API.removals, removedSchema, { method: 'POST', body: { jobs: [this.id] } })
   }
 
   /** Gives nothing more of it out, and takes back what runs, until `release`; results are kept. Survives restarts. */

@@ -9,6 +9,7 @@ import {
   jobQuerySchema,
   jobRequestSchema,
   pauseRequestSchema,
+  removalRequestSchema,
   resultsQuerySchema,
   retryRequestSchema,
   type Stopping,
@@ -110,6 +111,10 @@ function jobRoutes(app: Hono<Env>, services: NodeServices): void {
     const options = parse(jobQuerySchema, c.req.query(), 'E_REQUEST')
     const request = parse(jobRequestSchema, await readJson(c.env.incoming), 'E_JOB_INVALID')
     return c.json(await services.submit(request, options))
+  })
+  app.post(API.removals, async (c) => {
+    const { jobs } = parse(removalRequestSchema, await readJson(c.env.incoming), 'E_REQUEST')
+    return c.json(services.remove(jobs))
   })
   app.get(`${API.jobs}/:id`, (c) => c.json(services.job(c.req.param('id'))))
   app.delete(`${API.jobs}/:id`, async (c) => c.json(await services.cancel(c.req.param('id'))))

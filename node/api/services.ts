@@ -9,6 +9,7 @@ import type {
   jobRequestSchema,
   PeerInfo,
   Peers,
+  Removed,
   ResultRow,
   ResultsQuery,
   retryRequestSchema,
@@ -70,6 +71,8 @@ export interface NodeServices {
   /** By id or unique prefix. @throws E_NOT_FOUND */
   job(idOrPrefix: string): JobInfo
   cancel(idOrPrefix: string): Promise<JobInfo>
+  /** All of them or none, with all that is kept of them. @throws E_NOT_FOUND, E_JOB_RUNNING, E_JOB_NEEDED, E_DISK_FULL */
+  remove(idsOrPrefixes: readonly string[]): Removed
   /** Neither changes a job that has ended. @throws E_NOT_FOUND, E_DISK_FULL */
   hold(idOrPrefix: string): JobInfo
   release(idOrPrefix: string): JobInfo

@@ -49,6 +49,8 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   E_DISK_BUDGET: EXIT.refused,
   E_DISK_FULL: EXIT.refused,
   E_DISK_TAKEN: EXIT.refused,
+  E_JOB_RUNNING: EXIT.refused,
+  E_JOB_NEEDED: EXIT.refused,
   E_UNAUTHORIZED: EXIT.refused,
   E_TOKEN_WRONG: EXIT.refused,
   E_TOKEN_EXPIRED: EXIT.refused,

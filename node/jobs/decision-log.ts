@@ -49,6 +49,11 @@ export class DecisionLog {
     this.#components = components
   }
 
+  /** All that was decided is on disk. */
+  get isWritten(): boolean {
+    return this.#entries.length === 0
+  }
+
   add(entry: Entry): void {
     this.#entries.push(entry)
     if (this.#halted) return

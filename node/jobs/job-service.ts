@@ -154,7 +154,7 @@ export class JobService {
       sweepOf: (job) => this.#live.get(job)?.sweep ?? null,
       fetchFiles: (id, peer, end) => {
         const job = this.#live.get(id)
-        return job === undefined ? null : components.unitFiles.fetch(peer, job.manifest.task, end)
+        return job === undefined ? null : components.unitFiles.fetch(peer, { job: id, task: job.manifest.task }, end)
       },
       onEvent: (event, beside) => this.#step(event, beside),
     })
@@ -334,6 +334,9 @@ export class JobService {
         onError(error)
       }
     }
+    const { loose } = this.#components.unitFiles
+    loose.heard({ event, effects }, (id, unit) => this.#live.get(id)?.isSettled(unit) ?? true)
+    if (this.#log.isWritten) loose.written()
     this.#moves.tell(event, effects)
   }
 
@@ -353,6 +356,7 @@ export class JobService {
     this.#live.delete(id)
     this.#gates.forget(id)
     this.#components.trees.forget(id)
+    this.#components.unitFiles.loose.ended(id)
     this.#idleSince = this.#components.now()
     this.#log.add({ kind: 'end', job: n, state, atMs: this.#components.wallClock(), ...took })
     this.#log.commit()
@@ -362,6 +366,7 @@ export class JobService {
   }
 
   #committed(touched: ReadonlySet<number>): void {
+    this.#components.unitFiles.loose.written()
     for (const n of touched) {
       const id = this.#idsByNumber.get(n)
       if (id === undefined) continue

@@ -72,6 +72,16 @@ export class JobTrees {
     this.#pins.delete(job)
   }
 
+  /** What a task brings; nothing of one that is gone from the disk. */
+  of(task: TaskRef): TreeRef[] {
+    try {
+      return this.#refs(task)
+    } catch (error) {
+      this.#components.onError(error)
+      return []
+    }
+  }
+
   #refs({ runtime, digest }: TaskRef): TreeRef[] {
     return RUNTIME_KINDS[runtime].treesOf(new TextDecoder().decode(this.#components.blobs.get(digest)))
   }

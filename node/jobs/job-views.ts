@@ -50,7 +50,10 @@ export class JobViews {
   /** Newest first. */
   list(): JobSummary[] {
     const names = this.#components.peerNames()
-    return this.#components.jobs.list().map((job) => this.#summary(job, names))
+    const jobs = this.#components.jobs.list()
+    // Some were removed: those that are still there are read once more.
+    if (jobs.length < this.#briefs.size) this.#briefs.clear()
+    return jobs.map((job) => this.#summary(job, names))
   }
 
   /** @throws E_NOT_FOUND */

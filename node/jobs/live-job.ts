@@ -50,6 +50,10 @@ export class LiveJob {
     return seq
   }
 
+  isSettled(unit: number): boolean {
+    return this.#settled.has(unit)
+  }
+
   /** Its decision does not stand any more. */
   reopen(unit: number): void {
     this.#settled.delete(unit)

@@ -73,6 +73,7 @@ export class ReceiptExport {
     const units = await this.#units(job, { sweep, lastSeq }, signal)
     // Not whole, so not sealed.
     if (signal.aborted) return
+    if (jobs.row(id) === null) throw new TalkootError('E_NOT_FOUND', `job ${id} has been removed`)
     yield await this.#seal({ v: 1, job: id, state: job.state, receipts: n, lines: digest.digest(), ...units })
   }
 

@@ -2,6 +2,7 @@
 
 import { setImmediate } from 'node:timers/promises'
 import type { ResultRow, ResultsQuery } from '../../protocol/api.ts'
+import { TalkootError } from '../../protocol/errors.ts'
 import type { JobId } from '../../protocol/manifest.ts'
 import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
 import { blameSchema } from '../../protocol/work.ts'
@@ -44,9 +45,10 @@ export class ResultReader {
     let cursor = query.after ?? (byInput ? -1 : 0)
     while (!signal.aborted) {
       const row = jobs.row(id)
-      const ended = row?.state !== 'running'
+      if (row === null) throw new TalkootError('E_NOT_FOUND', `job ${id} has been removed`)
+      const ended = row.state !== 'running'
       // Who follows is told that nothing more comes by itself.
-      const over = ended || (row !== undefined && findingOf(row) !== null)
+      const over = ended || findingOf(row) !== null
       const inTurn = byInput && query.follow && !ended
       // Those that succeeded are needed to see the gaps.
       const only = query.failed && !inTurn ? 'failed' : 'all'

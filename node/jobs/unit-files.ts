@@ -1,6 +1,6 @@
 /**
  * Files of units, fetched from the worker that wrote them before its word counts: a unit is never accepted without them.
- * They are kept beside the ledger, out of the budget of what is kept for others, and stay.
+ * They are kept beside the ledger, out of the budget of what is kept for others, as long as an accepted unit needs them.
  */
 
 import type { Digest } from '../../protocol/canonical.ts'
@@ -8,44 +8,58 @@ import { type Tree, type TreeRef, treeBytes } from '../../protocol/data/tree.ts'
 import { filesOf } from '../../protocol/data/unit-files.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
-import type { TaskRef } from '../../protocol/manifest.ts'
+import type { JobId, TaskRef } from '../../protocol/manifest.ts'
 import { RUNTIME_KINDS } from '../../protocol/runtime-kinds.ts'
 import type { BlobStore } from '../store/blobs.ts'
 import type { HeldTree, TreeStore } from '../store/tree-store.ts'
+import type { UnitFileRefs } from '../store/unit-file-refs.ts'
 import type { FetchTree } from '../worker/inputs.ts'
+import { LooseFiles } from './loose-files.ts'
 import type { AttemptEnd } from './scheduler/events.ts'
 
 type Components = {
   blobs: Pick<BlobStore, 'get'>
   /** Of this node's own jobs. */
-  unitTrees: Pick<TreeStore, 'begin' | 'free'>
+  unitTrees: Pick<TreeStore, 'begin' | 'free' | 'drop' | 'digests'>
+  /** Trees that accepted units name. */
+  named: Pick<UnitFileRefs, 'has'>
   fetchTree: FetchTree
+  onError(error: unknown): void
 }
+
+/** Whose files they are. */
+type Of = { job: JobId; task: TaskRef }
 
 type GoodEnd = Extract<AttemptEnd, { ok: true }>
 
 export class UnitFilesOfJobs {
+  readonly loose: LooseFiles
   readonly #components: Components
   /** Whether units of a task leave files. */
   readonly #leave = new Map<Digest, boolean>()
   /** Of each peer, whose files come one after the other: how many ends wait, and the last of them. */
   readonly #queues = new Map<string, { length: number; last: Promise<AttemptEnd> | null }>()
+  /** Of files that are on their way, bytes. */
+  #coming = 0
   readonly #stopping = new AbortController()
 
   constructor(components: Components) {
+    const { unitTrees, named, onError } = components
     this.#components = components
+    this.loose = new LooseFiles({ trees: unitTrees, named, onError })
   }
 
   /** The end when its files are here, or the failure it is without them; null: it has none. Never rejects. */
-  fetch(from: string, task: TaskRef, end: AttemptEnd): Promise<AttemptEnd> | null {
-    return end.ok && this.#leaveFiles(task) ? this.#inTurn(from, end) : null
+  fetch(from: string, of: Of, end: AttemptEnd): Promise<AttemptEnd> | null {
+    return end.ok && this.#leaveFiles(of.task) ? this.#inTurn(from, of.job, end) : null
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#stopping.abort(new TalkootError('E_UNREACHABLE', 'this node stops'))
+    await this.loose.stop()
   }
 
-  async #inTurn(from: string, end: GoodEnd): Promise<AttemptEnd> {
+  async #inTurn(from: string, job: JobId, end: GoodEnd): Promise<AttemptEnd> {
     const queue = this.#queues.get(from) ?? { length: 0, last: null }
     if (queue.length >= LIMITS.UNIT_FETCHES_PER_PEER_MAX) {
       return without(end, new TalkootError('E_OUTPUT_LOST', 'the worker has told of too many before'))
@@ -53,7 +67,8 @@ export class UnitFilesOfJobs {
     this.#queues.set(from, queue)
     queue.length += 1
     const before = queue.last
-    queue.last = before === null ? this.#fetched(from, end) : before.then(() => this.#fetched(from, end))
+    const fetch = () => this.#fetched(from, job, end)
+    queue.last = before === null ? fetch() : before.then(fetch)
     const fetched = await queue.last
     queue.length -= 1
     if (queue.length === 0) this.#queues.delete(from)
@@ -61,14 +76,26 @@ export class UnitFilesOfJobs {
   }
 
   /** Never rejects. */
-  async #fetched(from: string, end: GoodEnd): Promise<AttemptEnd> {
+  async #fetched(from: string, job: JobId, end: GoodEnd): Promise<AttemptEnd> {
     try {
       const files = filesOf(JSON.parse(end.value))
       if (files === null) throw new TalkootError('E_OUTPUT_LOST', 'the worker told of no files')
       this.#stopping.signal.throwIfAborted()
       this.#checkRoom(files)
-      const late = AbortSignal.timeout(LIMITS.UNIT_FILES_FETCH_TIMEOUT_MS)
-      const signal = AbortSignal.any([late, this.#stopping.signal])
+      await this.#fetchAll(from, files)
+      this.loose.came(job, end.unit, files.digest)
+      return end
+    } catch (thrown) {
+      return without(end, TalkootError.from(thrown))
+    }
+  }
+
+  async #fetchAll(from: string, files: TreeRef): Promise<void> {
+    const late = AbortSignal.timeout(LIMITS.UNIT_FILES_FETCH_TIMEOUT_MS)
+    const signal = AbortSignal.any([late, this.#stopping.signal])
+    this.#coming += files.bytes
+    this.loose.expect(files.digest)
+    try {
       const held = await this.#components.fetchTree(from, files, { signal })
       try {
         checkTree(held.layout.tree, files)
@@ -76,16 +103,20 @@ export class UnitFilesOfJobs {
       } finally {
         held.release()
       }
-      return end
-    } catch (thrown) {
-      return without(end, TalkootError.from(thrown))
+    } catch (error) {
+      this.loose.failed(files.digest)
+      throw error
+    } finally {
+      this.#coming -= files.bytes
     }
   }
 
   /** @throws E_DISK_FULL */
   #checkRoom({ bytes }: TreeRef): void {
-    const left = this.#components.unitTrees.free - bytes
-    if (left < LIMITS.DISK_RESERVE_MIB * 2 ** 20) throw new TalkootError('E_DISK_FULL', 'the disk here is nearly full')
+    const left = this.#components.unitTrees.free - this.#coming - bytes
+    if (left < LIMITS.DISK_RESERVE_MIB * 2 ** 20) {
+      throw new TalkootError('E_DISK_FULL', 'the disk of the submitter is nearly full: remove jobs it needs no more')
+    }
   }
 
   async #keep(held: HeldTree, signal: AbortSignal): Promise<void> {

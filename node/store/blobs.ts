@@ -1,6 +1,16 @@
 /** Bytes named by their digest: task bundles and the rows of sweeps. A file appears whole or not at all. */
 
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { DIGEST_PATTERN, type Digest, digestOf } from '../../protocol/canonical.ts'
 import { TalkootError } from '../../protocol/errors.ts'
@@ -38,7 +48,11 @@ export class BlobStore {
     const digest = digestOf(bytes)
     if (expected !== undefined && digest !== expected)
       throw new TalkootError('E_BLOB', `the bytes are not those of ${expected}`)
-    if (this.has(digest)) return digest
+    if (this.has(digest)) {
+      const now = new Date()
+      utimesSync(this.#file(digest), now, now)
+      return digest
+    }
     const partial = join(this.#folder, `.${digest}.${process.pid}.${this.#writes++}`)
     try {
       writeFileSync(partial, bytes, { mode: 0o600, flush: true })
@@ -48,6 +62,15 @@ export class BlobStore {
       throw new TalkootError('E_DISK_FULL', 'the bytes could not be written', { cause })
     }
     return digest
+  }
+
+  /** Removes what nobody needs: but for what came lately, as the job it is for may not be there yet. */
+  sweep(needed: ReadonlySet<Digest>): void {
+    const lately = Date.now() - LIMITS.UPLOAD_IDLE_MS
+    for (const name of readdirSync(this.#folder)) {
+      const file = join(this.#folder, name)
+      if (!needed.has(name) && statSync(file).mtimeMs < lately) rmSync(file, { force: true })
+    }
   }
 
   #file(digest: Digest): string {

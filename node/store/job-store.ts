@@ -6,9 +6,11 @@
 import { randomBytes } from 'node:crypto'
 import type { StatementSync } from 'node:sqlite'
 import type { JobId } from '../../protocol/manifest.ts'
+import { REMOVED } from './job-removal.ts'
 import type { Ledger } from './ledger.ts'
 import type { PeerNumbers } from './peer-numbers.ts'
 import { ReportStore } from './report-store.ts'
+import { UnitFileRefs } from './unit-file-refs.ts'
 import { UnitTimes } from './unit-times.ts'
 
 export type JobState = 'running' | 'done' | 'cancelled'
@@ -76,9 +78,13 @@ const CHECK_KEY_BYTES = 32
 const ROW_COLUMNS =
   'n, id, units, state, created_ms, ended_ms, held_ms, waived, accepted, failed, executions, wasted, disagreements, error_sum, finding'
 
+/** What `JobRemoval` takes away is not there for anybody else. */
+const STAYS = `state <> '${REMOVED}'`
+
 export class JobStore {
   readonly unitTimes: UnitTimes
   readonly reports: ReportStore
+  readonly unitFiles: UnitFileRefs
   readonly #ledger: Ledger
   readonly #peers: PeerNumbers
   readonly #insertResult: StatementSync
@@ -90,6 +96,7 @@ export class JobStore {
     this.#peers = components.peers
     this.unitTimes = new UnitTimes(components.ledger)
     this.reports = new ReportStore(components)
+    this.unitFiles = new UnitFileRefs(components.ledger)
     this.#insertResult = this.#ledger.db.prepare(
       `INSERT INTO results (job, unit, seq, ok, value, code, blame, voices, attempts, disagreed, error)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -121,26 +128,26 @@ export class JobStore {
   }
 
   get(id: JobId): StoredJob | null {
-    const row = this.#ledger.db.prepare('SELECT * FROM jobs WHERE id = ?').get(id)
+    const row = this.#ledger.db.prepare(`SELECT * FROM jobs WHERE id = ? AND ${STAYS}`).get(id)
     return row === undefined ? null : toJob(row)
   }
 
   row(id: JobId): JobRow | null {
-    const row = this.#ledger.db.prepare(`SELECT ${ROW_COLUMNS} FROM jobs WHERE id = ?`).get(id)
+    const row = this.#ledger.db.prepare(`SELECT ${ROW_COLUMNS} FROM jobs WHERE id = ? AND ${STAYS}`).get(id)
     return row === undefined ? null : toRow(row)
   }
 
   /** The jobs whose id begins so, two at most: enough to know that it is not one. */
   find(prefix: string): JobRow[] {
     return this.#ledger.db
-      .prepare(`SELECT ${ROW_COLUMNS} FROM jobs WHERE id >= ?1 AND id < ?1 || '~' LIMIT 2`)
+      .prepare(`SELECT ${ROW_COLUMNS} FROM jobs WHERE id >= ?1 AND id < ?1 || '~' AND ${STAYS} LIMIT 2`)
       .all(prefix)
       .map(toRow)
   }
 
   /** Newest first. */
   list(): JobRow[] {
-    return this.#ledger.db.prepare(`SELECT ${ROW_COLUMNS} FROM jobs ORDER BY n DESC`).all().map(toRow)
+    return this.#ledger.db.prepare(`SELECT ${ROW_COLUMNS} FROM jobs WHERE ${STAYS} ORDER BY n DESC`).all().map(toRow)
   }
 
   /** Oldest first. */
@@ -150,9 +157,8 @@ export class JobStore {
 
   counts(): Record<JobState, number> {
     const counts = { running: 0, done: 0, cancelled: 0 }
-    for (const row of this.#ledger.db.prepare('SELECT state, COUNT(*) AS jobs FROM jobs GROUP BY state').iterate()) {
-      counts[String(row.state) as JobState] = Number(row.jobs)
-    }
+    const rows = this.#ledger.db.prepare(`SELECT state, COUNT(*) AS jobs FROM jobs WHERE ${STAYS} GROUP BY state`)
+    for (const row of rows.iterate()) counts[String(row.state) as JobState] = Number(row.jobs)
     return counts
   }
 
@@ -204,6 +210,7 @@ export class JobStore {
       result.disagreed ? 1 : 0,
       result.error,
     )
+    if (changes > 0 && result.ok) this.unitFiles.keep(job, result.unit, result.value ?? '')
     return changes > 0
   }
 

@@ -80,6 +80,13 @@ const MIGRATIONS = [
    ) STRICT;
    CREATE INDEX reports_by_unit ON reports (job, unit);
    CREATE INDEX reports_by_failed ON reports (job, failed);`,
+  // 10: files of units by who needs them.
+  `CREATE TABLE unit_files (
+     job INTEGER NOT NULL, unit INTEGER NOT NULL, tree TEXT NOT NULL, PRIMARY KEY (job, unit)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX unit_files_by_tree ON unit_files (tree);
+   INSERT INTO unit_files SELECT job, unit, value ->> '$.files.digest' FROM results
+     WHERE ok = 1 AND instr(value, '"files":') > 0 AND json_type(value, '$.files.digest') = 'text';`,
 ]
 
 const LEDGER_VERSION = MIGRATIONS.length + 1
@@ -106,6 +113,7 @@ export function openLedger(file: string): Ledger {
     )
     checkWhole(db, file)
     migrate(db)
+    letShrink(db)
   } catch (thrown) {
     db?.close()
     throw ledgerError(thrown, file)
@@ -152,6 +160,7 @@ function createLedger(file: string): void {
   const unfinished = `${file}.new`
   rmSync(unfinished, { force: true })
   const db = new DatabaseSync(unfinished)
+  db.exec(SHRINKS)
   db.exec(`BEGIN; ${TABLES} ${MIGRATIONS.join('')} PRAGMA user_version = ${LEDGER_VERSION}; COMMIT`)
   db.close()
   renameSync(unfinished, file)
@@ -180,6 +189,20 @@ function migrate(db: DatabaseSync): void {
   } catch (thrown) {
     if (db.isTransaction) db.exec('ROLLBACK')
     throw thrown
+  }
+}
+
+/** Pages that hold nothing can be given back to the disk. */
+const SHRINKS = 'PRAGMA auto_vacuum = INCREMENTAL'
+const SHRINKS_VALUE = 2
+
+/** A ledger of before is written anew once. Where there is no room for that, it stays as it is, and is tried at the next start. */
+function letShrink(db: DatabaseSync): void {
+  if (db.prepare('PRAGMA auto_vacuum').get()?.auto_vacuum === SHRINKS_VALUE) return
+  try {
+    db.exec(`${SHRINKS}; VACUUM`)
+  } catch (thrown) {
+    if (sqliteResultCode(thrown) !== SQLITE_FULL) throw thrown
   }
 }
 

@@ -43,6 +43,11 @@ export class ReportStore {
     this.#bytes.set(job, held)
   }
 
+  /** Its number may become another job's. */
+  forget(job: number): void {
+    this.#bytes.delete(job)
+  }
+
   /** Oldest first. */
   of(job: number, unit: number): { peer: string; report: KeptReport }[] {
     return this.#ledger.db

@@ -44,6 +44,8 @@ type Entry = {
   /** Of the budget. */
   cost: number
   holders: number
+  /** It goes with its last holder, unless it is asked for again. */
+  unwanted: boolean
   /** Once somebody has held it since the start. */
   opened: Promise<TreeFolder> | null
 }
@@ -87,11 +89,24 @@ export class TreeStore {
     return this.#trees.has(digest)
   }
 
+  digests(): Digest[] {
+    return [...this.#trees.keys()]
+  }
+
+  /** Nobody needs it any more: it goes, at once or when nobody holds it. */
+  async drop(digest: Digest): Promise<void> {
+    const entry = this.#trees.get(digest)
+    if (entry === undefined) return
+    if (entry.holders > 0) entry.unwanted = true
+    else await this.#evict(entry)
+  }
+
   /** Keeps what is here of a tree, as it is, until it is let go; true of one that is not looked at. @throws E_NOT_FOUND */
   pin(digest: Digest): () => void {
     const entry = this.#trees.get(digest)
     if (entry === undefined) throw absent(digest)
     entry.holders += 1
+    entry.unwanted = false
     let pinned = true
     return () => {
       if (pinned) this.#release(entry)
@@ -104,6 +119,7 @@ export class TreeStore {
     const entry = this.#trees.get(digest)
     if (entry === undefined) throw absent(digest)
     entry.holders += 1
+    entry.unwanted = false
     try {
       const description = await this.#description(entry)
       // Not the signal of the first who asks: others may wait for the same.
@@ -209,6 +225,7 @@ export class TreeStore {
 
   #release(entry: Entry): void {
     entry.holders -= 1
+    if (entry.holders === 0 && entry.unwanted) void this.#evict(entry)
   }
 
   /** On the disk too: what was used last is known after a restart. */
@@ -276,7 +293,7 @@ export class TreeStore {
       rmSync(coming, { recursive: true, force: true })
       throw new TalkootError('E_DISK_FULL', 'the files could not be begun', { cause })
     }
-    const entry: Entry = { digest, cost, holders: 0, opened: null }
+    const entry: Entry = { digest, cost, holders: 0, unwanted: false, opened: null }
     this.#trees.set(digest, entry)
     this.#used += cost
     return entry
@@ -288,7 +305,11 @@ export class TreeStore {
       const place = join(this.#folder, name)
       const cost = DIGEST_PATTERN.test(name) ? costKept(join(place, COST)) : null
       if (cost === null) rmSync(place, { recursive: true, force: true })
-      else found.push({ entry: { digest: name, cost, holders: 0, opened: null }, used: statSync(place).mtimeMs })
+      else
+        found.push({
+          entry: { digest: name, cost, holders: 0, unwanted: false, opened: null },
+          used: statSync(place).mtimeMs,
+        })
     }
     found.sort((a, b) => a.used - b.used)
     for (const { entry } of found) {

@@ -153,6 +153,11 @@ export class FakeServices implements NodeServices {
     return this.info
   }
 
+  remove: NodeServices['remove'] = (ids) => {
+    if (this.info.state === 'running') throw new TalkootError('E_JOB_RUNNING', `job ${this.info.id.slice(0, 8)} runs`)
+    return { schema: 'talkoot.removed/1', jobs: ids.map((id) => this.job(id).id) }
+  }
+
   plan: NodeServices['plan'] = (request) => {
     this.planned.push(request)
     return fakePlan(request)

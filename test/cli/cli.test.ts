@@ -100,6 +100,18 @@ describe('exit codes', () => {
     expect(stderr).toContain('E_UNAUTHORIZED')
   })
 
+  test('7: a job that runs is not removed', async () => {
+    cli.services.info = jobInfo({ state: 'running' })
+    const { code, stderr } = await cli.run(['job', 'remove', JOB_ID])
+    expect({ code, stderr: stderr.replaceAll(JOB_ID.slice(0, 8), 'JOB') }).toMatchInlineSnapshot()
+    cli.services.info = jobInfo({ state: 'done' })
+    expect(
+      (await cli.run(['job', 'remove', JOB_ID])).stdout.replaceAll(JOB_ID.slice(0, 8), 'JOB'),
+    ).toMatchInlineSnapshot()
+    expect((await cli.run(['job', 'remove', JOB_ID, '--quiet'])).stdout).toBe(`${JOB_ID}\n`)
+    expect((await cli.run(['job', 'remove'])).code).toBe(2)
+  })
+
   test('130: interrupted; a job that was being run is cancelled', async () => {
     const interruption = new AbortController()
     cli.services.info = jobInfo({ state: 'running', failed: 0 })

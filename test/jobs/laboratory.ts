@@ -9,6 +9,7 @@ import { afterAll } from 'vitest'
 import type { JobDescription } from '../../node/jobs/intake.ts'
 import { JobService } from '../../node/jobs/job-service.ts'
 import { JobTrees } from '../../node/jobs/job-trees.ts'
+import { Removals } from '../../node/jobs/removals.ts'
 import { createScheduler } from '../../node/jobs/scheduler/scheduler.ts'
 import { UnitFilesOfJobs } from '../../node/jobs/unit-files.ts'
 import { memoryChannels } from '../../node/mesh/memory-channel.ts'
@@ -17,6 +18,7 @@ import { openRuntimes } from '../../node/runtimes/open.ts'
 import type { Runtimes } from '../../node/runtimes/runtimes.ts'
 import { BlobStore } from '../../node/store/blobs.ts'
 import { EvidenceStore } from '../../node/store/evidence.ts'
+import { JobRemoval } from '../../node/store/job-removal.ts'
 import { JobStore } from '../../node/store/job-store.ts'
 import { type Ledger, openLedger } from '../../node/store/ledger.ts'
 import { PeerNumbers } from '../../node/store/peer-numbers.ts'
@@ -68,6 +70,8 @@ export class Laboratory {
   evidence: EvidenceStore
   rules: PeerRuleStore
   blobs: BlobStore
+  trees: TreeStore
+  removals: Removals
   readonly #slots: number
   #worker: Worker
 
@@ -83,6 +87,8 @@ export class Laboratory {
       evidence: this.evidence,
       rules: this.rules,
       blobs: this.blobs,
+      trees: this.trees,
+      removals: this.removals,
       worker: this.#worker,
       jobs: this.jobs,
     } = this.#compose())
@@ -98,13 +104,15 @@ export class Laboratory {
   /** As after the end of the process: nothing but the disk is left. */
   async restart(): Promise<void> {
     await this.stop()
-    const { ledger, store, evidence, rules, blobs, worker, jobs } = this.#compose()
-    Object.assign(this, { ledger, store, evidence, rules, blobs, jobs })
+    const { worker, ...parts } = this.#compose()
+    Object.assign(this, parts)
     this.#worker = worker
     this.jobs.start()
+    this.removals.start()
   }
 
   async stop(): Promise<void> {
+    await this.removals.stop()
     await this.jobs.stop()
     await this.#worker.stop()
     this.ledger.close()
@@ -198,6 +206,14 @@ export class Laboratory {
       },
     )
     worker.start()
+    const jobTrees = new JobTrees({ blobs, trees, uploads: new TreeUploads({ trees }), onError })
+    const unitFiles = new UnitFilesOfJobs({
+      blobs,
+      unitTrees: trees,
+      named: store.unitFiles,
+      fetchTree: (_, { digest }, { signal }) => trees.hold(digest, signal),
+      onError,
+    })
     const jobs = new JobService({
       scheduler: createScheduler({
         random: xoroshiro128plus(42),
@@ -208,12 +224,8 @@ export class Laboratory {
       evidence,
       rules,
       blobs,
-      trees: new JobTrees({ blobs, trees, uploads: new TreeUploads({ trees }), onError }),
-      unitFiles: new UnitFilesOfJobs({
-        blobs,
-        unitTrees: trees,
-        fetchTree: (_, { digest }, { signal }) => trees.hold(digest, signal),
-      }),
+      trees: jobTrees,
+      unitFiles,
       mesh,
       worker,
       runtimes,
@@ -224,7 +236,18 @@ export class Laboratory {
       random: Math.random,
       onError,
     })
-    return { ledger, store, evidence, rules, blobs, worker, jobs }
+    const removals = new Removals({
+      removal: new JobRemoval({ ledger }),
+      reports: store.reports,
+      jobs,
+      blobs,
+      trees,
+      jobTrees,
+      loose: { discard: (gone) => unitFiles.loose.discard(gone), sweep: async () => undefined },
+      now,
+      onError,
+    })
+    return { ledger, store, evidence, rules, blobs, trees, worker, jobs, removals }
   }
 }
 

@@ -3,8 +3,8 @@
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, expect, it, vi } from 'vitest'
-import type { AttemptEnd } from '../../node/jobs/scheduler/events.ts'
+import { afterAll, describe, expect, it, vi } from 'vitest'
+import type { AttemptEnd, SchedulerEffect } from '../../node/jobs/scheduler/events.ts'
 import { UnitFilesOfJobs } from '../../node/jobs/unit-files.ts'
 import { TreeStore } from '../../node/store/tree-store.ts'
 import { encodeProgram } from '../../protocol/command/program.ts'
@@ -17,7 +17,9 @@ const worker = new TreeStore({ folder: join(folder, 'worker'), budgetBytes: 2 **
 const own = new TreeStore({ folder: join(folder, 'own'), budgetBytes: Number.MAX_SAFE_INTEGER })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const task = (runtime: 'js' | 'command', digest: string) => ({ runtime, digest, bytes: 1 })
+type Trees = ConstructorParameters<typeof UnitFilesOfJobs>[0]['unitTrees']
+const of = (runtime: 'js' | 'command', digest: string) => ({ job: 'job', task: { runtime, digest, bytes: 1 } })
+const onError = (error: unknown) => void expect.unreachable(String(error))
 const program = (outputs: string[]): string =>
   encodeProgram({ v: 1, argv: ['run'], env: {}, stdin: null, inputs: null, outputs })
 const sources = new Map([
@@ -25,10 +27,12 @@ const sources = new Map([
   ['leaves-none', program([])],
 ])
 
-const files = (fetchFailure?: TalkootError, unitTrees: Pick<TreeStore, 'begin' | 'free'> = own): UnitFilesOfJobs =>
+const files = (fetchFailure?: TalkootError, unitTrees: Trees = own, named = new Set<string>()): UnitFilesOfJobs =>
   new UnitFilesOfJobs({
     blobs: { get: (digest) => Buffer.from(sources.get(digest) ?? '') },
     unitTrees,
+    named,
+    onError,
     fetchTree: async (_, { digest }) => {
       if (fetchFailure !== undefined) throw fetchFailure
       return await worker.hold(digest, signal)
@@ -52,18 +56,18 @@ async function written(
 it('an end counts when its files are here, and they stay', async () => {
   const ref = await written('1,2,3\n')
   const end = valued({ stdout: '', files: ref })
-  expect(await files().fetch('peer', task('command', 'leaves'), end)).toEqual(end)
+  expect(await files().fetch('peer', of('command', 'leaves'), end)).toEqual(end)
   const held = await own.hold(ref.digest, signal)
   expect(held.whole).toBe(true)
   held.release()
   // Told twice, it is fetched once.
-  expect(await files().fetch('peer', task('command', 'leaves'), end)).toEqual(end)
+  expect(await files().fetch('peer', of('command', 'leaves'), end)).toEqual(end)
 })
 
 it('nothing is fetched of failures, of functions, and of programs that leave none', () => {
   const failure: AttemptEnd = { unit: 3, ok: false, code: 'E_EXIT', message: '', blame: 'program' }
-  expect(files().fetch('peer', task('command', 'leaves'), failure)).toBeNull()
-  for (const other of [task('js', 'leaves'), task('command', 'leaves-none')]) {
+  expect(files().fetch('peer', of('command', 'leaves'), failure)).toBeNull()
+  for (const other of [of('js', 'leaves'), of('command', 'leaves-none')]) {
     expect(files().fetch('peer', other, valued({ files: { digest: 'x', bytes: 1 } }))).toBeNull()
   }
 })
@@ -73,7 +77,7 @@ it.each([
   ['other bytes than it says', (place: string) => writeFileSync(join(place, 'more'), 'more')],
 ])('a tree with %s is not taken', async (_what, add) => {
   const ref = await written('5\n', add)
-  const fetching = files().fetch('peer', task('command', 'leaves'), valued({ files: ref }))
+  const fetching = files().fetch('peer', of('command', 'leaves'), valued({ files: ref }))
   expect(await fetching).toMatchObject({ ok: false, code: 'E_OUTPUT_LOST' })
   expect(own.has(ref.digest)).toBe(false)
 })
@@ -90,7 +94,7 @@ it.each<[string, unknown, ErrorCode | undefined, string]>([
   const said = named ? { files: { ...ref, ...(value as { files: object }).files } } : value
   const fetching = files(failure && new TalkootError(failure, 'no')).fetch(
     'peer',
-    task('command', 'leaves'),
+    of('command', 'leaves'),
     valued(said),
   )
   expect(await fetching).toMatchObject({
@@ -106,7 +110,11 @@ it('files that would leave too little room on the disk here are not fetched, whi
   const reserve = LIMITS.DISK_RESERVE_MIB * 2 ** 20
   const begin = own.begin.bind(own)
   const fetch = (free: number) =>
-    files(undefined, { begin, free }).fetch('peer', task('command', 'leaves'), valued({ files: ref }))
+    files(undefined, { begin, free, drop: async () => undefined, digests: () => [] }).fetch(
+      'peer',
+      of('command', 'leaves'),
+      valued({ files: ref }),
+    )
   expect(await fetch(reserve + ref.bytes - 1)).toMatchObject({ ok: false, code: 'E_DISK_FULL', blame: 'data' })
   expect(own.has(ref.digest)).toBe(false)
   expect(await fetch(reserve + ref.bytes)).toMatchObject({ ok: true })
@@ -120,6 +128,8 @@ it('files of one peer come one after the other, so many at most, each in its own
   const fetching = new UnitFilesOfJobs({
     blobs: { get: () => Buffer.from(program(['out'])) },
     unitTrees: own,
+    named: new Set<string>(),
+    onError,
     fetchTree: async (peer, { digest }) => {
       asked.push(peer)
       const gate = Promise.withResolvers<void>()
@@ -128,7 +138,7 @@ it('files of one peer come one after the other, so many at most, each in its own
       return await worker.hold(digest, signal)
     },
   })
-  const fetch = (peer: string) => fetching.fetch(peer, task('command', 'queued'), valued({ files: ref }))
+  const fetch = (peer: string) => fetching.fetch(peer, of('command', 'queued'), valued({ files: ref }))
   const all = Array.from({ length: LIMITS.UNIT_FETCHES_PER_PEER_MAX }, () => fetch('hostile'))
   expect(await fetch('hostile')).toMatchObject({ ok: false, code: 'E_OUTPUT_LOST' })
   expect(asked).toEqual(['hostile'])
@@ -146,4 +156,75 @@ it('files of one peer come one after the other, so many at most, each in its own
   gates.get('hostile')?.resolve()
   expect(await all.at(-1)).toMatchObject({ ok: false, code: 'E_OUTPUT_LOST' })
   expect(asked).toHaveLength(3)
+})
+
+describe('files that no accepted unit needs', () => {
+  const decided = (unit: number) => ({
+    event: { type: 'tick' } as const,
+    effects: [{ type: 'failed', job: 'job', unit } as Extract<SchedulerEffect, { type: 'failed' }>],
+  })
+  const gone = (digest: string) => expect.poll(() => own.has(digest)).toBe(false)
+
+  function withNamed() {
+    const accepted = new Set<string>()
+    const fetching = files(undefined, own, accepted)
+    const left = async (unit: number, text: string) => {
+      const ref = await written(text)
+      await fetching.fetch('peer', of('command', 'leaves'), { ...valued({ files: ref }), unit })
+      return ref.digest
+    }
+    return { accepted, fetching, left }
+  }
+
+  it('go when their unit is decided for others, and that is written', async () => {
+    const { accepted, fetching, left } = withNamed()
+    const [right, wrong, other] = [await left(1, 'right'), await left(1, 'wrong'), await left(2, 'wrong too')]
+    fetching.loose.heard(decided(1), () => false)
+    fetching.loose.written()
+    fetching.loose.heard(decided(1), () => true)
+    await fetching.loose.discard([wrong])
+    expect([right, wrong, other].map((tree) => own.has(tree))).toEqual([true, true, true])
+    accepted.add(right)
+    fetching.loose.written()
+    await gone(wrong)
+    expect([right, other].map((tree) => own.has(tree))).toEqual([true, true])
+    fetching.loose.ended('job')
+    fetching.loose.written()
+    await gone(other)
+    expect(own.has(right)).toBe(true)
+  })
+
+  it('stay for another unit that left the same and is not decided', async () => {
+    const { fetching, left } = withNamed()
+    const tree = await left(1, 'the same of both')
+    await left(2, 'the same of both')
+    fetching.loose.heard(decided(1), () => true)
+    fetching.loose.written()
+    await fetching.loose.discard([tree])
+    expect(own.has(tree)).toBe(true)
+    fetching.loose.heard(decided(2), () => true)
+    fetching.loose.written()
+    await gone(tree)
+  })
+
+  it('go at the next start if they came before it, and are not there if they came by half', async () => {
+    const { accepted, left } = withNamed()
+    const [kept, loose] = [await left(1, 'kept'), await left(2, 'loose')]
+    accepted.add(kept)
+    await files(undefined, own, accepted).loose.sweep()
+    expect([own.has(kept), own.has(loose)]).toEqual([true, false])
+    const ref = await written('by half')
+    const halfway: Trees = {
+      free: own.free,
+      drop: (tree) => own.drop(tree),
+      digests: () => own.digests(),
+      begin: async (...asked) => ({
+        ...(await own.begin(...asked)),
+        write: () => Promise.reject(new TalkootError('E_DISK_FULL', 'no room for the rest')),
+      }),
+    }
+    const fetching = files(undefined, halfway).fetch('peer', of('command', 'leaves'), valued({ files: ref }))
+    expect(await fetching).toMatchObject({ ok: false, code: 'E_DISK_FULL' })
+    await gone(ref.digest)
+  })
 })

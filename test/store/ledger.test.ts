@@ -15,7 +15,7 @@ import { takeStateFolder } from '../../node/store/state-folder.ts'
 import { digestOf } from '../../protocol/canonical.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 
-import { BACK_TO_4 } from './old-ledger.ts'
+import { BACK_TO_4, BACK_TO_9 } from './old-ledger.ts'
 
 let folder: string
 beforeEach(() => {
@@ -114,6 +114,27 @@ describe('ledger', () => {
     ledger.db.exec('PRAGMA user_version = 99')
     ledger.close()
     expect(() => openLedger(file())).toThrow(expect.objectContaining({ code: 'E_LEDGER_VERSION' }))
+  })
+})
+
+describe('a ledger of before', () => {
+  it('knows which units left files, and gives back room it has no use for', () => {
+    const digest = 'f'.repeat(43)
+    const { ledger, jobs } = openJobs()
+    const { n } = jobs.add(job)
+    const valued = (unit: number, value: string) => jobs.keepResult(n, { ...result(unit, unit + 1), value })
+    valued(1, `{"files":{"bytes":4,"digest":"${digest}"},"stdout":""}`)
+    valued(2, '{"files":7}')
+    valued(3, '"\\"files\\":"')
+    expect([jobs.unitFiles.has(digest), jobs.unitFiles.has('g'.repeat(43))]).toEqual([true, false])
+    ledger.db.exec(`${BACK_TO_9} PRAGMA user_version = 9; PRAGMA auto_vacuum = NONE`)
+    ledger.db.exec('VACUUM')
+    ledger.close()
+    const later = openJobs()
+    expect(later.ledger.db.prepare('SELECT * FROM unit_files').all()).toEqual([{ job: n, unit: 1, tree: digest }])
+    expect(later.ledger.db.prepare('PRAGMA auto_vacuum').get()).toEqual({ auto_vacuum: 2 })
+    expect(later.jobs.results(n, 'seq', 0, 10)).toHaveLength(3)
+    later.ledger.close()
   })
 })
 

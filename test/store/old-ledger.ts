@@ -1,6 +1,8 @@
 /** Takes back what later versions of the ledger changed, for tests of ledgers of before. */
 
-const BACK_TO_8 = 'DROP TABLE reports;'
+export const BACK_TO_9 = 'DROP TABLE unit_files;'
+
+const BACK_TO_8 = `${BACK_TO_9} DROP TABLE reports;`
 
 const BACK_TO_7 = `${BACK_TO_8} ALTER TABLE jobs DROP COLUMN finding;`
 

@@ -1,4 +1,4 @@
-/** `talkoot job show|watch|results|logs|receipts|reproduce|retry-failed|hold|release|cancel`: one job, by its id or the beginning of it. */
+/** `talkoot job show|watch|results|logs|receipts|reproduce|retry-failed|hold|release|cancel|remove`: one job, by its id or the beginning of it. */
 
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
@@ -14,6 +14,7 @@ import { count, plural } from '../render/figures.ts'
 import { jobView } from './job-view.ts'
 import { logs } from './logs.ts'
 import { receipts } from './receipts.ts'
+import { remove } from './remove.ts'
 import { reproduce } from './reproduce.ts'
 import { csvToStdout, fileSink, isFolder, rowsToStdout } from './results-out.ts'
 import { retryFailed } from './retry-failed.ts'
@@ -85,6 +86,7 @@ export function job(program: Command, act: Act): void {
         return undefined
       }),
     )
+  remove(group, act)
 }
 
 async function post({ client, output, signal }: Context, path: string): Promise<undefined> {
