@@ -103,12 +103,23 @@ describe('exit codes', () => {
   test('7: a job that runs is not removed', async () => {
     cli.services.info = jobInfo({ state: 'running' })
     const { code, stderr } = await cli.run(['job', 'remove', JOB_ID])
-    expect({ code, stderr: stderr.replaceAll(JOB_ID.slice(0, 8), 'JOB') }).toMatchInlineSnapshot()
+    expect({ code, stderr: stderr.replaceAll(JOB_ID.slice(0, 8), 'JOB') }).toMatchInlineSnapshot(`
+      {
+        "code": 7,
+        "stderr": "✖ E_JOB_RUNNING job JOB runs
+        your move → wait until it has ended, or cancel it first: \`talkoot job cancel JOB\`
+      ",
+      }
+    `)
     cli.services.info = jobInfo({ state: 'done' })
     expect(
       (await cli.run(['job', 'remove', JOB_ID])).stdout.replaceAll(JOB_ID.slice(0, 8), 'JOB'),
-    ).toMatchInlineSnapshot()
-    expect((await cli.run(['job', 'remove', JOB_ID, '--quiet'])).stdout).toBe(`${JOB_ID}\n`)
+    ).toMatchInlineSnapshot(`
+      "removed 1 job: JOB
+      their room on the disk comes back bit by bit
+      "
+    `)
+    expect((await cli.run(['job', 'remove', JOB_ID, '--output', 'quiet'])).stdout).toBe(`${JOB_ID}\n`)
     expect((await cli.run(['job', 'remove'])).code).toBe(2)
   })
 

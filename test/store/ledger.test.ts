@@ -119,7 +119,7 @@ describe('ledger', () => {
 
 describe('a ledger of before', () => {
   it('knows which units left files, and gives back room it has no use for', () => {
-    const digest = 'f'.repeat(43)
+    const digest = digestOf('a tree')
     const { ledger, jobs } = openJobs()
     const { n } = jobs.add(job)
     const valued = (unit: number, value: string) => jobs.keepResult(n, { ...result(unit, unit + 1), value })

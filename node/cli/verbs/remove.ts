@@ -22,5 +22,5 @@ export function remove(group: Command, act: Act): void {
 const removedView: View<Removed> = {
   ids: ({ jobs }) => jobs,
   text: ({ jobs }) =>
-    `removed ${plural(jobs.length, 'job')}: ${jobs.map((id) => id.slice(0, 8)).join(' ')}\nthe disk has its room back when the node has come round to it`,
+    `removed ${plural(jobs.length, 'job')}: ${jobs.map((id) => id.slice(0, 8)).join(' ')}\ntheir room on the disk comes back bit by bit`,
 }
