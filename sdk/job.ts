@@ -10,6 +10,7 @@ import {
   removedSchema,
   resultRowSchema,
 } from '../protocol/api.ts'
+import { filesOf } from '../protocol/data/unit-files.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import {
   type JobExplanation,
@@ -126,6 +127,33 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
   }
 
   /**
+   * A folder with `results.jsonl` and, of each unit that left files, those in `units/000017`: as `talkoot job results --out` writes it, with
+   * what the jobs have whose failed units this one runs again. It may be called again; what is there stays.
+   * @throws E_FILE when the folder holds anything else, E_DISK_FULL, and as `results`
+   */
+  async toFolder(folder: string, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    const ended = this.#with(signal)
+    const { toFolder } = await import('./results-folder.ts')
+    const jobs = [this.id, ...(await retriedBy(this.#client, this.id, ended))]
+    await toFolder(this.#client, folder, { jobs, signal: ended })(this.results({ all: true, signal: ended }))
+  }
+
+  /**
+   * The files a unit left (`outputs`), in a folder that is made for them; one that is there must hold just these.
+   * @throws E_NOT_FOUND when it left none, E_FILE, E_DISK_FULL
+   */
+  async writeFiles(
+    result: Result<Params, Value>,
+    folder: string,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<void> {
+    const files = result.status === 'accepted' ? filesOf(result.value) : null
+    if (files === null) throw new TalkootError('E_NOT_FOUND', `unit ${result.unit} left no files`)
+    const { writeUnitFiles } = await import('./unit-files.ts')
+    await writeUnitFiles(this.#client, files, folder, this.#with(signal))
+  }
+
+  /**
    * What proves the results there are, for `verifyResults` and `talkoot verify`: lines to be written to a file as they
    * come, `await writeFile('job.receipts', job.receipts())`.
    * @throws E_NOT_RUNNING when the node ends before the last of them
@@ -228,7 +256,7 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
     if (this.#left.signal.aborted) return
     this.#left.abort(new TalkootError('E_JOB_CANCELLED', `job ${this.id.slice(0, 8)} was left`))
     if (this.#onDispose === 'leave') return
-    const { state } = await this.#info(undefined)
+    const { state } = await this.#info(undefined).catch(unlessRemoved)
     if (state === 'running') await this.cancel()
   }
 
@@ -278,6 +306,11 @@ export class Job<Params, Value> implements AsyncIterable<Result<Params, Value>>,
       backoffMs = Math.min(backoffMs * 2, LIMITS.API_RECONNECT_BACKOFF_MAX_MS)
     }
   }
+}
+
+function unlessRemoved(error: unknown): { state: 'removed' } {
+  if (error instanceof TalkootError && error.code === 'E_NOT_FOUND') return { state: 'removed' }
+  throw error
 }
 
 function jobStopped(id: string, { reason, unit, difference, platforms }: Finding): TalkootError {

@@ -1,6 +1,6 @@
 /** Jobs that are removed from a real node, which is killed in the midst of it. */
 
-import { readdirSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, it } from 'vitest'
@@ -23,6 +23,15 @@ it('a job that is removed is gone for everybody; its rows and files follow, thou
   const stays = await mesh.map(copies, grid({ x: [0] }))
   for (const job of [removed, stays]) await job.collect()
   const held = (folder: string) => readdirSync(join(node.home, folder)).length
+  const results = join(lab.folder, 'results')
+  for (const _ of ['once', 'again']) await removed.toFolder(results)
+  expect(readFileSync(join(results, 'results.jsonl'), 'utf8').trim().split('\n')).toHaveLength(3)
+  expect(readFileSync(join(results, 'units/000002/copy-2'), 'utf8')).toBe('some data')
+  await expect(stays.toFolder(results)).rejects.toMatchObject({ code: 'E_FILE' })
+  for await (const result of removed)
+    await removed.writeFiles(result, join(lab.folder, 'by-x', String(result.params.x)))
+  expect(readdirSync(join(lab.folder, 'by-x/1'))).toEqual(['copy-1'])
+
   // What was brought, and what this machine's own units wrote.
   expect([held('trees'), held('unit-files')]).toEqual([1 + 3, 3])
 
@@ -31,6 +40,11 @@ it('a job that is removed is gone for everybody; its rows and files follow, thou
   expect([refused.code, refused.stderr]).toEqual([7, expect.stringContaining('E_JOB_RUNNING')])
   expect(refused.stderr).toContain('talkoot job cancel')
   await running.cancel()
+  await using plain = await mesh.map(command(['true']), grid({ x: [0] }))
+  for await (const result of plain) {
+    await expect(plain.writeFiles(result, join(lab.folder, 'none'))).rejects.toMatchObject({ code: 'E_NOT_FOUND' })
+  }
+  await plain.remove()
 
   await node.kill('SIGTERM')
   addRows(node, removed.id)

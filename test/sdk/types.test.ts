@@ -40,6 +40,12 @@ describe('types of results', () => {
       const pi = await mesh.map(taskAt<Pi>(at), s.grid({ batch: s.range(3), n: [1] }))
       expectTypeOf(pi).toEqualTypeOf<Job<{ n: number; batch: number }, { inside: number }>>()
       expectTypeOf(await mesh.map(square, s.csv('rows.csv'))).toEqualTypeOf<typeof squares>()
+      for await (const result of squares) {
+        expectTypeOf(squares.writeFiles(result, 'folder')).toEqualTypeOf<Promise<void>>()
+        // @ts-expect-error a result of another job
+        pi.writeFiles(result, 'folder')
+      }
+      expectTypeOf(squares.toFolder).parameter(0).toEqualTypeOf<string>()
       expectTypeOf(await mesh.map(at, s.grid({ a: [1, 2] }))).toEqualTypeOf<Job<{ readonly a: 1 | 2 }, Json>>()
     })
   })
