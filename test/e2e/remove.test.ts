@@ -7,7 +7,7 @@ import { expect, it } from 'vitest'
 import { command, grid, Mesh, range } from '../../sdk/index.ts'
 import { Lab, type NodeProcess, until } from './node-process.ts'
 
-const MANY = 300_000
+const MANY = 150_000
 
 it('a job that is removed is gone for everybody; its rows and files follow, though the node is killed on the way', async (context) => {
   await using lab = new Lab()
