@@ -115,6 +115,29 @@ describe('disagreement', () => {
     expect(desk.seen('evidence')).toEqual([])
   })
 
+  test('a task that does not repeat: the job is stopped within 20 disagreements, and says what two of them found', () => {
+    const desk = new Desk()
+    const peers = ['a', 'b', 'c', 'd', 'e']
+    desk.up(...peers)
+    desk.job(10_000, QUORUM)
+    let turn = 0
+    const round = () => {
+      for (const peer of peers) for (const unit of desk.holds(peer)) desk.ends(peer, [unit], `${++turn}`)
+      desk.pass(10)
+    }
+    for (let i = 0; i < 1_000 && desk.seen('stopped').length === 0; i++) round()
+    const [finding] = desk.seen('stopped').map((effect) => effect.finding)
+    expect(finding).toMatchObject({ reason: 'not-repeatable', platforms: null })
+    expect(new Set(finding?.values).size).toBe(2)
+    expect(desk.progress().disagreements).toBeLessThanOrEqual(20)
+    expect(desk.progress().waiting).toMatchObject([{ reason: 'not-repeatable' }])
+    expect(peers.flatMap((peer) => desk.holds(peer))).toEqual([])
+    // Whoever lets it go on sees it stopped again.
+    desk.step({ type: 'job.gate', job: 'job', gate: null })
+    for (let i = 0; i < 1_000 && desk.seen('stopped').length === 1; i++) round()
+    expect(desk.seen('stopped')).toHaveLength(2)
+  })
+
   test('a peer outvoted a few times gets no more of the job, and its word on open units is struck', () => {
     const desk = new Desk()
     desk.up('liar', 'b', 'c')

@@ -81,4 +81,10 @@ it('a job whose task does not repeat is stopped within 20 disagreements, and say
   const { stdout } = await home.run(['explain', job.id])
   expect(stdout).toContain('result.energy[3]')
   expect(stdout).toContain('--tolerance')
+
+  // The same with a quorum, for which nobody states how many lie.
+  await using voted = await mesh.map(square, sweep, { verify: { quorum: 2 } })
+  const thrown = await voted.collect().catch((reason) => reason)
+  expect(thrown).toMatchObject({ code: 'E_JOB_STOPPED', meta: { path: 'result.energy[3]' } })
+  expect((await voted.progress()).executions).toBeLessThan(1_000)
 })

@@ -13,21 +13,28 @@ const NO_ANSWERS: ReadonlyMap<string, boolean> = new Map()
 
 /** Hears the unit, on which there is one voice more. True: the job is stopped. */
 export function diagnose(core: Core, job: Job, unit: Unit): boolean {
-  if (job.repeatability === null) return false
+  if (job.diagnosis === null || unit.ended < 2) return false
   const voices = voicesFor(core, job, unit).map((voice) => placed(core, voice))
   if (voices.length < 2) return false
   const { groups, unknown } = groupsOf(voices, relationOf(job.policy.agree), unit.answers ?? NO_ANSWERS)
   if (unknown.length > 0) return false
   const byPeer = new Map(voices.map((voice) => [voice.peer, voice]))
-  const cause = job.repeatability.hear(
+  const cause = job.diagnosis.hear(
     unit.index,
     groups.map((group) => group.voices.flatMap(({ peer }) => byPeer.get(peer) ?? [])),
+    () => workersOf(job),
   )
   if (cause === null) return false
   exonerate(core, job)
   core.effects.push({ type: 'stopped', job: job.spec.id, finding: findingOf(cause, unit, voices) })
   gateJob(core, job, { reason: reasonOf(cause), forMs: 0 })
   return true
+}
+
+function workersOf(job: Job): number {
+  let workers = 0
+  for (const { usable, words } of job.seats.values()) if (usable || words > 0) workers += 1
+  return workers
 }
 
 const reasonOf = (cause: Cause) => (cause.kind === 'platform' ? 'platform-differs' : 'not-repeatable')
@@ -38,7 +45,10 @@ function findingOf(
   unit: Unit,
   voices: readonly PlacedVoice[],
 ): Extract<SchedulerEffect, { type: 'stopped' }>['finding'] {
-  const values = voices.flatMap(({ peer, platform, said }) => (said.ok ? [{ peer, platform, ...said }] : []))
+  // Of exact values only the digest is kept while all is well.
+  const values = voices.flatMap(({ peer, platform, said }) => {
+    return said.ok && said.value !== '' ? [{ peer, platform, ...said }] : []
+  })
   const [a] = values
   const apart = cause.kind === 'platform' ? 'platform' : 'peer'
   const b = values.find((value) => a !== undefined && value.digest !== a.digest && value[apart] !== a[apart])

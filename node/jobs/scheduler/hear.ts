@@ -146,7 +146,7 @@ function hearEnd(core: Core, job: Job, unit: Unit, holder: Holder, end: AttemptE
   if (holding === 'gone' && unit.spare > 0) unit.spare -= 1
   if (end.ok) {
     takeOut(unit, holder, 'voiced')
-    const kept = job.verification.keepsValues ? end.value : ''
+    const kept = job.verification.keepsValues || job.diagnosis?.suspects ? end.value : ''
     holder.said = { ok: true, digest: end.digest, value: kept }
     speak(seat, holder)
     job.valueBytes += kept.length

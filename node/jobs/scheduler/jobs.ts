@@ -1,9 +1,7 @@
 /** A job comes, runs out of time, or is called off. */
 
 import { LIMITS } from '../../../protocol/limits.ts'
-import type { Policy } from '../../../protocol/manifest.ts'
-import { assumptionsOf } from '../verification/by-policy.ts'
-import { Repeatability } from '../verification/diagnosis.ts'
+import { diagnosisOf } from '../verification/by-policy.ts'
 import { Bag } from './bag.ts'
 import type { Gate, JobSpec } from './events.ts'
 import { enlist, isBehind } from './grants.ts'
@@ -32,7 +30,7 @@ export function addJob(core: Core, spec: JobSpec): void {
     later: new Pool(),
     withheld: new Set(),
     withheldSince: 0,
-    repeatability: repeatabilityOf(policy),
+    diagnosis: diagnosisOf(policy),
     catches: new Set(),
     canaries: [],
     doubted: new Set(),
@@ -107,7 +105,7 @@ export function gateJob(core: Core, job: Job, gate: Gate | null): void {
   job.gate = gate === null ? null : { reason: gate.reason, since: core.now - gate.forMs }
   job.changedAt = core.now
   // Who lets a stopped job go on sees it stopped again if nothing has changed.
-  if (gate === null) job.repeatability = repeatabilityOf(job.policy)
+  if (gate === null) job.diagnosis = diagnosisOf(job.policy)
   for (const seat of job.seats.values()) {
     if (gate !== null && seat.inFlight.size > 0) {
       core.effects.push({ type: 'revoke', peer: seat.peer.id, job: job.spec.id, units: null })
@@ -117,9 +115,6 @@ export function gateJob(core: Core, job: Job, gate: Gate | null): void {
   }
   core.stirred.add(job)
 }
-
-const repeatabilityOf = (policy: Policy): Repeatability | null =>
-  policy.verify.kind === 'confidence' ? new Repeatability({ assumed: assumptionsOf(policy) }) : null
 
 /** Fails what is undecided, SETTLED_PER_STEP_MAX units a step. True if more is left for the next step. */
 export function passDeadline(core: Core, job: Job): boolean {

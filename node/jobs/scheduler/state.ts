@@ -8,7 +8,7 @@ import type { Blame } from '../../../protocol/work.ts'
 import type { MatchedPolicy, Wanted } from '../matching/policy.ts'
 import type { CreditBook } from '../verification/book.ts'
 import type { Vouchers } from '../verification/checked-units.ts'
-import type { Repeatability } from '../verification/diagnosis.ts'
+import type { Diagnosis } from '../verification/diagnosis.ts'
 import type { Credit, JudgedVoice, Verification, Voter } from '../verification/verification.ts'
 import type { Bag } from './bag.ts'
 import type { Canary } from './canaries.ts'
@@ -192,8 +192,8 @@ export type Job = {
   /** Open units that wait on one peer's word until later ones of it are confirmed; since when there are any. */
   readonly withheld: Set<Unit>
   withheldSince: number
-  /** Tells a task that does not repeat from peers that lie; null: nobody asks for it. */
-  repeatability: Repeatability | null
+  /** Tells a task that does not repeat from peers that lie; null: no two are asked. */
+  diagnosis: Diagnosis | null
   /** Units on which somebody was caught, oldest first. */
   readonly catches: Set<UnitIndex>
   /** The newest units that two or more peers decided. */

@@ -16,6 +16,14 @@ export type Cause =
   /** Machines of one platform agree with one another and never with those of the other. */
   | { kind: 'platform'; platforms: [string, string] }
 
+/** Hears what peers say of units, until it knows why they differ. */
+export interface Diagnosis {
+  /** Some differ so far: what they say should be kept, so that somebody can look where. */
+  readonly suspects: boolean
+  /** `groups`: the voices on a unit by what they agree on; each time a unit has one more. `peers`: how many work for the job. */
+  hear(unit: number, groups: readonly (readonly PlacedVoice[])[], peers: () => number): Cause | null
+}
+
 /** If the task does not repeat, no two results of a unit agree on this share of units: nearly all, or a good part. */
 const DIFFERING = [0.9, 0.3]
 /** How much likelier than by liars the disagreements must be: a deterministic job is stopped once in this many units. */
@@ -28,7 +36,7 @@ const PLATFORM_UNITS = 4
  * peers in their class: many may turn at one moment. For the same reason a unit with two voices counts once for each
  * pair of peers; three voices of which no two agree cannot be one liar's doing.
  */
-export class Repeatability {
+export class Repeatability implements Diagnosis {
   readonly #assumed: Assumptions
   /**
    * Sums of log likelihood ratios of units that are over, one for each of DIFFERING. Never below -CERTAINTY, so that
@@ -43,7 +51,10 @@ export class Repeatability {
     this.#assumed = assumed
   }
 
-  /** `groups`: the voices on a unit by what they agree on; each time a unit has one more. */
+  get suspects(): boolean {
+    return this.#differing.size > 0
+  }
+
   hear(unit: number, groups: readonly (readonly PlacedVoice[])[]): Cause | null {
     const voices = groups.flat()
     if (voices.length < 2) return null
