@@ -31,9 +31,12 @@ export function diagnose(core: Core, job: Job, unit: Unit): boolean {
   return true
 }
 
+/** Whoever spoke or may, those that will be back among them. */
 function workersOf(job: Job): number {
   let workers = 0
-  for (const { usable, words } of job.seats.values()) if (usable || words > 0) workers += 1
+  for (const { usable, block, words } of job.seats.values()) {
+    if (usable || words > 0 || block === 'away' || block === 'paused') workers += 1
+  }
   return workers
 }
 

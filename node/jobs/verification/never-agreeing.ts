@@ -8,6 +8,8 @@ import type { Cause, Diagnosis, PlacedVoice } from './diagnosis.ts'
 
 /** Units one after the other on which no two agree: honest machines err now and then as well. */
 const IN_A_ROW = 12
+/** Of a handful of peers, three may well be wrong for a while: when the others are away. */
+const WRONG_MIN = 4
 /** It is worked out again when so many pairs more have differed, by the number of peers: they can hardly be fewer than half of it. */
 const LOOK_AGAIN = 1 / 16
 
@@ -39,7 +41,7 @@ export class NeverAgreeing implements Diagnosis {
     if (this.#units.size < IN_A_ROW || this.#pairs < this.#lookAt || !areShown(groups)) return null
     const count = peers()
     this.#lookAt = this.#pairs + count * LOOK_AGAIN
-    return 2 * this.#wrongAtLeast() > count ? { kind: 'not-repeatable', unit } : null
+    return this.#wrongAtLeast() >= tooMany(count) ? { kind: 'not-repeatable', unit } : null
   }
 
   #note(peer: string, voices: readonly string[]): void {
@@ -65,6 +67,8 @@ export class NeverAgreeing implements Diagnosis {
     return this.#differed.size - circles.length
   }
 }
+
+const tooMany = (peers: number): number => Math.max(Math.floor(peers / 2) + 1, Math.min(WRONG_MIN, peers - 1))
 
 /** Of exact values only the digest is kept while nothing is suspected: another unit must do to show where they differ. */
 const areShown = (groups: readonly (readonly PlacedVoice[])[]): boolean =>
