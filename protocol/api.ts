@@ -7,7 +7,7 @@
 import { z } from 'zod'
 import { adSchema } from './ad.ts'
 import { count, ms } from './amounts.ts'
-import { TalkootError } from './errors.ts'
+import type { TalkootError } from './errors.ts'
 import { findingSchema } from './finding.ts'
 import { LIMITS } from './limits.ts'
 import { digestSchema, policySchema, taskRefSchema } from './manifest.ts'
@@ -367,10 +367,8 @@ export type ResultRow = z.infer<typeof resultRowSchema>
 export const stoppingSchema = z.object({ schema: z.literal('talkoot.stopping/1'), pid: z.int() })
 export type Stopping = z.infer<typeof stoppingSchema>
 
-/** The body that says an error; the receiver gets the same code, message and meta from `errorOf`. */
+/** The body that says an error; `TalkootError.fromObject` of its `error` has the same code, message and meta. */
 export function errorBody(error: TalkootError, clauses?: PlacementClause[]): ErrorBody {
   const body: ErrorBody = { schema: 'talkoot.error/1', error: error.toObject() }
   return clauses === undefined ? body : { ...body, clauses }
 }
-
-export const errorOf = (body: ErrorBody): TalkootError => TalkootError.fromObject(body.error)

@@ -14,7 +14,8 @@ export function isPlainValue(text: string): boolean {
   }
 }
 
-function isShallow(value: unknown, levels: number): boolean {
+/** Whether objects and lists are nested so many levels at most: what is read by recursion is asked first. */
+export function isShallow(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return true
   if (levels === 0) return false
   for (const member of Object.values(value)) if (!isShallow(member, levels - 1)) return false

@@ -4,7 +4,7 @@
  */
 
 /** Boys in the school. */
-export const BOYS = 763
+const BOYS = 763
 
 /** Boys confined to bed, one count a day, day 0 first. */
 export const IN_BED: readonly number[] = [3, 8, 26, 76, 225, 298, 258, 233, 189, 128, 68, 29, 14, 4]

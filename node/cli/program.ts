@@ -66,7 +66,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
-export function createProgram(io: Pick<Io, 'stdout' | 'stderr'>, act: Act): Command {
+function createProgram(io: Pick<Io, 'stdout' | 'stderr'>, act: Act): Command {
   const program = new Command('talkoot')
     .description('A compute mesh of peers without a head: share work, verify it, keep it.')
     .option('-o, --output <format>', `${FORMATS.join(', ')} (default: table)`)

@@ -8,7 +8,7 @@ import { decodeFrame, encodeFrame } from '../../protocol/frames.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { Channel, Mesh } from './mesh.ts'
 
-export const BLOB_PROTOCOL = '/talkoot/blob/1'
+const BLOB_PROTOCOL = '/talkoot/blob/1'
 
 const requestSchema = z.strictObject({ digest: z.string().regex(DIGEST_PATTERN) })
 const answerSchema = z.discriminatedUnion('t', [

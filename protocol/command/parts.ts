@@ -21,7 +21,7 @@ export const variablesSchema = z
     error: `${LIMITS.COMMAND_VARIABLES_MAX} variables at most`,
   })
 
-export const filePathSchema = z.string().superRefine((text, context) => {
+const filePathSchema = z.string().superRefine((text, context) => {
   const fault = filePathFault(text)
   if (fault !== null) context.addIssue({ code: 'custom', message: fault })
 })

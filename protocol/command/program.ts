@@ -71,7 +71,7 @@ const TAKEN = new Set([
 ])
 
 /** What is wrong with the place of a folder that is brought; null: nothing. */
-export function folderFault(at: string): string | null {
+function folderFault(at: string): string | null {
   if (!at.startsWith('/')) return 'is not an absolute path'
   const fault = filePathFault(at.slice(1))
   if (fault !== null) return fault

@@ -8,6 +8,7 @@
 import { z } from 'zod'
 import { DIGEST_PATTERN, type Json } from '../canonical.ts'
 import { LIMITS } from '../limits.ts'
+import { isShallow } from '../value.ts'
 
 const json: z.ZodType<Json, Json> = z.json()
 const finite = z.number()
@@ -93,14 +94,8 @@ const DEPTH_MAX = 2 * LIMITS.SWEEP_DEPTH_MAX + 4 + LIMITS.UNIT_VALUE_DEPTH_MAX
 
 /** Data from anywhere: what is nested so deep that reading it would exhaust the stack is refused first. */
 export const sweepSchema: z.ZodType<Sweep, Sweep> = z
-  .custom<Sweep>(isShallow, { error: `nested deeper than ${DEPTH_MAX} levels`, abort: true })
+  .custom<Sweep>((value) => isShallow(value, DEPTH_MAX), {
+    error: `nested deeper than ${DEPTH_MAX} levels`,
+    abort: true,
+  })
   .pipe(anySweep)
-
-function isShallow(root: unknown): boolean {
-  let level: unknown[] = [root]
-  for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > DEPTH_MAX) return false
-    level = level.flatMap((value) => (typeof value === 'object' && value !== null ? Object.values(value) : []))
-  }
-  return true
-}

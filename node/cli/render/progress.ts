@@ -54,7 +54,7 @@ export class ProgressLine {
   }
 }
 
-export function progressText(job: JobSummary, etaMs: number | null, colours: Colours): string {
+function progressText(job: JobSummary, etaMs: number | null, colours: Colours): string {
   const { units, accepted, failed, running, waiting, state } = job
   const part = units === 0 ? 1 : (accepted + failed) / units
   const filled = Math.floor(part * BAR_CELLS)
@@ -78,7 +78,7 @@ export const waitText = ({ reason, units, sinceMs }: JobSummary['waiting'][numbe
   `${count(units)}: ${briefly(reason)} (${reason}, for ${duration(sinceMs)})`
 
 /** A sentence of the list of reasons, to stand within another. */
-export function briefly(reason: Reason): string {
+function briefly(reason: Reason): string {
   const { says } = REASONS[reason]
   return says.charAt(0).toLowerCase() + says.slice(1, -1)
 }

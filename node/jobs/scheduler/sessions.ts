@@ -13,7 +13,7 @@ import { giveBackAll, revoke } from './units.ts'
 import { openWindow } from './window.ts'
 
 /** A unit may run for its whole timeout; a peer that ends nothing for this much longer has lost its units. */
-export const STALL_GRACE_MS = 10_000
+const STALL_GRACE_MS = 10_000
 
 /** A peer that runs other units all the while, or says that others have its slots, has so much longer. */
 const STALL_TURN_MAX_MS = 10 * 60_000
@@ -142,7 +142,7 @@ export function checkLeases(core: Core): void {
   watchLeases(core)
 }
 
-export function watchLeases(core: Core): void {
+function watchLeases(core: Core): void {
   if (core.leaseTimerSet) return
   let oldest = Number.POSITIVE_INFINITY
   for (const peer of core.peers.values()) if (peer.up) oldest = Math.min(oldest, peer.heardAt)

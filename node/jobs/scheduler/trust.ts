@@ -12,10 +12,10 @@ import { shrinkWindow } from './window.ts'
 /** A fault weighs as much as this many good results, so that a peer failing fewer than one in five is not rested. */
 export const FAULT_WEIGHT = 4
 /** Faults in a row before the first rest: one may be the unit's doing. */
-export const FAULTS_FREE = 2
+const FAULTS_FREE = 2
 /** A peer outvoted this often, and on this share of what was decided with it, is believed no more in the job. */
 export const OUTVOTED_MIN = 3
-export const OUTVOTED_SHARE = 0.05
+const OUTVOTED_SHARE = 0.05
 
 /** Work done is told when there is so much of it. */
 const SERVED_TOLD_MS = 1_000
