@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { createJsRuntime } from '../node/runtimes/js/runtime.ts'
 import type { Sandbox, UnitInput } from '../node/runtimes/runtime.ts'
 import { bundleTask } from '../sdk/bundle.ts'
+import { timed } from './benchmark.ts'
 
 const TASK = fileURLToPath(new URL('./tasks/spin.task.ts', import.meta.url))
 const DEADLINE_MS = 60_000
@@ -27,18 +28,10 @@ export async function openBareSlots(slots: number): Promise<BareSlots> {
   await runtime.probe(AbortSignal.timeout(DEADLINE_MS))
   const init = { source: new TextDecoder().decode(source), seed: 0, cpus: 1, memoryMiB: 256, timeoutMs: DEADLINE_MS }
   const sandboxes = Array.from({ length: slots }, () => runtime.open(init))
-  const run = async (units: number, steps: number): Promise<number> => {
+  const run = (units: number, steps: number): Promise<number> => {
     const inputs = Array.from({ length: units }, (_, x) => ({ unit: x, params: JSON.stringify({ steps, x }) }))
-    const began = performance.now()
-    await Promise.all(
-      sandboxes.map((sandbox, slot) =>
-        drain(
-          sandbox,
-          inputs.filter(({ unit }) => unit % slots === slot),
-        ),
-      ),
-    )
-    return performance.now() - began
+    const dealtTo = (slot: number) => inputs.filter(({ unit }) => unit % slots === slot)
+    return timed(() => Promise.all(sandboxes.map((sandbox, slot) => drain(sandbox, dealtTo(slot)))))
   }
   // Starts the processes and compiles the loop.
   await run(slots, CALIBRATION_STEPS)

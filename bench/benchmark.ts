@@ -31,6 +31,13 @@ export type Benchmark = {
 /** A `round` measures every figure once. */
 export type Rounds = AsyncDisposable & { round(): Promise<Sample> }
 
+/** How long it takes, milliseconds. */
+export async function timed(work: () => Promise<unknown>): Promise<number> {
+  const began = performance.now()
+  await work()
+  return performance.now() - began
+}
+
 export function medianOf(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted.length >> 1

@@ -46,3 +46,10 @@ export function memoryOf(pid: number): { peakMiB: number; nowMiB: number } {
   const mib = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1_024
   return { peakMiB: mib('VmHWM'), nowMiB: mib('VmRSS') }
 }
+
+/** Reads a job to its end. @throws unless so many units of it were accepted */
+export async function untilAccepted(job: AsyncIterable<{ status: string }>, count: number): Promise<void> {
+  let accepted = 0
+  for await (const { status } of job) accepted += status === 'accepted' ? 1 : 0
+  if (accepted !== count) throw new Error(`${accepted} of ${count} units were accepted`)
+}

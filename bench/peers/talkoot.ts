@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url'
 import { VERSION } from '../../protocol/version.ts'
 import { command, grid, type MapOptions, type Result, range, taskAt } from '../../sdk/index.ts'
 import { openBareSlots } from '../bare-slots.ts'
-import { type Pair, startPair } from '../pair.ts'
+import { timed } from '../benchmark.ts'
+import { type Pair, startPair, untilAccepted } from '../pair.ts'
 import type { Engine, Workload } from './engine.ts'
 
 const noop = taskAt<typeof import('../tasks/noop.task.ts')>(
@@ -58,10 +59,6 @@ async function run(
   policy: MapOptions,
 ): Promise<number> {
   const steps = Math.round(stepsPerMs * Number.parseInt(workload, 10))
-  const began = performance.now()
-  const job = await submit(pair, workload, count, steps, policy)
-  let accepted = 0
-  for await (const { status } of job) accepted += status === 'accepted' ? 1 : 0
-  if (accepted !== count) throw new Error(`${accepted} of ${count} units were accepted`)
-  return (performance.now() - began) / 1_000
+  const ms = await timed(async () => untilAccepted(await submit(pair, workload, count, steps, policy), count))
+  return ms / 1_000
 }

@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { createContainerRuntime } from '../../node/runtimes/container/runtime.ts'
 import { imageShell, makeImage } from '../../test/runtimes/image.ts'
 import { drain } from '../bare-slots.ts'
-import type { Benchmark, Sample } from '../benchmark.ts'
+import { type Benchmark, type Sample, timed } from '../benchmark.ts'
 
 const execute = promisify(execFile)
 const DEADLINE_MS = 60_000
@@ -82,10 +82,4 @@ async function openPodman(folder: string, archive: string) {
       await execute('umount', [join(store, 'overlay')]).catch(() => undefined)
     },
   }
-}
-
-async function timed(work: () => Promise<void>): Promise<number> {
-  const began = performance.now()
-  await work()
-  return performance.now() - began
 }

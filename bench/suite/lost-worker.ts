@@ -3,7 +3,7 @@
 import { grid, list, Mesh } from '../../sdk/index.ts'
 import { Lab, type NodeProcess, until } from '../../test/e2e/node-process.ts'
 import { openBareSlots } from '../bare-slots.ts'
-import type { Benchmark, Sample } from '../benchmark.ts'
+import { type Benchmark, type Sample, timed } from '../benchmark.ts'
 import { spinTask } from '../tasks/tasks.ts'
 
 const UNIT_MS = 500
@@ -46,7 +46,7 @@ export const lostWorker: Benchmark = {
 /** One unit: whoever runs it is lost. What the unit itself takes is measured just before. */
 async function loseDuringUnit(mesh: Mesh, workers: readonly NodeProcess[], steps: number, signal: NodeJS.Signals) {
   const submit = () => mesh.map(spinTask, grid({ steps: [steps], x: list(0) }))
-  const unitMs = await timeOf(async () => {
+  const unitMs = await timed(async () => {
     await using rehearsal = await submit()
     await rehearsal.collect()
   })
@@ -61,14 +61,6 @@ async function loseDuringUnit(mesh: Mesh, workers: readonly NodeProcess[], steps
   })
   if (worker === undefined) throw new Error('nobody runs the unit')
   process.kill(worker.pid, signal)
-  const untilResult = await timeOf(async () => {
-    await job.collect()
-  })
+  const untilResult = await timed(() => job.collect())
   return { worker, ms: Math.max(RESOLUTION_MS, untilResult - unitMs) }
-}
-
-async function timeOf(work: () => Promise<void>): Promise<number> {
-  const began = performance.now()
-  await work()
-  return performance.now() - began
 }

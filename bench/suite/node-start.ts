@@ -1,7 +1,7 @@
 /** From the call of `talkoot up` to a node that answers. */
 
 import { Lab } from '../../test/e2e/node-process.ts'
-import type { Benchmark, Sample } from '../benchmark.ts'
+import { type Benchmark, type Sample, timed } from '../benchmark.ts'
 import { memoryOf } from '../pair.ts'
 
 export const nodeStart: Benchmark = {
@@ -20,9 +20,8 @@ export const nodeStart: Benchmark = {
       const node = await lab.node('node', ['--cores', '2'])
       const first = performance.now() - began
       await node.kill('SIGTERM')
-      const beganAgain = performance.now()
-      await node.start()
-      return { first, again: performance.now() - beganAgain, memory: memoryOf(node.pid).nowMiB }
+      const again = await timed(() => node.start())
+      return { first, again, memory: memoryOf(node.pid).nowMiB }
     },
     [Symbol.asyncDispose]: async () => undefined,
   }),

@@ -7,8 +7,8 @@ import { createCommandRuntime } from '../../node/runtimes/command/runtime.ts'
 import { encodeProgram } from '../../protocol/command/program.ts'
 import { command, grid, range } from '../../sdk/index.ts'
 import { drain } from '../bare-slots.ts'
-import type { Benchmark, Sample } from '../benchmark.ts'
-import { startPair } from '../pair.ts'
+import { type Benchmark, type Sample, timed } from '../benchmark.ts'
+import { startPair, untilAccepted } from '../pair.ts'
 
 const SLOTS = 2
 const MEMORY_MIB = 256
@@ -29,14 +29,13 @@ export const programs: Benchmark = {
     const units = quick ? 200 : 600
     const bare = openBarePrograms()
     const pair = await startPair([1, 1])
-    const throughMesh = async (count: number): Promise<number> => {
-      const began = performance.now()
-      await using job = await pair.mesh.map(command(PROGRAM), grid({ x: range(count) }), { memoryMiB: MEMORY_MIB })
-      let accepted = 0
-      for await (const { status } of job) accepted += status === 'accepted' ? 1 : 0
-      if (accepted !== count) throw new Error(`${accepted} of ${count} units were accepted`)
-      return performance.now() - began
-    }
+    const throughMesh = (count: number): Promise<number> =>
+      timed(async () =>
+        untilAccepted(
+          await pair.mesh.map(command(PROGRAM), grid({ x: range(count) }), { memoryMiB: MEMORY_MIB }),
+          count,
+        ),
+      )
     await bare.run(SLOTS)
     await throughMesh(SLOTS)
     return {
@@ -65,11 +64,9 @@ function openBarePrograms() {
   const sandboxes = Array.from({ length: SLOTS }, () => runtime.open(init))
   return {
     /** So many units, dealt evenly to the slots. Milliseconds. */
-    run: async (units: number): Promise<number> => {
+    run: (units: number): Promise<number> => {
       const inputs = Array.from({ length: units / SLOTS }, (_, x) => ({ unit: x, params: JSON.stringify({ x }) }))
-      const began = performance.now()
-      await Promise.all(sandboxes.map((sandbox) => drain(sandbox, inputs)))
-      return performance.now() - began
+      return timed(() => Promise.all(sandboxes.map((sandbox) => drain(sandbox, inputs))))
     },
     [Symbol.asyncDispose]: async () => {
       await runtime.stop()

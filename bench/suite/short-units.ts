@@ -2,8 +2,8 @@
 
 import { grid, range } from '../../sdk/index.ts'
 import { openBareSlots } from '../bare-slots.ts'
-import type { Benchmark, Sample } from '../benchmark.ts'
-import { startPair } from '../pair.ts'
+import { type Benchmark, type Sample, timed } from '../benchmark.ts'
+import { startPair, untilAccepted } from '../pair.ts'
 import { noopTask, spinTask } from '../tasks/tasks.ts'
 
 const SLOTS = 2
@@ -21,14 +21,8 @@ const efficiencyOf = (ms: number, must: number): Benchmark => ({
     const bare = await openBareSlots(SLOTS)
     const pair = await startPair([1, 1])
     const steps = await bare.stepsFor(ms)
-    const throughMesh = async (count: number): Promise<number> => {
-      const began = performance.now()
-      await using job = await pair.mesh.map(spinTask, grid({ steps: [steps], x: range(count) }))
-      let accepted = 0
-      for await (const { status } of job) accepted += status === 'accepted' ? 1 : 0
-      if (accepted !== count) throw new Error(`${accepted} of ${count} units were accepted`)
-      return performance.now() - began
-    }
+    const throughMesh = (count: number): Promise<number> =>
+      timed(async () => untilAccepted(await pair.mesh.map(spinTask, grid({ steps: [steps], x: range(count) })), count))
     for await (const _ of await pair.mesh.map(noopTask, grid({ x: range(WARM_UNITS) })));
     return {
       round: async (): Promise<Sample> => {

@@ -4,14 +4,15 @@
  */
 
 import { CreditBook } from '../../node/jobs/verification/book.ts'
-import { closingCheck, Vouchers } from '../../node/jobs/verification/checked-units.ts'
+import { closingCheck } from '../../node/jobs/verification/checked-units.ts'
 import { createConfidence } from '../../node/jobs/verification/confidence.ts'
-import { type Assumptions, admission, undecidedMax } from '../../node/jobs/verification/credit.ts'
-import type { JudgedVoice, Verdict, Verification, Voter } from '../../node/jobs/verification/verification.ts'
+import { type Assumptions, undecidedMax } from '../../node/jobs/verification/credit.ts'
+import type { JudgedVoice, Verdict, Verification } from '../../node/jobs/verification/verification.ts'
 import { type Peer, RIGHT } from './adversaries.ts'
 import type { Chance } from './chance.ts'
 import { Copies, type Unit, type Word } from './copies.ts'
 import type { Outcome, Rule } from './mesh.ts'
+import { NONE, type Seat, Seats, voterOf } from './seats.ts'
 
 export type ConfidenceInit = {
   peers: readonly Peer[]
@@ -27,44 +28,14 @@ export type ConfidenceInit = {
   watch?: (unit: number, voices: readonly JudgedVoice[]) => boolean
 }
 
-type Seat = {
-  peer: Peer
-  name: string
-  credit: { checks: number; caught: number }
-  /** Its right word on any unit. */
-  voice: JudgedVoice
-  /** It may be given work. */
-  works: boolean
-  /** Its word alone reaches the goal. */
-  solo: boolean
-  vouchers: Vouchers
-  /** Open units it spoke on. */
-  open: Set<Unit>
-  /** Units accepted with its word. */
-  decided: number[]
-  /** Of those, the ones accepted on its word alone since it was last checked, and which of its words that was. */
-  unchecked: { unit: number; turn: number }[]
-  /** Units of its that were accepted wrong, before it was caught. */
-  lies: number
-  /** Results it gave before it was caught. */
-  turns: number
-  /** Times it did not answer, and turns it is left out for that. */
-  faults: number
-  rest: number
-  /** Turns it was left out because too much of what it said is undecided. */
-  waited: number
-}
-
 /** So that peers that all wait for one another go on. */
 const PATIENCE_TURNS = 16
-const NONE = new Map<string, boolean>()
-const SAID = Array.from({ length: 101 }, (_, value) => said(value))
 
 export class ConfidenceRule implements Rule {
   readonly #init: ConfidenceInit
   readonly #book: CreditBook
   readonly #verification: Verification
-  readonly seats: Seat[]
+  readonly #seats: Seats
   readonly #open = new Map<number, Unit>()
   readonly #copies: Copies
   readonly #reopened: Unit[] = []
@@ -75,9 +46,6 @@ export class ConfidenceRule implements Rule {
   readonly #values: Int32Array
   #cursor = 0
   #failed = 0
-  #soloSeats = 0
-  #workers = 0
-  #checksSum = 0
   #closed = false
   #stopped = false
 
@@ -90,28 +58,15 @@ export class ConfidenceRule implements Rule {
     this.#verification = init.verification ?? createConfidence({ goal, agree: { kind: 'exact' }, assumed, isChecked })
     this.#book = new CreditBook({ assumed, load: () => ({ checks: warm, caught: 0, at: 0 }) })
     this.#values = new Int32Array(units).fill(-1)
-    this.seats = peers.map((peer, i) => ({
-      peer,
-      name: `${i}`,
-      credit: { checks: 0, caught: 0 },
-      voice: { peer: `${i}`, trust: 'stranger', independence: [`${i}`], said: said(RIGHT) },
-      works: false,
-      solo: false,
-      vouchers: new Vouchers(),
-      open: new Set(),
-      decided: [],
-      unchecked: [],
-      lies: 0,
-      turns: 0,
-      faults: 0,
-      rest: 0,
-      waited: 0,
-    }))
-    for (const seat of this.seats) this.#refresh(seat)
+    this.#seats = new Seats({ book: this.#book, verification: this.#verification }, peers)
+  }
+
+  get seats(): readonly Seat[] {
+    return this.#seats.all
   }
 
   next(peer: number): number {
-    const seat = this.#seat(peer)
+    const seat = this.#seats.of(peer)
     if (!seat.works) return -1
     if (seat.rest > 0) {
       seat.rest -= 1
@@ -120,7 +75,7 @@ export class ConfidenceRule implements Rule {
     if (seat.open.size >= undecidedMax(seat.credit) && ++seat.waited < PATIENCE_TURNS) return -1
     seat.waited = 0
     // Who is believed alone does what is new; who is not does copies, and gains by them.
-    const others = this.#workers - this.#soloSeats
+    const others = this.#seats.workers - this.#seats.soloists
     const copiesFirst = !seat.solo || this.#copies.wanted > others
     const tries = [
       () => (copiesFirst ? this.#copies.draw(peer) : -1),
@@ -137,7 +92,7 @@ export class ConfidenceRule implements Rule {
 
   hear(peer: number, index: number, value: number): void {
     const unit = this.#open.get(index)
-    const seat = this.#seat(peer)
+    const seat = this.#seats.of(peer)
     if (unit === undefined || !unit.holders.includes(peer)) return
     drop(unit.holders, peer)
     if (seat.works) {
@@ -155,7 +110,7 @@ export class ConfidenceRule implements Rule {
     unit.refused.push(peer)
     unit.missing += 1
     this.#copies.place(unit)
-    const seat = this.#seat(peer)
+    const seat = this.#seats.of(peer)
     seat.faults += 1
     seat.rest = 2 ** Math.min(seat.faults, 8)
   }
@@ -207,7 +162,7 @@ export class ConfidenceRule implements Rule {
       return this.#copies.draw(peer)
     }
     const { opening, copies } = this.#verification
-    unit.missing = (opening?.(unit.index, voter(seat), this.#typical()) ?? copies) - 1
+    unit.missing = (opening?.(unit.index, voterOf(seat), this.#seats.typical()) ?? copies) - 1
     unit.holders.push(peer)
     this.#copies.place(unit)
     return unit.index
@@ -223,13 +178,13 @@ export class ConfidenceRule implements Rule {
 
   #judge(unit: Unit): void {
     const { index, words, check } = unit
-    const voices = words.map((word) => this.#voice(word))
+    const voices = words.map((word) => this.#seats.voice(word))
     if (this.#init.watch?.(index, voices)) this.#stopped = true
-    const verdict = this.#verification.judge(voices, NONE, this.#workers, {
+    const verdict = this.#verification.judge(voices, NONE, this.#seats.workers, {
       unit: index,
       check,
       final: this.#final,
-      next: this.#typical(),
+      next: this.#seats.typical(),
     })
     if (verdict.kind === 'needs' || verdict.kind === 'accepted') this.#confirm(unit, verdict.checked ?? [])
     if (verdict.kind === 'accepted') this.#accept(unit, verdict)
@@ -254,29 +209,29 @@ export class ConfidenceRule implements Rule {
     this.#words[index] = words
     this.#close(unit)
     for (const { peer } of words) {
-      const seat = this.#seat(peer)
+      const seat = this.#seats.of(peer)
       seat.decided.push(index)
       if (agreed.length === 1)
         seat.unchecked.push({ unit: index, turn: words.find((w) => w.peer === Number(seat.name))?.turn ?? 0 })
       if (value !== RIGHT && agreed.includes(seat.name)) seat.lies += 1
     }
     if (before >= 0 && before !== value) {
-      for (const name of this.#book.overturn(`${index}`, 0)) this.#refresh(this.#seat(Number(name)))
+      for (const name of this.#book.overturn(`${index}`, 0)) this.#seats.refresh(this.#seats.of(Number(name)))
     }
-    for (const name of against) this.#catch(index, this.#seat(Number(name)))
+    for (const name of against) this.#catch(index, this.#seats.of(Number(name)))
   }
 
   #close(unit: Unit): void {
     this.#open.delete(unit.index)
     unit.missing = 0
     this.#withheld.delete(unit)
-    for (const { peer } of unit.words) this.#seat(peer).open.delete(unit)
+    for (const { peer } of unit.words) this.#seats.of(peer).open.delete(unit)
   }
 
   #confirm(unit: Unit, names: readonly string[]): void {
     const fresh: string[] = []
     for (const word of unit.words) {
-      const seat = this.#seat(word.peer)
+      const seat = this.#seats.of(word.peer)
       if (word.confirmed || !names.includes(seat.name)) continue
       word.confirmed = true
       fresh.push(seat.name)
@@ -285,8 +240,8 @@ export class ConfidenceRule implements Rule {
     }
     this.#book.confirm(fresh, 0)
     for (const name of fresh) {
-      const seat = this.#seat(Number(name))
-      this.#refresh(seat)
+      const seat = this.#seats.of(Number(name))
+      this.#seats.refresh(seat)
       for (const waiting of seat.open) {
         if ((waiting.later || this.#withheld.has(waiting)) && waiting !== unit) this.#judge(waiting)
       }
@@ -296,7 +251,7 @@ export class ConfidenceRule implements Rule {
   /** Its history is void: what hangs on its word is looked at again. */
   #catch(index: number, seat: Seat): void {
     this.#book.catch(`${index}`, seat.name, 0)
-    this.#refresh(seat)
+    this.#seats.refresh(seat)
     seat.unchecked = []
     for (const unit of [...seat.open]) if (this.#open.get(unit.index) === unit) this.#judge(unit)
     const decided = seat.decided
@@ -310,8 +265,8 @@ export class ConfidenceRule implements Rule {
   /** What was accepted would not be today. */
   #falls(index: number): boolean {
     const words = this.#words[index] ?? []
-    const voices = words.map((word) => this.#voice(word))
-    const verdict = this.#verification.judge(voices, NONE, this.#workers, { unit: index, final: true })
+    const voices = words.map((word) => this.#seats.voice(word))
+    const verdict = this.#verification.judge(voices, NONE, this.#seats.workers, { unit: index, final: true })
     return verdict.kind !== 'accepted' || Number(verdict.digest) !== this.#values[index]
   }
 
@@ -319,62 +274,9 @@ export class ConfidenceRule implements Rule {
     const words = this.#words[index] ?? []
     const unit: Unit = { index, words, holders: [], refused: [], missing: 0, later: false, check }
     this.#open.set(index, unit)
-    for (const { peer } of words) this.#seat(peer).open.add(unit)
+    for (const { peer } of words) this.#seats.of(peer).open.add(unit)
     return unit
   }
-
-  #refresh(seat: Seat): void {
-    if (seat.works) {
-      this.#workers -= 1
-      this.#soloSeats -= seat.solo ? 1 : 0
-      this.#checksSum -= seat.credit.checks
-    }
-    const evidence = this.#book.credit(seat.name, 0)
-    seat.credit = { checks: evidence.checks, caught: evidence.caught }
-    const { trust = 'stranger', operator = seat.name } = seat.peer
-    seat.voice = {
-      peer: seat.name,
-      trust,
-      independence: [operator],
-      credit: seat.credit,
-      said: SAID[RIGHT] ?? said(RIGHT),
-    }
-    seat.works = admission(evidence, 0) === 'work'
-    seat.solo = this.#verification.judge([seat.voice], NONE, 0).kind === 'accepted'
-    if (!seat.works) return
-    this.#workers += 1
-    this.#soloSeats += seat.solo ? 1 : 0
-    this.#checksSum += seat.credit.checks
-  }
-
-  /** A peer like those at work. */
-  #typical(): Voter {
-    return {
-      trust: 'stranger',
-      credit: { checks: Math.floor(this.#checksSum / Math.max(1, this.#workers)), caught: 0 },
-    }
-  }
-
-  #voice({ peer, value, confirmed, turn }: Word): JudgedVoice {
-    const seat = this.#seat(peer)
-    const vouched = seat.vouchers.vouchFor(turn)
-    if (value === RIGHT && !confirmed && !vouched) return seat.voice
-    const { checks, caught } = seat.credit
-    const credit = confirmed ? { checks: Math.max(0, checks - 1), caught } : seat.credit
-    return { ...seat.voice, credit, vouched, said: SAID[value] ?? said(value) }
-  }
-
-  #seat(peer: number): Seat {
-    const seat = this.seats[peer]
-    if (seat === undefined) throw new RangeError(`no peer ${peer}`)
-    return seat
-  }
-}
-
-const voter = (seat: Seat): Voter => ({ trust: seat.peer.trust ?? 'stranger', credit: seat.credit })
-
-function said(value: number): JudgedVoice['said'] {
-  return { ok: true, digest: `${value}`, value: `${value}` }
 }
 
 function drop(items: number[], item: number): void {

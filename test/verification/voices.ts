@@ -4,9 +4,9 @@ import { createConfidence } from '../../node/jobs/verification/confidence.ts'
 import type { About, JudgedVoice, Verdict, Verification, Voter } from '../../node/jobs/verification/verification.ts'
 import type { Agree } from '../../protocol/manifest.ts'
 import { assuming } from './cases.ts'
+import { NONE } from './seats.ts'
 
 export const EXACT: Agree = { kind: 'exact' }
-const NONE = new Map<string, boolean>()
 
 export const stranger = (checks = 0, caught = 0): Voter => ({ trust: 'stranger', credit: { checks, caught } })
 export const member = (checks = 0): Voter => ({ trust: 'member', credit: { checks, caught: 0 } })
