@@ -33,11 +33,10 @@ import { tookOf } from './planner.ts'
 import { Recall } from './recall.ts'
 import { ResultReader } from './result-reader.ts'
 import { type RetryRequest, retryOf } from './retry.ts'
-import type { SchedulerEffect, SchedulerEvent } from './scheduler/events.ts'
 import type { Scheduler } from './scheduler/scheduler.ts'
 import { keepSpent } from './spending.ts'
+import { type Step, Stepper } from './stepper.ts'
 import type { UnitFilesOfJobs } from './unit-files.ts'
-import type { Beside } from './worker-session.ts'
 
 type Components = {
   scheduler: Scheduler
@@ -61,9 +60,6 @@ type Components = {
   onError(error: unknown): void
 }
 
-/** The longest a timer can wait; past it Node would fire at once. */
-const TIMER_MAX_MS = 2 ** 31 - 1
-
 export class JobService {
   readonly explain: Explainer
   readonly #components: Components
@@ -76,26 +72,30 @@ export class JobService {
   readonly #reader: ResultReader
   readonly #views: JobViews
   readonly #gates: Gates
+  readonly #stepper: Stepper
   /** Of what the ledger keeps, by job; and of what the scheduler is at, all jobs together. */
   readonly #changes = new Changes<JobId>()
   readonly #moves = new Moves()
   readonly #live = new Map<JobId, LiveJob>()
   readonly #idsByNumber = new Map<number, JobId>()
-  /** Events that came while another was worked through. */
-  readonly #events: { event: SchedulerEvent; beside: Beside | undefined }[] = []
-  #stepping = false
-  #wake: NodeJS.Timeout | null = null
   #halted: TalkootError | null = null
   #haltedAt = 0
   /** When the last job ended. */
   #idleSince: number
-  #running = false
 
   constructor(components: Components) {
     this.#components = components
     const { signer, blobs, mesh, worker, ledger, jobs, evidence, scheduler } = components
     const { runtimes, ownAd, now, wallClock, random, onError } = components
     this.#idleSince = now()
+    this.#stepper = new Stepper({
+      scheduler,
+      now,
+      onStep: (step) => this.#stepped(step),
+      // Without a ledger time stands still: what it would decide could not be kept.
+      mayWake: () => this.#halted === null,
+      onError,
+    })
     this.#intake = new Intake({ signer, blobs }, { mesh: mesh.meshId })
     this.#views = new JobViews({
       jobs,
@@ -129,11 +129,11 @@ export class JobService {
       jobs,
       wallClock,
       onGate: (job, gate) => {
-        this.#step({ type: 'job.gate', job, gate })
+        this.#stepper.step({ type: 'job.gate', job, gate })
         this.#updateWanted()
       },
     })
-    this.#comparer = new Comparer({ runtimes, blobs, now, onEvent: (event) => this.#step(event), onError })
+    this.#comparer = new Comparer({ runtimes, blobs, now, onEvent: (event) => this.#stepper.step(event), onError })
     this.#log = new DecisionLog({
       ledger,
       jobs,
@@ -156,9 +156,15 @@ export class JobService {
         const job = this.#live.get(id)
         return job === undefined ? null : components.unitFiles.fetch(peer, { job: id, task: job.manifest.task }, end)
       },
-      onEvent: (event, beside) => this.#step(event, beside),
+      onEvent: (event, beside) => this.#stepper.step(event, beside),
     })
-    this.#recall = new Recall({ jobs, evidence, log: this.#log, onEvent: (event) => this.#step(event), onError })
+    this.#recall = new Recall({
+      jobs,
+      evidence,
+      log: this.#log,
+      onEvent: (event) => this.#stepper.step(event),
+      onError,
+    })
     this.#effects = new Effects({
       live: this.#live,
       dispatch: this.#dispatch,
@@ -172,16 +178,15 @@ export class JobService {
 
   /** Goes on with every job the ledger says is running. */
   start(): void {
-    if (this.#running) return
-    this.#running = true
+    if (this.#stepper.running) return
+    this.#stepper.start()
     this.#dispatch.start()
     for (const stored of this.#components.jobs.running()) this.#resume(stored)
   }
 
   async stop(): Promise<void> {
-    if (!this.#running) return
-    this.#running = false
-    if (this.#wake !== null) clearTimeout(this.#wake)
+    if (!this.#stepper.running) return
+    this.#stepper.stop()
     this.#dispatch.stop()
     this.#recall.stop()
     this.#log.stop()
@@ -207,7 +212,7 @@ export class JobService {
     }
     if (!options.queue) checkPlaceable(manifest, knownPeers(this.#components))
     const stored = jobs.add({ id, units: sweep.count, manifest: bytes, signature, createdMs: wallClock() })
-    if (this.#running) this.#begin(new LiveJob(stored, manifest, sweep))
+    if (this.#stepper.running) this.#begin(new LiveJob(stored, manifest, sweep))
     return this.info(id)
   }
 
@@ -230,7 +235,7 @@ export class JobService {
   async cancel(idOrPrefix: string): Promise<JobInfo> {
     const { id, n, state } = this.#views.find(idOrPrefix)
     if (state === 'running') {
-      this.#step({ type: 'job.cancelled', job: id })
+      this.#stepper.step({ type: 'job.cancelled', job: id })
       this.#end(id, n, 'cancelled')
     }
     return this.info(id)
@@ -301,31 +306,12 @@ export class JobService {
     this.#components.trees.keep(job.id, job.manifest.task)
     this.#idsByNumber.set(job.stored.n, job.id)
     const gate = this.#gates.watch(job.id, job.manifest.after)
-    this.#step({ type: 'job.added', job: job.spec(this.#components.wallClock() - job.stored.createdMs, gate) })
+    this.#stepper.step({ type: 'job.added', job: job.spec(this.#components.wallClock() - job.stored.createdMs, gate) })
     this.#updateWanted()
   }
 
-  /** One event at a time: what an effect sets off waits until the others of its step are done. */
-  #step(event: SchedulerEvent, beside?: Beside): void {
-    if (!this.#running) return
-    this.#events.push({ event, beside })
-    if (this.#stepping) return
-    this.#stepping = true
-    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
-      this.#take(next.event, next.beside)
-    }
-    this.#stepping = false
-    this.#wakeLater()
-  }
-
-  #take(event: SchedulerEvent, beside: Beside | undefined): void {
-    const { scheduler, now, onError } = this.#components
-    let effects: SchedulerEffect[] = []
-    try {
-      effects = scheduler.step(event, now())
-    } catch (error) {
-      onError(error)
-    }
+  #stepped({ event, effects, beside }: Step): void {
+    const { scheduler, unitFiles, onError } = this.#components
     keepSpent({ live: this.#live, log: this.#log, scheduler }, { event, effects, beside })
     for (const effect of effects) {
       try {
@@ -334,20 +320,9 @@ export class JobService {
         onError(error)
       }
     }
-    const { loose } = this.#components.unitFiles
-    loose.heard({ event, effects }, (id, unit) => this.#live.get(id)?.isSettled(unit) ?? true)
-    if (this.#log.isWritten) loose.written()
+    unitFiles.loose.heard({ event, effects }, (id, unit) => this.#live.get(id)?.isSettled(unit) ?? true)
+    if (this.#log.isWritten) unitFiles.loose.written()
     this.#moves.tell(event, effects)
-  }
-
-  /** Without a ledger time stands still: what it would decide could not be kept. */
-  #wakeLater(): void {
-    if (this.#wake !== null) clearTimeout(this.#wake)
-    this.#wake = null
-    const at = this.#components.scheduler.nextWake()
-    if (at === null || this.#halted !== null || !this.#running) return
-    const delay = Math.min(Math.max(1, at - this.#components.now()), TIMER_MAX_MS)
-    this.#wake = setTimeout(() => this.#step({ type: 'tick' }), delay)
   }
 
   #end(id: JobId, n: number, state: Exclude<JobState, 'running'>): void {
@@ -383,7 +358,7 @@ export class JobService {
     this.#haltedAt = this.#components.now()
     if (error !== null) this.#components.onError(error)
     this.#updateWanted()
-    if (error === null) this.#step({ type: 'tick' })
+    if (error === null) this.#stepper.step({ type: 'tick' })
   }
 
   /** Work is asked for while there is some and its results can be kept. */

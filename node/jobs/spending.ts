@@ -3,14 +3,10 @@
 import type { JobId } from '../../protocol/manifest.ts'
 import type { DecisionLog } from './decision-log.ts'
 import type { LiveJob } from './live-job.ts'
-import type { SchedulerEffect, SchedulerEvent } from './scheduler/events.ts'
 import type { Scheduler } from './scheduler/scheduler.ts'
-import type { Beside } from './worker-session.ts'
+import type { Step } from './stepper.ts'
 
 type Components = { live: ReadonlyMap<JobId, LiveJob>; log: DecisionLog; scheduler: Scheduler }
-
-/** One step of the scheduler. */
-type Step = { event: SchedulerEvent; effects: readonly SchedulerEffect[]; beside: Beside | undefined }
 
 /** Call it after each step: units are accepted, and copies of them cut off, by more than results. */
 export function keepSpent({ live, log, scheduler }: Components, { event, effects, beside }: Step): void {
