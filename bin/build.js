@@ -1,6 +1,6 @@
 /** `node build.js FOLDER`: builds the program of this checkout into a folder. */
 
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -26,7 +26,14 @@ const staysInPlace = {
   },
 }
 
-await build({
+/**
+ * Node gives V8 two bytes for each character of a module that has one beyond ASCII, and esbuild leaves those of regular
+ * expressions as they are.
+ */
+const asAscii = (text) =>
+  text.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
+const { outputFiles } = await build({
   entryPoints: [join(root, 'node', 'cli', 'main.ts')],
   absWorkingDir: root,
   outdir: folder,
@@ -40,7 +47,6 @@ await build({
   external: ['esbuild', 'pino', 'msgpackr-extract'],
   banner: { js: `import{createRequire as requireFrom}from'node:module';const require=requireFrom(import.meta.url);` },
   minifyWhitespace: true,
-  // V8 takes two bytes for each character of a text that has one beyond Latin-1.
   charset: 'ascii',
   legalComments: 'none',
   sourcemap: 'linked',
@@ -49,4 +55,7 @@ await build({
     BUILT_PYTHON_PROGRAMS: JSON.stringify(await pythonPrograms()),
   },
   plugins: [staysInPlace],
+  write: false,
 })
+await mkdir(folder, { recursive: true })
+for (const { path, text } of outputFiles) await writeFile(path, path.endsWith('.js') ? asAscii(text) : text)

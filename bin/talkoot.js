@@ -17,9 +17,10 @@ const YOUNG_CHECK_MS = 250
 const major = Number(process.versions.node.split('.')[0])
 
 // Eight threads that each keep a heap of their own cost an idle node 10 MB; a heap that is not cut back when much of it was
-// freed, 4 MB. Left to itself the C library learns to keep up to 64 MB.
-const MIB = 2 ** 20
-const LEAN = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: String(MIB), MALLOC_MMAP_THRESHOLD_: String(2 * MIB) }
+// freed, 4 MB; one that holds what is larger than 1 MiB (the text of the program, read and let go of), 4 MB of holes. Left to
+// itself the C library learns to keep up to 64 MB.
+const MIB = String(2 ** 20)
+const LEAN = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: MIB, MALLOC_MMAP_THRESHOLD_: MIB }
 
 if (major < 24) runUnder(newerNode())
 else if (process.argv[2] === 'up' && mayStartAgain()) startAgain()

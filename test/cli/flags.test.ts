@@ -5,7 +5,7 @@ import picocolors from 'picocolors'
 import { afterAll, describe, expect, test } from 'vitest'
 import { parsePolicy } from '../../node/cli/policy-flags.ts'
 import { parseCount, parseDuration, parseMebibytes } from '../../node/cli/quantities.ts'
-import { bytes, duration, shortIds, shortPeers } from '../../node/cli/render/figures.ts'
+import { bytes, count, duration, shortIds, shortPeers } from '../../node/cli/render/figures.ts'
 import { ProgressLine } from '../../node/cli/render/progress.ts'
 import { parseSweep, type SweepFlags } from '../../node/cli/sweep-flags.ts'
 import { digestOf } from '../../protocol/canonical.ts'
@@ -136,6 +136,9 @@ test('quantities as people type and read them', () => {
   expect(parseCount('1e3')).toBe(1_000)
   for (const wrong of ['', '-1', '1.5', 'x']) expect(() => parseCount(wrong)).toThrow()
   expect([0, 512, 1_536, 2 ** 34].map(bytes)).toEqual(['0 B', '512 B', '1.5 KiB', '16 GiB'])
+  expect([0, 999, 1_000, 1_234_567, -12_345, 1_234.5678].map(count).join(' ')).toBe(
+    '0 999 1,000 1,234,567 -12,345 1,234.568',
+  )
   expect([12, 1_500, 75_000, 3_599_600, 7_199_990, 7_260_000, 172_799_000, 187_200_000].map(duration)).toEqual([
     '12 ms',
     '1.5 s',

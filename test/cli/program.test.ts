@@ -3,7 +3,7 @@
 import { execFile } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 
@@ -44,6 +44,19 @@ it('is built once, by any number that start at the same time', async () => {
   await version()
   expect(first).toMatch(/^\d/)
   expect(builds()).toHaveLength(1)
+})
+
+it('takes one byte a character: V8 keeps its text, and takes two for all of one that is not ASCII', async () => {
+  await version()
+  const [folder = ''] = readdirSync(join(checkout, 'node_modules/.cache/talkoot'), {
+    recursive: true,
+    encoding: 'utf8',
+  })
+    .filter((path) => path.endsWith('main.js'))
+    .map((path) => dirname(join(checkout, 'node_modules/.cache/talkoot', path)))
+  const texts = readdirSync(folder).filter((name) => name.endsWith('.js'))
+  expect(texts.length).toBeGreaterThan(1)
+  expect(texts.filter((name) => /[^\0-\x7f]/.test(readFileSync(join(folder, name), 'utf8')))).toEqual([])
 })
 
 it('is built again when a source has changed, and keeps few builds', async () => {
