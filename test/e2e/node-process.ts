@@ -28,6 +28,8 @@ export type Output = { code: number | null; stdout: string; stderr: string }
 type LabOptions = {
   netns?: string
   program?: string[]
+  /** Of the node, beside this process's own. */
+  env?: NodeJS.ProcessEnv
   mdns?: boolean
   /** Looks whether podman works, which takes a while. */
   containers?: boolean
