@@ -52,21 +52,59 @@ const EXTENSION = Uint8Array.of(
 )
 
 describe('what is outside of the memory that is put back', () => {
-  test('is not to be changed through what Python is given of JavaScript', async () => {
-    const text = `
-import _talkoot, gc
+  test('is nothing that Python holds, nor what its builtin modules give when they are imported anew', async () => {
+    const held = `
+import gc
 def unit(x):
-    move = _talkoot._clock.move_ms
-    seen = [hasattr(move, "stash"), hasattr(move, "constructor")]
-    move.stash = x
-    script = type(move).__mro__[-2]
-    found = sum(isinstance(held, script) for holder in gc.get_objects() for held in gc.get_referents(holder) if held is not move)
-    return [*seen, hasattr(move, "stash"), found]
+    classes = {type(held) for holder in gc.get_objects() for held in gc.get_referents(holder)}
+    return sorted({above.__name__ for each in classes for above in each.__mro__ if above.__name__.startswith("Js")})
+`
+    const [classes] = valuesOf(await run(held, [{ x: 1 }])) as string[][]
+    expect(classes?.length).toBeGreaterThan(0)
+    expect(classes).not.toContain('JsProxy')
+    const text = `
+import sys
+def unit(x):
+    for name in ["_pyodide_core", "js", "pyodide_js"]: sys.modules.pop(name, None)
+    import _pyodide_core
+    shared = _pyodide_core.to_js([]).constructor.prototype
+    seen = hasattr(shared, "left")
+    shared.left = x
+    return seen
+`
+    const refused = expect.stringMatching(
+      /^E_TASK_THREW: Python itself failed: it called \w+, which leads out of Python$/,
+    )
+    expect(valuesOf(await run(text, [{ x: 1 }, { x: 2 }]))).toEqual([refused, refused])
+  })
+
+  test('is not changed by functions made for C, by random bytes or by names of other machines', async () => {
+    const text = `
+import ctypes, os, socket
+def told(what):
+    try:
+        return str(what())
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+def unit(x):
+    calls = [ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)(lambda a, n=n: a + n) for n in range(3)]
+    with open("/dev/urandom", "rb") as random:
+        return [[call(1) for call in calls], [ctypes.cast(call, ctypes.c_void_p).value for call in calls], random.read(8).hex(),
+                told(lambda: socket.gethostbyname(f"machine{x}")), told(socket.socket), told(os.pipe)]
 `
     const points = [{ x: 1 }, { x: 2 }]
-    const seen = [false, false, false, 0]
-    expect(valuesOf(await run(text, points))).toEqual([seen, seen])
-    expect(valuesOf(await run(text, points, { reversed: true }))).toEqual([seen, seen])
+    const first = await run(text, points)
+    const values = valuesOf(first) as [number[], number[], string, ...string[]][]
+    const [one] = values
+    expect(one?.[0]).toEqual([1, 2, 3])
+    expect(one?.slice(3)).toEqual([
+      'gaierror: [Errno -4] Non-recoverable error',
+      'OSError: [Errno 5] Address family not supported by protocol',
+      'OSError: [Errno 52] Function not implemented',
+    ])
+    // Where they lie, for C, would tell how many there were before.
+    expect(new Set(values.map(([, addresses]) => String(addresses))).size).toBe(1)
+    expect((await run(text, points, { reversed: true })).toReversed()).toEqual(first)
   })
 
   test('is not reached by ctypes, nor joined by compiled extensions', async () => {

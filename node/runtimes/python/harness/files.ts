@@ -30,6 +30,10 @@ export type FileSystem = {
   currentPath: string
   filesystems: { MEMFS: InMemory }
   ErrnoError: new (errno: number) => Error
+  makedev(major: number, minor: number): number
+  registerDevice(device: number, does: object): void
+  mkdev(path: string, device: number): void
+  lookupPath(path: string): { node: FileNode & { rdev: number } }
   mkdirTree(path: string): void
   writeFile(path: string, content: Uint8Array): void
 }

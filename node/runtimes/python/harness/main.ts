@@ -24,7 +24,11 @@ onceStarted(async () => {
   afterTurn(() => serve(world, python))
 })
 
-const load = (world: World): Promise<Python> => loadPython(pyodideFiles, world, snapshot)
+/** The same whichever unit comes next. */
+function load(world: World): Promise<Python> {
+  world.surroundings.random = () => 0
+  return loadPython(pyodideFiles, world, snapshot)
+}
 
 function serve(world: World, first: Python): void {
   const init = readFrame() as InitFrame<'python'>

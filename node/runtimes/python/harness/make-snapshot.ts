@@ -12,7 +12,7 @@ import { makeWorld } from './world.ts'
 const MODULES = `math cmath json random statistics itertools functools operator collections collections.abc re datetime
   decimal fractions heapq bisect array struct string textwrap copy dataclasses enum typing csv io os sys time calendar
   hashlib hmac secrets base64 uuid contextlib traceback zlib pathlib tempfile numbers abc types pprint argparse warnings
-  inspect ast asyncio logging graphlib zipfile`.split(/\s+/)
+  inspect ast asyncio logging graphlib zipfile ctypes`.split(/\s+/)
 
 const INSTALL = `
 import sys, types

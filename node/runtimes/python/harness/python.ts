@@ -2,6 +2,7 @@
 
 import { compileFunction } from '../../js/harness/host.ts'
 import type { FileSystem } from './files.ts'
+import { Guard, type Imports } from './guard.ts'
 import type { World } from './world.ts'
 
 export type PyodideFiles = {
@@ -35,6 +36,7 @@ export type Python = {
   emscripten: Emscripten
   /** Whether it asked for more memory than it may have, since this was last asked. */
   metMemoryLimit(): boolean
+  guard: Guard
 }
 
 const FOLDER = '/pyodide/'
@@ -49,7 +51,7 @@ const NO_PACKAGES = {
 type Settings = {
   /** Of Emscripten's module, which the settings become. What Python's next `dlerror` says. */
   dlSetError?(message: string): void
-  instantiateWasm(imports: { env: Record<string, unknown> }, receive: unknown): unknown
+  instantiateWasm(imports: { env: Imports }, receive: unknown): unknown
 }
 
 export async function loadPython(files: PyodideFiles, world: World, snapshot?: Uint8Array): Promise<Python> {
@@ -61,9 +63,11 @@ export async function loadPython(files: PyodideFiles, world: World, snapshot?: U
   const load = run(asFunctionBody(files.loader, 'loadPyodide')) as (settings: object) => Promise<Pyodide>
   const create = run(asFunctionBody(files.emscripten, 'default')) as (settings: Settings) => Promise<Emscripten>
   const refusals = { any: false }
+  const guard = new Guard()
   const pyodide = await load({
     indexURL: FOLDER,
-    createPyodideModule: async (settings: Settings) => await create(withoutLibraries(noting(refusals, settings))),
+    createPyodideModule: async (settings: Settings) =>
+      await create(withoutLibraries(guarded(guard, noting(refusals, settings)))),
     jsglobals: Object.freeze(Object.create(null)),
     lockFileContents: NO_PACKAGES,
     env: { ...ENVIRONMENT },
@@ -74,8 +78,16 @@ export async function loadPython(files: PyodideFiles, world: World, snapshot?: U
     refusals.any = false
     return any
   }
-  return { pyodide, emscripten: pyodide._module, metMemoryLimit }
+  return { pyodide, emscripten: pyodide._module, metMemoryLimit, guard }
 }
+
+const guarded = (guard: Guard, settings: Settings): Settings => ({
+  ...settings,
+  instantiateWasm(imports, receive) {
+    guard.watch(imports.env)
+    return settings.instantiateWasm(imports, receive)
+  },
+})
 
 /** Notes each time that the memory cannot grow. */
 function noting(refusals: { any: boolean }, settings: Settings): Settings {

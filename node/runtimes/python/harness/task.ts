@@ -6,6 +6,7 @@ import type { Context } from '../../js/harness/call.ts'
 import { Failure } from '../../js/harness/failure.ts'
 import { drainPromiseJobs } from '../../js/harness/host.ts'
 import type { Task } from '../../js/harness/task.ts'
+import { connectDevices } from './devices.ts'
 import { Files } from './files.ts'
 import { rememberMemory } from './memory.ts'
 import { Collected } from './output.ts'
@@ -38,12 +39,8 @@ export class Script {
     this.#connectOutput()
     const { pyodide, emscripten } = python
     const driver = pyodide.pyimport('_talkoot')
-    const { UNIT_ERROR_MAX_CHARS, UNIT_VALUE_DEPTH_MAX } = LIMITS
-    driver.connect?.(
-      bare((ms: number) => world.clock.moveMs(ms)),
-      UNIT_ERROR_MAX_CHARS,
-      UNIT_VALUE_DEPTH_MAX,
-    )
+    connectDevices(emscripten.FS, world)
+    driver.connect?.(LIMITS.UNIT_ERROR_MAX_CHARS, LIMITS.UNIT_VALUE_DEPTH_MAX)
     // Also for what the wheels are unpacked to.
     const disk = new Files(emscripten.FS, LIMITS.PYTHON_WRITTEN_MAX_BYTES)
     try {
@@ -52,8 +49,11 @@ export class Script {
       this.#fault = failureOfMachine(thrown, 'E_SOURCE')
     }
     this.#isPrinting = driver.is_script?.() === true
-    this.#run = (unit, seed, params) => driver.run?.(unit, seed, params)
+    // Found now: later, looking for it would lead through JavaScript.
+    const { run } = driver
+    this.#run = (unit, seed, params) => run?.(unit, seed, params)
     drainPromiseJobs()
+    python.guard.shut()
     const putMemoryBack = rememberMemory(emscripten)
     const putFilesBack = disk.remember()
     this.#putBack = () => {
@@ -74,6 +74,8 @@ export class Script {
         if (Failure.is(thrown)) throw thrown
         spoilt()
         throw this.#python.metMemoryLimit() ? outOfMemory() : failureOfMachine(thrown, 'E_TASK_THREW')
+      } finally {
+        if (this.#python.guard.madeCallbacks) spoilt()
       }
     }
     return { run, agree: undefined }
@@ -115,9 +117,6 @@ export class Script {
     pyodide.setStderr(writer(STDERR))
   }
 }
-
-/** As Python may hold it: units can neither leave a property on it nor go on to JavaScript's own constructors. */
-const bare = (given: object): object => Object.freeze(Object.setPrototypeOf(given, null))
 
 function layDown(files: Source['files'], { emscripten: { FS } }: Python): void {
   for (const folder of [HOME, PACKAGES]) FS.mkdirTree(folder)

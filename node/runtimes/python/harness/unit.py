@@ -10,6 +10,7 @@ import json
 import math
 import os
 import random
+import struct
 import sys
 import time
 import traceback
@@ -18,6 +19,7 @@ import zipfile
 
 HOME = "/unit"
 PACKAGES = "/packages"
+CLOCK = "/dev/clock"
 FUNCTION = "unit"
 # What a JSON number holds exactly.
 INTEGER_MAX = 2**53 - 1
@@ -31,11 +33,10 @@ class Refused(Exception):
         self.code = code
 
 
-def connect(move_clock, message_max_chars, depth_max):
-    """Once, when it is loaded. `move_clock(ms)` is what sleeping does."""
-    # Its own class is made for what it can do; the one before `object` is that of all that is JavaScript.
-    _let_go_of_javascript(type(move_clock).__mro__[-2])
-    _clock.move_ms = move_clock
+def connect(message_max_chars, depth_max):
+    """Once, when it is loaded."""
+    # That of a list is made for what it can do; the one before `object` is that of all that is JavaScript.
+    _let_go_of_javascript(type(sys.modules["_pyodide_core"].to_js([])).__mro__[-2])
     _limits.message_chars, _limits.depth = message_max_chars, depth_max
 
 
@@ -75,10 +76,6 @@ def run(unit, seed, params):
 class _limits:
     message_chars = 0
     depth = 0
-
-
-class _clock:
-    move_ms = None
 
 
 class _task:
@@ -230,7 +227,7 @@ class _Selector:
         if timeout is None:
             raise Stuck("nothing is left that could end the wait")
         if timeout > 0:
-            _clock.move_ms(timeout * 1000)
+            _move_clock(timeout * 1000)
         return []
 
 
@@ -254,7 +251,15 @@ def _sleep(seconds, /):
     """Returns at once: the clock has moved on by so much."""
     if seconds < 0:
         raise ValueError("sleep length must be non-negative")
-    _clock.move_ms(seconds * 1000)
+    _move_clock(seconds * 1000)
+
+
+def _move_clock(ms):
+    device = os.open(CLOCK, os.O_WRONLY)
+    try:
+        os.write(device, struct.pack("<d", ms))
+    finally:
+        os.close(device)
 
 
 time.sleep = _sleep

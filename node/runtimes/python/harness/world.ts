@@ -49,6 +49,8 @@ export function makeWorld(): World {
     ...shellNames(),
     ...ABSENT,
     Date: clockDate(clock),
+    // Numbers drawn while it loads again are not those of the unit that comes next.
+    Math: Object.create(Math, { random: { value: () => surroundings.random() } }),
     performance: { now: () => clock.readMs() },
     crypto: { getRandomValues: (view: Uint8Array) => fill(view, surroundings) },
     Error: ownError(),
