@@ -152,7 +152,8 @@ function checkSubmits(mesh: MeshNode): void {
   }
 }
 
-function status({ mesh, jobs, worker, pause, offer, ownAd }: Components, url: string, uptimeMs: number): Status {
+function status(components: Components, url: string, uptimeMs: number): Status {
+  const { mesh, jobs, worker, pause, offer, ownAd, trees, unitTrees } = components
   const ad = ownAd()
   const { slots, busy, queued, total } = worker.facts()
   const { mesh: facts, role, addresses } = mesh.status()
@@ -174,6 +175,7 @@ function status({ mesh, jobs, worker, pause, offer, ownAd }: Components, url: st
     listen: addresses,
     url,
     offering: { cpus: ad.cpus, memory: ad.memory, disk: ad.disk, slots, slotsUsed: busy },
+    disk: { budget: trees.budget, used: trees.used, unitFiles: unitTrees.used },
     runtimes: ad.runtimes,
     confinement: offer.probe?.confinement ?? null,
     warnings:

@@ -156,6 +156,8 @@ export const statusSchema = z.object({
     slots: count,
     slotsUsed: count,
   }),
+  /** What is taken of the disk, bytes: of `budget`, by files of jobs; beside it, by what units of own jobs left. */
+  disk: z.object({ budget: count, used: count, unitFiles: count }),
   runtimes: z.array(z.object({ kind: z.string(), version: z.string(), confinement: z.enum(['os', 'runtime']) })),
   /** The strongest confinement that was proved by running a unit, or null when nothing can be run. */
   confinement: z.enum(['os', 'runtime']).nullable(),

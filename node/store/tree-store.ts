@@ -61,7 +61,8 @@ export type HeldTree = Pick<TreeFolder, 'layout' | 'folder' | 'has' | 'missing' 
 
 export class TreeStore {
   readonly #folder: string
-  readonly #budget: number
+  /** Bytes. */
+  readonly budget: number
   /** Least recently held first. */
   readonly #trees = new Map<Digest, Entry>()
   #used = 0
@@ -69,7 +70,7 @@ export class TreeStore {
 
   constructor(init: { folder: string; budgetBytes: number }) {
     this.#folder = init.folder
-    this.#budget = init.budgetBytes
+    this.budget = init.budgetBytes
     mkdirSync(init.folder, { recursive: true, mode: 0o700 })
     this.#find()
   }
@@ -181,7 +182,7 @@ export class TreeStore {
 
   /** What a tree would take of the budget. @throws E_DISK_BUDGET when it would not fit if nothing else were needed */
   checkFits(tree: Tree, description: Uint8Array): void {
-    if (costOf(tree, description) > this.#budget) throw overBudget(costOf(tree, description), this.#budget)
+    if (costOf(tree, description) > this.budget) throw overBudget(costOf(tree, description), this.budget)
   }
 
   /** A tree that is here, perhaps in part: the rest of it from a folder that has all. */
@@ -248,8 +249,8 @@ export class TreeStore {
 
   /** Room in the budget at once, on the disk when the promise settles. */
   #makeRoom(cost: number): Promise<unknown> {
-    if (cost > this.#budget) throw overBudget(cost, this.#budget)
-    let free = this.#budget - this.#used
+    if (cost > this.budget) throw overBudget(cost, this.budget)
+    let free = this.budget - this.#used
     const leaving: Entry[] = []
     for (const entry of this.#trees.values()) {
       if (free >= cost) break
@@ -317,7 +318,7 @@ export class TreeStore {
       this.#used += entry.cost
     }
     // The owner may have lowered the budget.
-    for (const { entry } of found) if (this.#used > this.#budget) this.#evict(entry)
+    for (const { entry } of found) if (this.#used > this.budget) this.#evict(entry)
   }
 
   #passingPlace(name: string): string {

@@ -278,6 +278,7 @@ const status = (): Status => ({
   listen: ['/ip4/127.0.0.1/tcp/4801'],
   url: 'http://127.0.0.1:7878',
   offering: { cpus: 2, memory: 2 ** 31, disk: 2 ** 30, slots: 2, slotsUsed: 1 },
+  disk: { budget: 2 ** 30, used: 3 * 2 ** 20, unitFiles: 5 * 2 ** 10 },
   runtimes: [{ kind: 'js', version: '2.9.6', confinement: 'os' }],
   confinement: 'os',
   warnings: [],

@@ -151,6 +151,7 @@ describe('tables', () => {
       mesh      private, fingerprint 7f3a-91c2, admin of it
       peers     1 connected
       offering  2 cores, 2 GiB, 1 GiB disk
+      disk      3 MiB of 1 GiB for files of jobs, 5 KiB left by own units
       sandbox   deno in bubblewrap
       working   1 running, 4 queued, 128 done
       jobs      0 running, 1 done, 0 cancelled

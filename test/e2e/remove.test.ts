@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, it } from 'vitest'
+import { LIMITS } from '../../protocol/limits.ts'
 import { command, grid, Mesh, range } from '../../sdk/index.ts'
 import { Lab, type NodeProcess, until } from './node-process.ts'
 
@@ -34,6 +35,9 @@ it('a job that is removed is gone for everybody; its rows and files follow, thou
 
   // What was brought, and what this machine's own units wrote.
   expect([held('trees'), held('unit-files')]).toEqual([1 + 3, 3])
+  const { disk } = await mesh.status()
+  expect(disk.budget).toBe(2 ** 30)
+  for (const used of [disk.used, disk.unitFiles]) expect(used).toBeGreaterThan(3 * LIMITS.TREE_FILE_COST_BYTES)
 
   const running = await mesh.map(command(['sleep', '60']), grid({ x: [0] }))
   const refused = await node.run(['job', 'remove', removed.id, running.id])
@@ -66,6 +70,7 @@ it('a job that is removed is gone for everybody; its rows and files follow, thou
   expect(held('trees')).toBeGreaterThan(0)
   await stays.remove()
   await until('the last files to go', 20_000, () => held('trees') + held('unit-files') === 0)
+  expect((await mesh.status()).disk).toEqual({ budget: 2 ** 30, used: 0, unitFiles: 0 })
 })
 
 const ledgerOf = ({ home }: NodeProcess): string => join(home, 'ledger.sqlite')

@@ -26,7 +26,7 @@ const SHARES_SHOWN = 5
 const statusView: View<Status> = {
   ids: ({ peer }) => [peer],
   text(status, { wide, colours }) {
-    const { mesh, offering, working, jobs } = status
+    const { mesh, offering, disk, working, jobs } = status
     const confinement = { os: 'deno in bubblewrap', runtime: 'deno alone: weaker', none: 'none works' }
     const pairs: [string, string][] = [
       ['name', status.name],
@@ -34,6 +34,10 @@ const statusView: View<Status> = {
       ['mesh', `${mesh.kind}, fingerprint ${mesh.fingerprint}, ${mesh.role} of it`],
       ['peers', `${count(status.peers)} connected`],
       ['offering', `${plural(offering.slots, 'core')}, ${bytes(offering.memory)}, ${bytes(offering.disk)} disk`],
+      [
+        'disk',
+        `${bytes(disk.used)} of ${bytes(disk.budget)} for files of jobs, ${bytes(disk.unitFiles)} left by own units`,
+      ],
       ['sandbox', confinement[status.confinement ?? 'none']],
       ...(status.paused === null ? [] : [['paused', pauseText(status)] as [string, string]]),
       ['working', `${count(working.running)} running, ${count(working.queued)} queued, ${count(working.total)} done`],
