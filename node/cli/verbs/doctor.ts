@@ -110,7 +110,8 @@ const PROBES: readonly Probe[] = [
   {
     name: 'Python',
     open: async (init) => (await import('../../runtimes/python/runtime.ts')).createPythonRuntime(init),
-    works: ({ version }) => good('Python', `Pyodide ${version} runs in the sandbox, for whom \`talkoot up --python\` names`),
+    works: ({ version }) =>
+      good('Python', `Pyodide ${version} runs in the sandbox, for whom \`talkoot up --python\` names`),
     otherwise: 'E_RUNTIME_MISSING',
     timeoutMs: LIMITS.PYTHON_SNAPSHOT_TIMEOUT_MS,
   },
