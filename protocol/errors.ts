@@ -26,7 +26,7 @@ export const ERRORS = {
   E_REQUEST_TOO_BIG: entry('user', 'send less: the limit is in docs/limits.md'),
   E_WAITED: entry('user', 'give it more time with --timeout, or look at `talkoot status` and `talkoot doctor`'),
   E_FILE: entry('user', 'check the path, and that you may read or write there'),
-  E_USAGE: entry('user', 'see `talkoot help`'),
+  E_USAGE: entry('user', 'see `talkoot VERB --help`'),
   E_NOT_FOUND: entry('user', 'list what there is: `talkoot jobs`, `talkoot peers`, `talkoot token list`'),
   E_INTERNAL: entry('bug', 'please report this with the node log'),
 
