@@ -5,8 +5,9 @@ import { LIMITS } from '../../protocol/limits.ts'
 import type { SignedReceipt } from '../../protocol/receipt.ts'
 import type { KeptReport } from '../../protocol/report.ts'
 import type { EvidenceKind, EvidenceStore } from '../store/evidence.ts'
-import type { JobState, JobStore, JobTotals, StoredResult, StoredVoice } from '../store/job-store.ts'
+import type { JobState, JobStore, JobTotals } from '../store/job-store.ts'
 import type { Ledger } from '../store/ledger.ts'
+import type { StoredResult, StoredVoice } from '../store/result-store.ts'
 import type { UnitTime } from '../store/unit-times.ts'
 
 type Entry =
@@ -115,16 +116,16 @@ export class DecisionLog {
     const { jobs, evidence } = this.#components
     switch (entry.kind) {
       case 'result':
-        if (jobs.keepResult(entry.job, entry.result)) sums.add(entry.job, entry.result)
+        if (jobs.results.keep(entry.job, entry.result)) sums.add(entry.job, entry.result)
         break
       case 'report':
         jobs.reports.keep(entry.job, entry.peer, entry.report)
         break
       case 'confirmed':
-        jobs.confirmResult(entry.job, entry)
+        jobs.results.confirm(entry.job, entry)
         break
       case 'withdrawn': {
-        const withdrawn = jobs.withdrawResult(entry.job, entry.unit)
+        const withdrawn = jobs.results.withdraw(entry.job, entry.unit)
         if (withdrawn !== null) sums.take(entry.job, withdrawn)
         break
       }

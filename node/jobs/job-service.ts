@@ -291,7 +291,7 @@ export class JobService {
     try {
       const { manifest } = decodeManifest(stored.manifest)
       const job = new LiveJob(stored, manifest, this.#intake.compile(manifest))
-      this.#components.jobs.eachDecided(stored.n, (unit, seq, stands) => {
+      this.#components.jobs.results.eachDecided(stored.n, (unit, seq, stands) => {
         job.settle(unit, seq)
         if (!stands) job.reopen(unit)
       })

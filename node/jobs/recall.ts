@@ -3,7 +3,8 @@
 import { digestOf } from '../../protocol/canonical.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { EvidenceStore } from '../store/evidence.ts'
-import type { JobRow, JobStore, StoredResult } from '../store/job-store.ts'
+import type { JobRow, JobStore } from '../store/job-store.ts'
+import type { StoredResult } from '../store/result-store.ts'
 import type { DecisionLog } from './decision-log.ts'
 import type { Recalled, SchedulerEffect, SchedulerEvent } from './scheduler/events.ts'
 
@@ -38,14 +39,14 @@ export class Recall {
 
   #units({ n, id }: Pick<JobRow, 'n' | 'id'>, units: readonly number[]): void {
     const { jobs, onEvent } = this.#components
-    const rows = units.flatMap((unit) => jobs.results(n, 'unit', unit - 1, 1).filter((row) => row.unit === unit))
+    const rows = units.flatMap((unit) => jobs.results.page(n, 'unit', unit - 1, 1).filter((row) => row.unit === unit))
     onEvent({ type: 'recalled', job: id, units: rows.map(toRecalled), last: true })
   }
 
   /** However long the job, others have their turn between two pages. */
   #page(job: Pick<JobRow, 'n' | 'id'>, peers: readonly string[], after: number): void {
     const { jobs, onEvent } = this.#components
-    const rows = jobs.spokenOnBy(job.n, peers, after, LIMITS.SETTLED_PER_STEP_MAX)
+    const rows = jobs.results.spokenOnBy(job.n, peers, after, LIMITS.SETTLED_PER_STEP_MAX)
     const last = rows.length < LIMITS.SETTLED_PER_STEP_MAX
     // A unit without enough peers that agreed is as undecided as can be: there is nothing in it to doubt.
     const units = rows.filter(({ ok, blame }) => ok || blame === 'program' || blame === 'memory').map(toRecalled)

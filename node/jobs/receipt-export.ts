@@ -10,8 +10,9 @@ import { digestOfUnit, encodeSeal, LinesDigest, lineOf, type Seal, textOf, Units
 import type { Signer } from '../../protocol/signatures.ts'
 import { type CompiledSweep, compileUnits } from '../../protocol/sweep/generator.ts'
 import type { BlobStore } from '../store/blobs.ts'
-import type { JobStore, StoredJob, StoredResult } from '../store/job-store.ts'
+import type { JobStore, StoredJob } from '../store/job-store.ts'
 import type { ReceiptStore } from '../store/receipt-store.ts'
+import type { StoredResult } from '../store/result-store.ts'
 import { toRow } from './result-reader.ts'
 
 type Components = {
@@ -40,7 +41,7 @@ export class ReceiptExport {
     const job = jobs.get(id)
     if (job === null) throw new TalkootError('E_NOT_FOUND', `no job ${id}`)
     // Decisions first: each was written with or after the receipts it rests on.
-    const lastSeq = jobs.lastSeq(job.n)
+    const lastSeq = jobs.results.lastSeq(job.n)
     const lastPlace = receipts.last(job.n)
     const digest = new LinesDigest()
     const say = (line: object): string => {
@@ -105,7 +106,7 @@ export class ReceiptExport {
     const digest = new UnitsDigest()
     const counts = { accepted: 0, failed: 0 }
     for (let after = -1; !signal.aborted; ) {
-      const page = this.#components.jobs.results(n, 'unit', after, PAGE_ROWS)
+      const page = this.#components.jobs.results.page(n, 'unit', after, PAGE_ROWS)
       for (const row of page) {
         if (row.seq > lastSeq) continue
         digest.add(digestOfUnit(decided(row, sweep)))

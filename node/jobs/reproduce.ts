@@ -67,7 +67,7 @@ export function reproductionOf({ jobs, blobs, trees, runtimes, now }: Components
     // What is the same has the same digest.
     files.clear()
     if (attempt === null) return
-    const [stored] = jobs.results(job.n, 'unit', unit - 1, 1)
+    const [stored] = jobs.results.page(job.n, 'unit', unit - 1, 1)
     const decided = stored?.unit === unit ? toRow(stored, sweep) : null
     const { exit = null, stdout = '', stderr = '', process = null } = reports.at(-1) ?? {}
     yield {

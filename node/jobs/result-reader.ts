@@ -6,7 +6,8 @@ import { TalkootError } from '../../protocol/errors.ts'
 import type { JobId } from '../../protocol/manifest.ts'
 import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
 import { blameSchema } from '../../protocol/work.ts'
-import type { JobRow, JobStore, StoredResult } from '../store/job-store.ts'
+import type { JobRow, JobStore } from '../store/job-store.ts'
+import type { StoredResult } from '../store/result-store.ts'
 import type { Changes } from './changes.ts'
 import { findingOf } from './finding.ts'
 
@@ -29,7 +30,7 @@ export class ResultReader {
 
   /** The decision on one unit; null: there is none. */
   one({ id, n }: JobRow, unit: number): ResultRow | null {
-    const [row] = this.#components.jobs.results(n, 'unit', unit - 1, 1)
+    const [row] = this.#components.jobs.results.page(n, 'unit', unit - 1, 1)
     return row?.unit === unit ? toRow(row, this.#components.sweepOf(id)) : null
   }
 
@@ -57,7 +58,7 @@ export class ResultReader {
         await watch.next(signal)
         continue
       }
-      const page = jobs.results(n, byInput ? 'unit' : 'seq', cursor, PAGE_ROWS, only)
+      const page = jobs.results.page(n, byInput ? 'unit' : 'seq', cursor, PAGE_ROWS, only)
       const rows = inTurn ? contiguous(page, sweep, cursor) : page
       for (const row of rows) {
         cursor = byInput ? row.unit : row.seq

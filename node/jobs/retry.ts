@@ -13,7 +13,7 @@ export type RetryRequest = z.output<typeof retryRequestSchema>
 
 /** @throws E_JOB_INVALID when nothing has failed, or too scattered */
 export function retryOf(jobs: JobStore, job: JobRow, manifest: Manifest, request: RetryRequest): JobDescription {
-  const units = runsOf(jobs.failedUnits(job.n))
+  const units = runsOf(jobs.results.failedUnits(job.n))
   if (units.length === 0) throw new TalkootError('E_JOB_INVALID', `job ${job.id.slice(0, 8)} has no failed units`)
   if (units.length > 2 * LIMITS.UNIT_RUNS_MAX) {
     throw new TalkootError(

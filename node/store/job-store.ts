@@ -1,7 +1,4 @@
-/**
- * Jobs, their results and receipts in the ledger. A result, once kept, is only changed after it was withdrawn, and has a
- * new place in the order of completion then: whoever reads on from a cursor sees it.
- */
+/** Jobs in the ledger: what they are, how far they are, and who worked on them. */
 
 import { randomBytes } from 'node:crypto'
 import type { StatementSync } from 'node:sqlite'
@@ -10,6 +7,7 @@ import { REMOVED } from './job-removal.ts'
 import type { Ledger } from './ledger.ts'
 import type { PeerNumbers } from './peer-numbers.ts'
 import { ReportStore } from './report-store.ts'
+import { ResultStore } from './result-store.ts'
 import { UnitFileRefs } from './unit-file-refs.ts'
 import { UnitTimes } from './unit-times.ts'
 
@@ -49,30 +47,6 @@ export type JobTotals = {
   errorSum: number
 }
 
-/** Who said what on a unit; `digest` is null for a failure, `code` for a value. */
-export type StoredVoice = { peer: string; digest: string | null; code: string | null }
-
-export type StoredResult = {
-  unit: number
-  /** Place in the order of completion, from 1; a cursor to read on from. */
-  seq: number
-  ok: boolean
-  /** The value as canonical JSON, or the message of the failure. */
-  value: string | null
-  code: string | null
-  blame: string | null
-  voices: StoredVoice[]
-  attempts: number
-  disagreed: boolean
-  /** The probability that the value is wrong, where that is known. */
-  error: number | null
-  /** How often the unit was decided before, and that withdrawn. */
-  revision: number
-}
-
-/** More was heard on a unit that is decided. */
-type Confirmed = Pick<StoredResult, 'unit' | 'voices' | 'attempts' | 'error'>
-
 const CHECK_KEY_BYTES = 32
 
 const ROW_COLUMNS =
@@ -85,9 +59,9 @@ export class JobStore {
   readonly unitTimes: UnitTimes
   readonly reports: ReportStore
   readonly unitFiles: UnitFileRefs
+  readonly results: ResultStore
   readonly #ledger: Ledger
   readonly #peers: PeerNumbers
-  readonly #insertResult: StatementSync
   readonly #insertReceipt: StatementSync
   readonly #addTotals: StatementSync
 
@@ -97,14 +71,7 @@ export class JobStore {
     this.unitTimes = new UnitTimes(components.ledger)
     this.reports = new ReportStore(components)
     this.unitFiles = new UnitFileRefs(components.ledger)
-    this.#insertResult = this.#ledger.db.prepare(
-      `INSERT INTO results (job, unit, seq, ok, value, code, blame, voices, attempts, disagreed, error)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (job, unit) DO UPDATE SET seq = excluded.seq, ok = excluded.ok, value = excluded.value,
-       code = excluded.code, blame = excluded.blame, voices = excluded.voices, attempts = excluded.attempts,
-       disagreed = excluded.disagreed, error = excluded.error, revision = revision + 1, withdrawn = 0
-       WHERE withdrawn = 1`,
-    )
+    this.results = new ResultStore({ ...components, unitFiles: this.unitFiles })
     this.#insertReceipt = this.#ledger.db.prepare('INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?)')
     this.#addTotals = this.#ledger.db.prepare(
       `UPDATE jobs SET accepted = accepted + ?, failed = failed + ?, executions = executions + ?,
@@ -194,57 +161,6 @@ export class JobStore {
     )
   }
 
-  /** Keeps a decision; false if one stands already: the first does. Call within a transaction. */
-  keepResult(job: number, result: StoredResult): boolean {
-    const voices = JSON.stringify(result.voices.map((voice) => this.#packVoice(voice)))
-    const { changes } = this.#insertResult.run(
-      job,
-      result.unit,
-      result.seq,
-      result.ok ? 1 : 0,
-      result.value,
-      result.code,
-      result.blame,
-      voices,
-      result.attempts,
-      result.disagreed ? 1 : 0,
-      result.error,
-    )
-    if (changes > 0 && result.ok) this.unitFiles.keep(job, result.unit, result.value ?? '')
-    return changes > 0
-  }
-
-  /** More was said on a unit, and its decision stands. Call within a transaction. */
-  confirmResult(job: number, { unit, voices, attempts, error }: Confirmed): void {
-    const packed = JSON.stringify(voices.map((voice) => this.#packVoice(voice)))
-    this.#ledger.db
-      .prepare('UPDATE results SET voices = ?, attempts = ?, error = COALESCE(?, error) WHERE job = ? AND unit = ?')
-      .run(packed, attempts, error, job, unit)
-  }
-
-  /** The decision does not stand: it is shown no more, until there is another. Returns it. Call within a transaction. */
-  withdrawResult(job: number, unit: number): StoredResult | null {
-    const row = this.#ledger.db
-      .prepare('UPDATE results SET withdrawn = 1 WHERE job = ? AND unit = ? AND withdrawn = 0 RETURNING *')
-      .get(job, unit)
-    return row === undefined ? null : this.#toResult(row)
-  }
-
-  /** At most `limit` standing decisions on units that one of these peers spoke on, by unit, after a cursor. */
-  spokenOnBy(job: number, peers: readonly string[], after: number, limit: number): StoredResult[] {
-    const numbers = peers.map((peer) => this.#peers.find(peer)).filter((n) => n !== null)
-    if (numbers.length === 0) return []
-    // As voices are packed: [[7,"digest",null],[12,...]].
-    const patterns = numbers.map((n) => `%[${n},%`)
-    const spoken = patterns.map(() => 'voices LIKE ?').join(' OR ')
-    return this.#ledger.db
-      .prepare(
-        `SELECT * FROM results WHERE job = ? AND unit > ? AND withdrawn = 0 AND (${spoken}) ORDER BY unit LIMIT ?`,
-      )
-      .all(job, after, ...patterns, limit)
-      .map((row) => this.#toResult(row))
-  }
-
   /** Keeps a worker's signed receipt, once. Call within a transaction. */
   keepReceipt(job: number, peer: string, receipt: Uint8Array, signature: Uint8Array): void {
     this.#insertReceipt.run(job, this.#peers.numberOf(peer), receipt, signature)
@@ -278,65 +194,6 @@ export class JobStore {
       .prepare('SELECT peer, accepted FROM job_peers WHERE job = ? ORDER BY accepted DESC')
       .all(job)
       .map((row) => ({ peer: this.#peers.idOf(Number(row.peer)), accepted: Number(row.accepted) }))
-  }
-
-  /** Calls back with each unit of a job that was ever decided, and whether that stands. */
-  eachDecided(job: number, visit: (unit: number, seq: number, stands: boolean) => void): void {
-    const rows = this.#ledger.db.prepare('SELECT unit, seq, withdrawn FROM results WHERE job = ?').iterate(job)
-    for (const row of rows) {
-      visit(Number(row.unit), Number(row.seq), row.withdrawn === 0)
-    }
-  }
-
-  /** In order. */
-  *failedUnits(job: number): Iterable<number> {
-    const rows = this.#ledger.db
-      .prepare('SELECT unit FROM results WHERE job = ? AND ok = 0 AND withdrawn = 0 ORDER BY unit')
-      .iterate(job)
-    for (const { unit } of rows) yield Number(unit)
-  }
-
-  /** The place of the last decision. */
-  lastSeq(job: number): number {
-    return Number(this.#ledger.db.prepare('SELECT MAX(seq) AS seq FROM results WHERE job = ?').get(job)?.seq ?? 0)
-  }
-
-  /** At most `limit` results after a cursor: of completion (`seq`) or of input (`unit`; begin with -1). */
-  results(
-    job: number,
-    order: 'seq' | 'unit',
-    after: number,
-    limit: number,
-    only: 'all' | 'failed' = 'all',
-  ): StoredResult[] {
-    const failed = only === 'failed' ? 'AND ok = 0' : ''
-    return this.#ledger.db
-      .prepare(
-        `SELECT * FROM results WHERE job = ? AND ${order} > ? AND withdrawn = 0 ${failed} ORDER BY ${order} LIMIT ?`,
-      )
-      .all(job, after, limit)
-      .map((row) => this.#toResult(row))
-  }
-
-  #packVoice({ peer, digest, code }: StoredVoice): [number, string | null, string | null] {
-    return [this.#peers.numberOf(peer), digest, code]
-  }
-
-  #toResult(row: Record<string, unknown>): StoredResult {
-    const voices: [number, string | null, string | null][] = JSON.parse(String(row.voices))
-    return {
-      unit: Number(row.unit),
-      seq: Number(row.seq),
-      ok: row.ok === 1,
-      value: row.value === null ? null : String(row.value),
-      code: row.code === null ? null : String(row.code),
-      blame: row.blame === null ? null : String(row.blame),
-      voices: voices.map(([n, digest, code]) => ({ peer: this.#peers.idOf(n), digest, code })),
-      attempts: Number(row.attempts),
-      disagreed: row.disagreed === 1,
-      error: row.error === null ? null : Number(row.error),
-      revision: Number(row.revision),
-    }
   }
 }
 

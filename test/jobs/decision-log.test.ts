@@ -6,9 +6,10 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { DecisionLog } from '../../node/jobs/decision-log.ts'
 import { EvidenceStore } from '../../node/store/evidence.ts'
-import { JobStore, type StoredResult } from '../../node/store/job-store.ts'
+import { JobStore } from '../../node/store/job-store.ts'
 import { openLedger } from '../../node/store/ledger.ts'
 import { PeerNumbers } from '../../node/store/peer-numbers.ts'
+import type { StoredResult } from '../../node/store/result-store.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 
 let folder: string
@@ -42,7 +43,7 @@ function open() {
       return disk.now
     },
     wallClock: () => 0,
-    onCommitted: () => told.push(jobs.results(n, 'seq', 0, 10_000).length),
+    onCommitted: () => told.push(jobs.results.page(n, 'seq', 0, 10_000).length),
     onHalted: (error) => halts.push(error?.code ?? null),
   })
   const pages = () => Number(ledger.db.prepare('PRAGMA page_count').get()?.page_count)
@@ -80,7 +81,7 @@ it('decisions wait for company, and are on disk when they are told', () => {
   const { decide, told, jobs, n, log, ledger } = open()
   decide(0)
   decide(1)
-  expect(jobs.results(n, 'seq', 0, 10)).toEqual([])
+  expect(jobs.results.page(n, 'seq', 0, 10)).toEqual([])
   vi.advanceTimersByTime(LIMITS.LEDGER_DELAY_MS)
   expect(told).toEqual([2])
   expect(jobs.row('j')?.totals.accepted).toBe(2)
@@ -145,7 +146,7 @@ it('a disk that is full halts, is told once, and heals with nothing lost or coun
   decide(500)
   expect(halts).toEqual(['E_DISK_FULL'])
   expect(told).toEqual([])
-  expect(jobs.results(n, 'seq', 0, 10_000)).toEqual([])
+  expect(jobs.results.page(n, 'seq', 0, 10_000)).toEqual([])
   freeDisk()
   vi.advanceTimersByTime(LIMITS.LEDGER_RETRY_MS)
   expect(halts).toEqual(['E_DISK_FULL', null])
@@ -168,7 +169,7 @@ it('a peer first met in a transaction that failed has a number after a restart',
   vi.advanceTimersByTime(LIMITS.LEDGER_RETRY_MS)
   first.ledger.close()
   const { jobs, n, evidence, ledger } = open()
-  expect(jobs.results(n, 'seq', 0, 1)[0]?.voices).toEqual([{ peer: 'new-peer', digest: 'd', code: null }])
+  expect(jobs.results.page(n, 'seq', 0, 1)[0]?.voices).toEqual([{ peer: 'new-peer', digest: 'd', code: null }])
   expect(jobs.creditOf(n)).toEqual([{ peer: 'new-peer', accepted: 500 }])
   expect(evidence.standing('someone-else')).toMatchObject({ agreed: 0, faulty: 1 })
   ledger.close()

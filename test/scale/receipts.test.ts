@@ -99,7 +99,7 @@ function keep(jobs: JobStore, job: number, peer: string, attempt: Attempt): void
   const { unit, value } = attempt
   const voices = [{ peer, digest: endOf(attempt), code: null }]
   const facts = { ok: true, code: null, blame: null, attempts: 1, disagreed: false, error: null, revision: 0 }
-  jobs.keepResult(job, { unit, seq: unit + 1, value, voices, ...facts })
+  jobs.results.keep(job, { unit, seq: unit + 1, value, voices, ...facts })
 }
 
 function* rows(peer: string): Generator<string> {

@@ -41,7 +41,7 @@ function fillLedger() {
       for (const end = Math.min(RESULTS, unit + 10_000); unit < end; unit++) {
         const value = JSON.stringify({ square: unit * unit, label: `point ${unit}` })
         const facts = { ok: true, code: null, blame: null, attempts: 1, disagreed: false, error: null, revision: 0 }
-        jobs.keepResult(n, { unit, seq: unit + 1, value, voices, ...facts })
+        jobs.results.keep(n, { unit, seq: unit + 1, value, voices, ...facts })
       }
     })
   }

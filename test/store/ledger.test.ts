@@ -6,11 +6,12 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { BlobStore } from '../../node/store/blobs.ts'
 import { EvidenceStore } from '../../node/store/evidence.ts'
-import { JobStore, type StoredResult } from '../../node/store/job-store.ts'
+import { JobStore } from '../../node/store/job-store.ts'
 import { openLedger } from '../../node/store/ledger.ts'
 import { SqliteMeshStore } from '../../node/store/mesh-store.ts'
 import { PeerNumbers } from '../../node/store/peer-numbers.ts'
 import { ReceiptStore } from '../../node/store/receipt-store.ts'
+import type { StoredResult } from '../../node/store/result-store.ts'
 import { takeStateFolder } from '../../node/store/state-folder.ts'
 import { digestOf } from '../../protocol/canonical.ts'
 import { LIMITS } from '../../protocol/limits.ts'
@@ -55,8 +56,8 @@ describe('ledger', () => {
     const first = openJobs()
     const { n } = first.jobs.add(job)
     first.ledger.transaction(() => {
-      first.jobs.keepResult(n, result(7, 1))
-      first.jobs.keepResult(n, result(2, 2))
+      first.jobs.results.keep(n, result(7, 1))
+      first.jobs.results.keep(n, result(2, 2))
       first.jobs.addTotals(n, { accepted: 2, failed: 0, executions: 4, wasted: 1, disagreements: 2, errorSum: 0.5 })
       first.jobs.credit(n, 'alice', 2)
       first.evidence.add('bob', 'outvoted', 2)
@@ -65,9 +66,9 @@ describe('ledger', () => {
 
     const { ledger, jobs, evidence } = openJobs()
     expect(jobs.get('j')).toMatchObject({ ...job, state: 'running', totals: { accepted: 2, executions: 4, wasted: 1 } })
-    expect(jobs.results(n, 'seq', 0, 10)).toEqual([result(7, 1), result(2, 2)])
-    expect(jobs.results(n, 'unit', -1, 10).map(({ unit }) => unit)).toEqual([2, 7])
-    expect(jobs.results(n, 'seq', 1, 10)).toHaveLength(1)
+    expect(jobs.results.page(n, 'seq', 0, 10)).toEqual([result(7, 1), result(2, 2)])
+    expect(jobs.results.page(n, 'unit', -1, 10).map(({ unit }) => unit)).toEqual([2, 7])
+    expect(jobs.results.page(n, 'seq', 1, 10)).toHaveLength(1)
     expect(jobs.creditOf(n)).toEqual([{ peer: 'alice', accepted: 2 }])
     expect(evidence.standing('bob')).toEqual({ agreed: 0, outvoted: 2, lapsed: 0, faulty: 0 })
     ledger.close()
@@ -76,9 +77,9 @@ describe('ledger', () => {
   it('keeps the first decision of a unit', () => {
     const { ledger, jobs } = openJobs()
     const { n } = jobs.add(job)
-    jobs.keepResult(n, result(1, 1))
-    jobs.keepResult(n, { ...result(1, 9), value: '"other"' })
-    expect(jobs.results(n, 'seq', 0, 10)).toEqual([result(1, 1)])
+    jobs.results.keep(n, result(1, 1))
+    jobs.results.keep(n, { ...result(1, 9), value: '"other"' })
+    expect(jobs.results.page(n, 'seq', 0, 10)).toEqual([result(1, 1)])
     ledger.close()
   })
 
@@ -87,11 +88,11 @@ describe('ledger', () => {
     const { n } = jobs.add(job)
     const failing = () =>
       ledger.transaction(() => {
-        jobs.keepResult(n, result(1, 1))
+        jobs.results.keep(n, result(1, 1))
         throw new Error('power cut')
       })
     expect(failing).toThrow('power cut')
-    expect(jobs.results(n, 'seq', 0, 10)).toEqual([])
+    expect(jobs.results.page(n, 'seq', 0, 10)).toEqual([])
     ledger.close()
   })
 
@@ -122,7 +123,7 @@ describe('a ledger of before', () => {
     const digest = digestOf('a tree')
     const { ledger, jobs } = openJobs()
     const { n } = jobs.add(job)
-    const valued = (unit: number, value: string) => jobs.keepResult(n, { ...result(unit, unit + 1), value })
+    const valued = (unit: number, value: string) => jobs.results.keep(n, { ...result(unit, unit + 1), value })
     valued(1, `{"files":{"bytes":4,"digest":"${digest}"},"stdout":""}`)
     valued(2, '{"files":7}')
     valued(3, '"\\"files\\":"')
@@ -133,7 +134,7 @@ describe('a ledger of before', () => {
     const later = openJobs()
     expect(later.ledger.db.prepare('SELECT * FROM unit_files').all()).toEqual([{ job: n, unit: 1, tree: digest }])
     expect(later.ledger.db.prepare('PRAGMA auto_vacuum').get()).toEqual({ auto_vacuum: 2 })
-    expect(later.jobs.results(n, 'seq', 0, 10)).toHaveLength(3)
+    expect(later.jobs.results.page(n, 'seq', 0, 10)).toHaveLength(3)
     later.ledger.close()
   })
 })
@@ -182,21 +183,23 @@ describe('decisions', () => {
     const { ledger, jobs } = openJobs()
     const { n } = jobs.add(job)
     ledger.transaction(() => {
-      for (let unit = 0; unit < 4; unit++) jobs.keepResult(n, decided(unit, unit % 2 === 0 ? 'alice' : 'bob'))
-      jobs.confirmResult(n, { ...decided(2, 'alice'), attempts: 3, error: 0.125 })
+      for (let unit = 0; unit < 4; unit++) jobs.results.keep(n, decided(unit, unit % 2 === 0 ? 'alice' : 'bob'))
+      jobs.results.confirm(n, { ...decided(2, 'alice'), attempts: 3, error: 0.125 })
     })
-    const unitsOf = (...peers: string[]) => jobs.spokenOnBy(n, peers, -1, 9).map(({ unit }) => unit)
+    const unitsOf = (...peers: string[]) => jobs.results.spokenOnBy(n, peers, -1, 9).map(({ unit }) => unit)
     expect([unitsOf('alice'), unitsOf('bob', 'alice'), unitsOf('nobody')]).toEqual([[0, 2], [0, 1, 2, 3], []])
-    expect(jobs.spokenOnBy(n, ['alice'], 0, 9)).toMatchObject([{ unit: 2, attempts: 3, error: 0.125 }])
+    expect(jobs.results.spokenOnBy(n, ['alice'], 0, 9)).toMatchObject([{ unit: 2, attempts: 3, error: 0.125 }])
     ledger.transaction(() => {
-      expect(jobs.withdrawResult(n, 2)).toMatchObject({ unit: 2, revision: 0 })
-      expect(jobs.withdrawResult(n, 2)).toBe(null)
+      expect(jobs.results.withdraw(n, 2)).toMatchObject({ unit: 2, revision: 0 })
+      expect(jobs.results.withdraw(n, 2)).toBe(null)
     })
     expect(unitsOf('alice')).toEqual([0])
-    expect(jobs.results(n, 'unit', -1, 9).map(({ unit }) => unit)).toEqual([0, 1, 3])
-    ledger.transaction(() => expect(jobs.keepResult(n, { ...decided(2, 'bob'), seq: 5 })).toBe(true))
-    ledger.transaction(() => expect(jobs.keepResult(n, { ...decided(2, 'eve'), seq: 6 })).toBe(false))
-    expect(jobs.results(n, 'seq', 4, 9)).toMatchObject([{ unit: 2, seq: 5, revision: 1, voices: [{ peer: 'bob' }] }])
+    expect(jobs.results.page(n, 'unit', -1, 9).map(({ unit }) => unit)).toEqual([0, 1, 3])
+    ledger.transaction(() => expect(jobs.results.keep(n, { ...decided(2, 'bob'), seq: 5 })).toBe(true))
+    ledger.transaction(() => expect(jobs.results.keep(n, { ...decided(2, 'eve'), seq: 6 })).toBe(false))
+    expect(jobs.results.page(n, 'seq', 4, 9)).toMatchObject([
+      { unit: 2, seq: 5, revision: 1, voices: [{ peer: 'bob' }] },
+    ])
     ledger.close()
   })
 })
