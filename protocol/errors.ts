@@ -124,6 +124,7 @@ export const ERRORS = {
   E_MEMORY: entry('user', 'ask for more memory (--memory, memoryMiB), or use less'),
   E_NEVER_SETTLED: entry('user', 'the promise the task returned can never settle'),
   E_RESULT_TYPE: entry('user', 'return plain data: finite numbers, strings, booleans, null, arrays, plain objects'),
+  E_CHECKPOINT: entry('user', 'save less, and only plain data: the limit is in docs/limits.md'),
   E_RESULT_TOO_BIG: entry('user', 'return less: the limit is in docs/limits.md'),
   E_SOURCE: entry('user', 'the task does not compile or its module threw while loading'),
   E_IMPORT: entry(

@@ -104,6 +104,8 @@ export const unitExplanationSchema = z.object({
   /** Further copies wanted beyond those that run. */
   missing: count,
   attempts: z.array(attemptSchema),
+  /** What this node has of what it last saved of itself: by which peer, and how long ago it came. */
+  checkpoint: z.object({ peer: z.string(), bytes: count, savedMs: ms }).nullable(),
   /** What was decided, and by whose results. */
   outcome: resultRowSchema.nullable(),
   peers: peersSchema,

@@ -132,6 +132,8 @@ export const LIMITS = {
   DISK_RESERVE_MIB: 256,
   JOB_REPORTS_MAX_BYTES: 64 * MiB,
   UNIT_VALUE_DEPTH_MAX: 64,
+  /** What a unit saves of itself; with its envelope it fits a frame. */
+  UNIT_CHECKPOINT_MAX_BYTES: 512 * KiB,
   UNIT_CPUS_MAX: 1_024,
   /** Of each core it may use. */
   UNIT_PROCESSES_MAX: 64,
@@ -160,6 +162,8 @@ export const LIMITS = {
   COMMAND_OPEN_FILES_MAX: 1_024,
   /** How often the memory of all processes of a unit is added up. */
   COMMAND_MEMORY_LOOK_MS: 100,
+  /** How often the file is looked at in which a unit saves its state. */
+  COMMAND_CHECKPOINT_LOOK_MS: 1_000,
 
   // a WebAssembly module as a task
   WASM_PARAMETERS_MAX: 256,
@@ -251,6 +255,8 @@ export const LIMITS = {
   SANDBOX_BASE_MIB: 560,
   SANDBOX_OPEN_FILES_MAX: 64,
   SANDBOX_FILE_MAX_BYTES: 16 * MiB,
+  /** Checkpoints that leave it; those beyond are passed over. */
+  SANDBOX_CHECKPOINTS_PER_SECOND_BYTES: 1 * MiB,
 
   // scheduling
   LEASE_MS: 3_000,
@@ -293,6 +299,13 @@ export const LIMITS = {
   ORPHAN_GRACE_MS: 120_000,
   /** Ends of attempts are sent at once if none were sent for so long, and gathered until then otherwise. */
   RESULTS_INTERVAL_MS: 250,
+  /** Checkpoints of a running unit go to its submitter so often, and those of all its units not faster. */
+  CHECKPOINT_INTERVAL_MS: 5_000,
+  CHECKPOINTS_PER_SECOND_BYTES: 1 * MiB,
+  /** What a worker holds of them for one submitter; what a submitter holds for one job, and for all. */
+  WORKER_CHECKPOINTS_MAX_BYTES: 8 * MiB,
+  JOB_CHECKPOINTS_MAX_BYTES: 16 * MiB,
+  CHECKPOINTS_MAX_BYTES: 64 * MiB,
   /** A unit that is not wanted any more may run on so long before its process is ended for it. */
   UNWANTED_RUN_MS: 200,
   /** A slot leaves a job that is ahead of another by this much slot time; by less, if the other's process is warm. */

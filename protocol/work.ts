@@ -30,6 +30,7 @@ export const attemptSchema = z.discriminatedUnion('ok', [
 ])
 export type Attempt = z.infer<typeof attemptSchema>
 
+const state = bytesSchema(LIMITS.UNIT_CHECKPOINT_MAX_BYTES)
 const units = z.array(unitSchema).min(1).max(LIMITS.FRAME_UNITS_MAX)
 const indices = z.array(index).max(LIMITS.WORKER_QUEUE_UNITS_MAX)
 
@@ -37,6 +38,8 @@ export const toWorkerSchema = z.discriminatedUnion('t', [
   /** Introduces a job; answered by `accept` or `refuse`, after `fetching` if that takes a while. */
   z.strictObject({ t: z.literal('job'), job: digestSchema, manifest: bytes, signature: bytes }),
   z.strictObject({ t: z.literal('run'), job: digestSchema, units }),
+  /** What a unit saved of itself where it ran before; comes before it does. */
+  z.strictObject({ t: z.literal('resume'), job: digestSchema, unit: index, state }),
   /** Units no longer wanted, or the whole job when `units` is null. */
   z.strictObject({ t: z.literal('revoke'), job: digestSchema, units: indices.nullable() }),
   /** The files of these units are here: the worker need not keep them. */
@@ -64,6 +67,8 @@ export const toSubmitterSchema = z.discriminatedUnion('t', [
     receipt: bytes,
     signature: bytes,
   }),
+  /** What a running unit has saved of itself; not signed. */
+  z.strictObject({ t: z.literal('checkpoint'), job: digestSchema, unit: index, state }),
   /** Units given back unrun. */
   z.strictObject({ t: z.literal('handback'), job: digestSchema, units: indices, code }),
   /** The sign of life: free slots, units waiting and running at this worker, for this submitter. */

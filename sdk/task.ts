@@ -15,6 +15,13 @@ export type TaskContext = {
   random(): number
   /** Text for whoever looks at the unit; never part of its result. */
   log(...text: unknown[]): void
+  /**
+   * Saves a state, plain data of at most 512 KiB as JSON, for when the unit is stopped before its end and run again. Call it
+   * as often as is useful: the last one counts, and it may be lost at any time. @throws E_CHECKPOINT
+   */
+  checkpoint(state: unknown): void
+  /** The last state the unit saved where it ran before; undefined: it begins. The value must be the same either way. */
+  readonly resumed: unknown
 }
 
 /** When two numbers a and b are the same result: |a - b| <= absolute + relative * max(|a|, |b|). */

@@ -12,6 +12,7 @@ import { memoryChannels } from '../mesh/memory-channel.ts'
 import type { AdmittedPeer, Channel, Mesh } from '../mesh/mesh.ts'
 import type { PeerRuleStore } from '../store/peer-rules.ts'
 import type { Worker } from '../worker/worker.ts'
+import type { Checkpoints } from './checkpoints.ts'
 import { independenceOf } from './independence.ts'
 import { trustIn } from './known-peers.ts'
 import type { AttemptEnd, PeerId, SchedulerEvent, TrustClass } from './scheduler/events.ts'
@@ -28,6 +29,7 @@ type Components = {
   sweepOf(job: JobId): CompiledSweep | null
   /** As `WorkerSession` asks for it. */
   fetchFiles(job: JobId, peer: PeerId, end: AttemptEnd): Promise<AttemptEnd> | null
+  checkpoints: Checkpoints
   /** `beside` comes with results. */
   onEvent(event: SchedulerEvent, beside?: Beside): void
   random(): number
@@ -103,6 +105,7 @@ export class Dispatch {
   /** The job has ended: workers that were told of it need not keep it. */
   forget(job: JobId): void {
     for (const session of this.#sessions.values()) session.forget(job)
+    this.#components.checkpoints.forget(job)
   }
 
   /** Ends a session; it is opened again while the peer stays admitted. */
@@ -168,13 +171,14 @@ export class Dispatch {
   }
 
   #hold({ id: peer, role, ad, address }: Held, channel: Channel, trust: TrustClass): void {
-    const { onEvent, onError, signedManifest, sweepOf, fetchFiles } = this.#components
+    const { onEvent, onError, signedManifest, sweepOf, fetchFiles, checkpoints } = this.#components
     const session = new WorkerSession(
       {
         channel,
         signedManifest,
         sweepOf,
         fetchFiles,
+        checkpoints,
         onEvent: (event, beside) => {
           if (event.type === 'results') this.#retries.delete(peer)
           onEvent(event, beside)

@@ -15,6 +15,7 @@ import { nearest, type Reason } from '../../protocol/reasons.ts'
 import { type CompiledSweep, checkUnit } from '../../protocol/sweep/generator.ts'
 import type { EvidenceStore } from '../store/evidence.ts'
 import type { JobRow, JobStore } from '../store/job-store.ts'
+import type { Checkpoints } from './checkpoints.ts'
 import { groupsOf, type PeerStanding, standingsOf } from './idle-peers.ts'
 import type { JobViews } from './job-views.ts'
 import type { LiveJob } from './live-job.ts'
@@ -28,6 +29,7 @@ import type { UnitView } from './scheduler/views.ts'
 
 type Components = {
   scheduler: Pick<Scheduler, 'progress' | 'seats' | 'unit'>
+  checkpoints: Pick<Checkpoints, 'lastOf'>
   jobs: JobStore
   evidence: EvidenceStore
   compile(sweep: PlanDescription['sweep']): CompiledSweep
@@ -119,6 +121,7 @@ export class Explainer {
       waiting: view === null || view.reason === null || job === undefined ? null : this.#unitWaits(job, view),
       missing: view?.missing ?? 0,
       attempts: this.#attempts(view),
+      checkpoint: outcome === null ? this.#components.checkpoints.lastOf(row.id, unit) : null,
       outcome,
       peers: this.#peers(job, this.#components.knownPeers()),
     }

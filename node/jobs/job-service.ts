@@ -17,6 +17,7 @@ import type { Ledger } from '../store/ledger.ts'
 import type { PeerRuleStore } from '../store/peer-rules.ts'
 import type { Worker } from '../worker/worker.ts'
 import { Changes } from './changes.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { Comparer } from './comparer.ts'
 import { DecisionLog } from './decision-log.ts'
 import { Dispatch } from './dispatch.ts'
@@ -111,7 +112,9 @@ export class JobService {
       sweepOf,
       mayChange: (id) => this.#views.manifestOf(id).policy.verify.kind === 'confidence',
     })
+    const checkpoints = new Checkpoints({ scheduler, now, policyOf: (job) => this.#live.get(job)?.manifest.policy })
     this.explain = new Explainer({
+      checkpoints,
       scheduler,
       jobs,
       evidence,
@@ -150,12 +153,13 @@ export class JobService {
       ownAd,
       random,
       onError,
-      signedManifest: (job) => this.#signedManifest(job),
+      signedManifest: (job) => this.#live.get(job)?.signed ?? null,
       sweepOf: (job) => this.#live.get(job)?.sweep ?? null,
       fetchFiles: (id, peer, end) => {
         const job = this.#live.get(id)
         return job === undefined ? null : components.unitFiles.fetch(peer, { job: id, task: job.manifest.task }, end)
       },
+      checkpoints,
       onEvent: (event, beside) => this.#stepper.step(event, beside),
     })
     this.#recall = new Recall({
@@ -364,10 +368,5 @@ export class JobService {
   /** Work is asked for while there is some and its results can be kept. */
   #updateWanted(): void {
     this.#dispatch.want(this.#halted === null && this.#gates.someOpen)
-  }
-
-  #signedManifest(id: JobId): { manifest: Uint8Array; signature: Uint8Array } | null {
-    const job = this.#live.get(id)
-    return job === undefined ? null : { manifest: job.stored.manifest, signature: job.stored.signature }
   }
 }

@@ -37,6 +37,11 @@ export class LiveJob {
     return this.stored.id
   }
 
+  /** What introduces it to a worker. */
+  get signed(): { manifest: Uint8Array; signature: Uint8Array } {
+    return { manifest: this.stored.manifest, signature: this.stored.signature }
+  }
+
   /** Which peers may be given units of it. */
   get matched(): MatchedPolicy {
     this.#matched ??= compilePolicy(wantedOf(this.manifest))

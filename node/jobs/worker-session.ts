@@ -11,6 +11,7 @@ import { withoutControls } from '../../protocol/text.ts'
 import { isPlainValue } from '../../protocol/value.ts'
 import { type Attempt, type ToSubmitter, type ToWorker, toSubmitterSchema } from '../../protocol/work.ts'
 import type { Channel } from '../mesh/mesh.ts'
+import type { Checkpoints } from './checkpoints.ts'
 import type { AttemptEnd, SchedulerEvent, TrustClass } from './scheduler/events.ts'
 
 type Components = {
@@ -21,6 +22,7 @@ type Components = {
   sweepOf(job: JobId): CompiledSweep | null
   /** An end with files, when they are here, or the failure it is without; null: it has none. Never rejects. */
   fetchFiles(job: JobId, peer: string, end: AttemptEnd): Promise<AttemptEnd> | null
+  checkpoints: Pick<Checkpoints, 'keep' | 'of' | 'ended'>
   /** `beside` comes with results. */
   onEvent(event: SchedulerEvent, beside?: Beside): void
   onError(error: unknown): void
@@ -75,6 +77,7 @@ export class WorkerSession {
       this.#introduced.add(job)
       this.#tell({ t: 'job', job, ...signed })
     }
+    for (const [unit] of units) this.#resume(job, unit)
     this.#endsLeft += units.length
     if (this.#given?.job !== job) {
       this.#tellGiven()
@@ -82,6 +85,13 @@ export class WorkerSession {
       queueMicrotask(() => this.#tellGiven())
     }
     this.#given.units.push(...units)
+  }
+
+  /** Told before the unit; left out when much is on its way already. */
+  #resume(job: JobId, unit: number): void {
+    const state = this.#components.checkpoints.of(job, unit, this.peer)
+    if (state === undefined || this.#unsentBytes > LIMITS.SESSION_UNSENT_MAX_BYTES / 2) return
+    this.#tell({ t: 'resume', job, unit, state })
   }
 
   revoke(job: JobId, units: number[] | null): void {
@@ -114,7 +124,7 @@ export class WorkerSession {
   }
 
   async #take(message: ToSubmitter): Promise<void> {
-    const { onEvent } = this.#components
+    const { checkpoints, onEvent } = this.#components
     switch (message.t) {
       case 'accept':
         onEvent({ type: 'job.ready', peer: this.peer, job: message.job })
@@ -128,6 +138,9 @@ export class WorkerSession {
       case 'refuse':
         this.#introduced.delete(message.job)
         onEvent({ ...message, type: 'job.refused', peer: this.peer })
+        break
+      case 'checkpoint':
+        checkpoints.keep(message.job, message.unit, this.peer, message.state)
         break
       case 'results':
         await this.#takeResults(message)
@@ -150,6 +163,7 @@ export class WorkerSession {
     if (sweep !== null && attempts.some(({ unit }) => sweep.next(unit - 1) !== unit || unit >= sweep.size))
       throw new TalkootError('E_FRAME', 'a unit the job does not have')
     const ends = await checkReceipt(this.peer, job, attempts, signed)
+    this.#components.checkpoints.ended(job, attempts, this.peer)
     const told = attempts.map((attempt, i) => toEnd(attempt, ends[i] ?? ''))
     const beside = { receipt: signed, reports: toKept(reports, told) }
     const now = told.filter((end) => !this.#countsLater(job, end, beside))

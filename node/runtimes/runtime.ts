@@ -44,6 +44,8 @@ export type SandboxInit = {
   keepFiles?: (unit: number, files: AsyncIterable<UnitFile>, signal: AbortSignal) => Promise<TreeRef>
   /** Told what a unit writes, as it comes. */
   onOutput?: (unit: number, stream: OutputStream, bytes: Uint8Array) => void
+  /** Told what a unit saves of itself while it runs; the last is the one to go on from. */
+  onCheckpoint?: (unit: number, state: Uint8Array) => void
   /** Told once for each unit that ended and left something to tell. */
   onReport?: (report: UnitReport) => void
 }
@@ -69,8 +71,11 @@ export type UnitReport = {
   process?: UnitReportOnWire['process']
 }
 
-/** A unit to run: its index and its parameters as JSON text. */
-export type UnitInput = { unit: number; params: string }
+/**
+ * A unit to run: its index and its parameters as JSON text. `resumed`: what it saved of itself where it ran before, by the
+ * word of whoever submitted it; where units save nothing it is not looked at.
+ */
+export type UnitInput = { unit: number; params: string; resumed?: Uint8Array }
 
 export type RuntimeInit = {
   /** A private folder, made if need be. What is written there is removed by `stop()`. */

@@ -3,35 +3,19 @@
 import { TalkootError } from '../../protocol/errors.ts'
 import { decodeFrame, encodeFrame } from '../../protocol/frames.ts'
 import { LIMITS } from '../../protocol/limits.ts'
-import type { JobId, Policy } from '../../protocol/manifest.ts'
+import type { JobId } from '../../protocol/manifest.ts'
 import type { UnitReport } from '../../protocol/report.ts'
 import type { Attempt, ToSubmitter, ToWorker } from '../../protocol/work.ts'
 import { toWorkerSchema } from '../../protocol/work.ts'
 import type { Channel } from '../mesh/mesh.ts'
 import type { UnitInput } from '../runtimes/runtime.ts'
-import { type Fetched, FilesWait } from './files-wait.ts'
+import { Checkpoints } from './checkpoints.ts'
+import { type AdmittedJob, type Batch, type DeskJob, endJob, endRun, newJob } from './desk-job.ts'
+import type { Fetched } from './files-wait.ts'
 import { KeptFiles } from './kept-files.ts'
 import type { Outbox } from './outbox.ts'
 import type { UnitFiles } from './unit-files.ts'
-import { bytesOf, UnitQueue } from './unit-queue.ts'
-import type { Needs } from './warm-shelf.ts'
-
-/** A job whose manifest was checked and whose task is here with its files, until it is released. */
-export type AdmittedJob = { id: JobId; policy: Policy; needs: Needs; release(): void }
-
-/** Units taken together: `left` of them still run, and `cut` ends their process once none is wanted. */
-type Batch = { left: number; began: number; abort: AbortController; cut: NodeJS.Timeout | null }
-
-type JobEntry = {
-  admitted: AdmittedJob | null
-  queue: UnitQueue
-  running: Map<number, Batch>
-  /** When the first unit of each frame came, milliseconds. */
-  arrivals: Map<number, number>
-  /** Ends the fetching of its task. */
-  abort: AbortController
-  files: FilesWait
-}
+import { bytesOf } from './unit-queue.ts'
 
 /** What came with ends of attempts. */
 type Beside = { reports?: ReadonlyMap<number, UnitReport> | undefined; files?: UnitFiles }
@@ -72,17 +56,22 @@ export class Desk {
   slotMs = 0
   readonly #components: Components
   readonly #slots: number
-  readonly #jobs = new Map<JobId, JobEntry>()
+  readonly #jobs = new Map<JobId, DeskJob>()
   #channel: Channel | null = null
   /** Jobs not answered yet, some called off meanwhile: what a submitter does not read must not pile up. */
-  readonly #unanswered = new Set<JobEntry>()
+  readonly #unanswered = new Set<DeskJob>()
   readonly #files = new KeptFiles()
+  readonly #checkpoints: Checkpoints
   #beating = false
 
   /** `slots`: units this machine runs at once. */
   constructor(components: Components, init: { submitter: string; slots: number }) {
     this.#components = components
     this.submitter = init.submitter
+    this.#checkpoints = new Checkpoints({
+      now: components.now,
+      send: async (job, unit, state) => await this.#tell({ t: 'checkpoint', job, unit, state }),
+    })
     this.#slots = init.slots
   }
 
@@ -95,6 +84,7 @@ export class Desk {
     }
     this.#channel = channel
     this.#components.outbox.connect(channel)
+    this.#checkpoints.connect(true)
     try {
       for await (const frame of channel) {
         if (this.#channel !== channel) break
@@ -146,7 +136,12 @@ export class Desk {
     const units = entry.queue.take(count)
     const batch: Batch = { left: units.length, began: this.#components.now(), abort: new AbortController(), cut: null }
     for (const { unit } of units) entry.running.set(unit, batch)
-    return { units, signal: batch.abort.signal }
+    return { units: this.#checkpoints.withThose(job, units), signal: batch.abort.signal }
+  }
+
+  /** A unit that runs here has saved its state. */
+  checkpoint(job: JobId, unit: number, state: Uint8Array): void {
+    if (this.#jobs.get(job)?.running.has(unit) === true) this.#checkpoints.save(job, unit, state)
   }
 
   /** Units that were taken and have not run wait again, before all others of the job. */
@@ -178,12 +173,16 @@ export class Desk {
     const entry = this.#jobs.get(job)
     if (entry === undefined) return
     for (const unit of units) endRun(entry, unit)
+    this.#checkpoints.drop(job, units)
     if (!this.connected && entry.running.size === 0) this.#forget(job)
   }
 
   /** Gives units back unrun, with the reason. */
   async handBack(job: JobId, units: readonly number[], code: string): Promise<void> {
+    // Before the units: who gets them next goes on from there.
+    const sent = this.#checkpoints.flush(job, units)
     this.drop(job, units)
+    await sent
     for (let from = 0; from < units.length; from += LIMITS.WORKER_QUEUE_UNITS_MAX) {
       await this.#tell({ t: 'handback', job, units: units.slice(from, from + LIMITS.WORKER_QUEUE_UNITS_MAX), code })
     }
@@ -215,6 +214,7 @@ export class Desk {
     this.#channel = null
     this.#components.outbox.stop()
     this.#files.stop()
+    this.#checkpoints.stop()
     await channel?.close()
   }
 
@@ -239,6 +239,9 @@ export class Desk {
       case 'revoke':
         this.#revoke(message.job, message.units)
         break
+      case 'resume':
+        if (this.#jobs.has(message.job)) this.#checkpoints.keep(message.job, message.unit, message.state)
+        break
       case 'taken':
         this.#files.release(message.job, message.units)
         break
@@ -255,21 +258,14 @@ export class Desk {
     } else if (new Set([...this.#jobs.values(), ...this.#unanswered]).size >= LIMITS.JOBS_PER_DESK_MAX) {
       await this.#refuse(job, new TalkootError('E_BUSY', 'too many jobs at once'))
     } else {
-      const entry: JobEntry = {
-        admitted: null,
-        queue: new UnitQueue(),
-        running: new Map(),
-        arrivals: new Map(),
-        abort: new AbortController(),
-        files: new FilesWait(() => void this.#tellFetching(job, entry).catch(this.#components.onError)),
-      }
+      const entry = newJob(() => void this.#tellFetching(job, entry).catch(this.#components.onError))
       this.#jobs.set(job, entry)
       // The next frames do not wait for the task to be fetched.
       this.#admit(message, entry).catch(this.#components.onError)
     }
   }
 
-  async #admit(message: Extract<ToWorker, { t: 'job' }>, entry: JobEntry): Promise<void> {
+  async #admit(message: Extract<ToWorker, { t: 'job' }>, entry: DeskJob): Promise<void> {
     const { job } = message
     const { admit, onReady } = this.#components
     this.#unanswered.add(entry)
@@ -292,7 +288,7 @@ export class Desk {
   }
 
   /** A job whose files take a while has no units here meanwhile: others may run them. */
-  async #tellFetching(job: JobId, { files, queue }: JobEntry): Promise<void> {
+  async #tellFetching(job: JobId, { files, queue }: DeskJob): Promise<void> {
     if (files.late === null) return
     await this.#tell({ t: 'fetching', job, ...files.late })
     const units = queue.takeAll().map(({ unit }) => unit)
@@ -337,6 +333,7 @@ export class Desk {
     }
     const unwanted = new Set(units)
     entry.queue.remove(unwanted)
+    this.#checkpoints.drop(job, units)
     this.#components.onReady()
     const wanted = new Map<Batch, number>()
     for (const unit of units) {
@@ -356,20 +353,15 @@ export class Desk {
   #forget(job: JobId): void {
     const entry = this.#jobs.get(job)
     this.#jobs.delete(job)
-    if (entry === undefined) return
-    entry.abort.abort()
-    entry.files.end()
-    for (const batch of new Set(entry.running.values())) {
-      batch.abort.abort()
-      if (batch.cut !== null) clearTimeout(batch.cut)
-    }
-    entry.admitted?.release()
+    this.#checkpoints.forget(job)
+    if (entry !== undefined) endJob(entry)
   }
 
   /** What is queued will be given to others; what runs goes on, for its results still count if we meet again. */
   #disconnected(): void {
     this.#channel = null
     this.#components.outbox.connect(null)
+    this.#checkpoints.connect(false)
     for (const [job, entry] of this.#jobs) {
       entry.queue.takeAll()
       if (entry.running.size === 0) this.#forget(job)
@@ -380,15 +372,6 @@ export class Desk {
   async #tell(message: ToSubmitter): Promise<void> {
     await this.#channel?.send(encodeFrame(message)).catch(this.#components.onError)
   }
-}
-
-/** The unit runs no more. */
-function endRun({ running }: JobEntry, unit: number): void {
-  const batch = running.get(unit)
-  if (batch === undefined) return
-  running.delete(unit)
-  batch.left -= 1
-  if (batch.left === 0 && batch.cut !== null) clearTimeout(batch.cut)
 }
 
 async function untilAborted(work: Promise<unknown>, signal: AbortSignal): Promise<void> {

@@ -5,7 +5,8 @@ import { LIMITS } from '../../protocol/limits.ts'
 import type { RuntimeKind } from '../../protocol/runtime-kinds.ts'
 import type { UnitInput } from '../runtimes/runtime.ts'
 import type { Runtimes } from '../runtimes/runtimes.ts'
-import type { AdmittedJob, Desk } from './desk.ts'
+import type { Desk } from './desk.ts'
+import type { AdmittedJob } from './desk-job.ts'
 import { LiveOutputs } from './live-output.ts'
 import { Turns } from './turns.ts'
 import type { FileKeeper } from './unit-files.ts'
@@ -207,7 +208,7 @@ export class Slots {
 
   async #run({ work, opened }: Held, { units, signal: wanted }: Taken, cut: AbortSignal): Promise<void> {
     const { desk, job } = work
-    const { sandbox, reports, files, live } = opened
+    const { sandbox, reports, files, live, saved } = opened
     const { runtimeVersion, onError } = this.#components
     const { runtime } = job.needs
     const open = new Map(units.map((input) => [input.unit, input]))
@@ -216,6 +217,7 @@ export class Slots {
     reports.clear()
     files.clear()
     live.begin(units.map(({ unit }) => unit))
+    saved.on = (unit, state) => desk.checkpoint(job.id, unit, state)
     const over = this.live.add(desk.submitter, job.id, live)
     try {
       for await (const attempts of sandbox.run(units, AbortSignal.any([wanted, cut, paused, this.#stopping.signal]))) {

@@ -11,8 +11,11 @@ import { type FileKeeper, UnitFiles } from './unit-files.ts'
 /** What a job needs to run, and the key under which another job of the same needs and submitter finds its sandbox. */
 export type Needs = { key: string; runtime: RuntimeKind; init: SandboxInit }
 
-/** `reports`, `files` and `live`: of the units it runs. */
-export type Opened = { sandbox: Sandbox; reports: Reports; files: UnitFiles; live: LiveOutput }
+/** `reports`, `files`, `live` and `saved`: of the units it runs. */
+export type Opened = { sandbox: Sandbox; reports: Reports; files: UnitFiles; live: LiveOutput; saved: Saved }
+
+/** Who is told what its units save of themselves. */
+type Saved = { on: NonNullable<SandboxInit['onCheckpoint']> | null }
 
 type Idle = { key: string; memoryMiB: number; opened: Opened; timer: NodeJS.Timeout; ready: Promise<void> }
 
@@ -86,12 +89,15 @@ export class WarmShelf {
     const files = new UnitFiles(this.#components)
     const live = new LiveOutput()
     const onOutput: SandboxInit['onOutput'] = (...given) => live.add(...given)
+    const saved: Saved = { on: null }
+    const onCheckpoint: SandboxInit['onCheckpoint'] = (...given) => saved.on?.(...given)
     const keepFiles: SandboxInit['keepFiles'] = (...given) => files.keep(...given)
     return {
-      sandbox: this.#components.runtimes.open(runtime, { ...init, onReport, onOutput, keepFiles }),
+      sandbox: this.#components.runtimes.open(runtime, { ...init, onReport, onOutput, onCheckpoint, keepFiles }),
       reports,
       files,
       live,
+      saved,
     }
   }
 

@@ -76,6 +76,7 @@ export const explainedUnit = ({ id }: JobInfo, unit: number): UnitExplanation =>
       said: { ok: false, code: 'E_UNIT_CRASHED', message: 'ended', blame: 'machine' },
     },
   ],
+  checkpoint: { peer: '12D3a', bytes: 2_048, savedMs: 3_000 },
   outcome: null,
   peers,
 })

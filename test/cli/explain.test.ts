@@ -43,6 +43,7 @@ describe('explain', () => {
       params  {"n":7}
       state   waiting
       wanted  1 further copy
+      saved   2 KiB, 3.0 s ago
 
       … waiting · quorum-short for 12 s: Too few different peers are left to agree.
         your move → let more machines join, loosen \`require\`, or ask for a smaller quorum

@@ -47,6 +47,11 @@ const BREACHES: [string, (act: Act, run: Run) => Promise<void> | void][] = [
   ['a message of no known type', ({ say }) => say({ t: 'format', disk: 'c' })],
   ['a message meant for workers', ({ say }, { job }) => say({ t: 'revoke', job, units: null })],
   [
+    'a checkpoint over the limit',
+    ({ say }, { job, units }) =>
+      say({ t: 'checkpoint', job, unit: units[0]?.[0], state: new Uint8Array(LIMITS.UNIT_CHECKPOINT_MAX_BYTES + 1) }),
+  ],
+  [
     'the end of a unit the job does not have, beside one that it has',
     (act, run) => act.tell(run.job, [...act.square(run), { unit: LIMITS.SWEEP_UNITS_MAX, ok: true, value: '1' }]),
   ],

@@ -10,7 +10,10 @@ import { type ToWorker, toWorkerSchema } from '../../protocol/work.ts'
 const [JOB, OTHER] = ['a', 'b'].map((digit) => digit.repeat(52)) as [string, string]
 
 /** What arrives of what is said in one turn. */
-async function heardOf(say: (session: WorkerSession) => void): Promise<string[]> {
+async function heardOf(
+  say: (session: WorkerSession) => void,
+  states = new Map<number, Uint8Array>(),
+): Promise<string[]> {
   const [near, far] = memoryChannels('peer')
   const signedManifest = () => ({ manifest: new Uint8Array(1), signature: new Uint8Array(1) })
   const session = new WorkerSession(
@@ -19,6 +22,7 @@ async function heardOf(say: (session: WorkerSession) => void): Promise<string[]>
       signedManifest,
       sweepOf: () => null,
       fetchFiles: () => null,
+      checkpoints: { keep: () => undefined, ended: () => undefined, of: (_, unit) => states.get(unit) },
       onEvent: () => undefined,
       onError: () => undefined,
     },
@@ -52,6 +56,18 @@ it('takes back nothing before it was given', async () => {
     session.run(JOB, units(1))
   })
   expect(heard).toEqual(['job a', 'run a 2', 'revoke a', 'run a 1'])
+})
+
+it('tells what a unit saved elsewhere before it gives the unit, and of no more than can be on its way', async () => {
+  const state = new Uint8Array(LIMITS.UNIT_CHECKPOINT_MAX_BYTES)
+  const one = await heardOf((session) => session.run(JOB, units(3)), new Map([[1, state]]))
+  expect(one).toEqual(['job a', 'resume a', 'run a 3'])
+  const many = new Map(units(256).map(([unit]) => [unit, state]))
+  const heard = await heardOf((session) => session.run(JOB, units(256)), many)
+  expect(heard.filter((words) => words === 'resume a').length * state.length).toBeLessThan(
+    LIMITS.SESSION_UNSENT_MAX_BYTES / 2 + 2 * state.length,
+  )
+  expect(heard.at(-1)).toBe('run a 256')
 })
 
 it('fills no frame beyond its bound', async () => {

@@ -268,7 +268,9 @@ runs('it sees nothing of this machine but its programs', async () => {
   expect(await sh('ls -A /root /home /var /etc/shadow /etc/hosts 2>/dev/null; ls /')).toBe(await sh('ls /'))
   expect(await sh('cat /etc/passwd')).toBe('unit:x:65534:65534:unit:/unit:/bin/sh')
   const names = await sh('env | cut -d= -f1 | grep -v THREADS | sort | tr "\\n" " "')
-  expect(names).toBe('GOMAXPROCS HOME LANG PATH PWD TALKOOT_CPUS TALKOOT_PARAM_script TALKOOT_UNIT TMPDIR TZ')
+  expect(names).toBe(
+    'GOMAXPROCS HOME LANG PATH PWD TALKOOT_CHECKPOINT TALKOOT_CPUS TALKOOT_PARAM_script TALKOOT_UNIT TMPDIR TZ',
+  )
   expect(await sh('ls /proc | grep -c "^[0-9]"')).toMatch(/^[1-6]$/)
 })
 

@@ -29,6 +29,12 @@ const jsTasks: ComplianceTasks = {
   prints: whereOne('return "a".repeat(1e7)'),
   logs: whereOne('log("step", x)'),
   chance: 'module.exports = (_, { random }) => [Math.random(), random()]',
+  saves: `module.exports = ({ x }, { checkpoint, resumed }) => {
+    if (resumed !== undefined) return resumed.x + 1
+    checkpoint({ x })
+    if (x === 1) for (;;);
+    return x + 1
+  }`,
   refused: 'module.exports = (',
 }
 
@@ -142,6 +148,9 @@ const command: ComplianceSubject = {
     prints: shellWhereOne('yes'),
     logs: shellWhereOne('echo "step $1" >&2'),
     chance: shell('od -An -N8 -tx1 /dev/urandom'),
+    saves: shell(`if read x <"$TALKOOT_CHECKPOINT"; then echo $((x + 1)); exit; fi 2>/dev/null
+      echo "$1" >"$TALKOOT_CHECKPOINT.new"; mv "$TALKOOT_CHECKPOINT.new" "$TALKOOT_CHECKPOINT"
+      if [ "$1" = 1 ]; then while :; do :; done; fi; echo $(($1 + 1))`),
     refused: '{"v":1}',
   },
   gives: (x) => `{"stdout":"${x + 1}"}`,

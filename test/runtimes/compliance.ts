@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Runtime, RuntimeProbe, Sandbox, SandboxInit, UnitReport } from '../../node/runtimes/runtime.ts'
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
+import { LIMITS } from '../../protocol/limits.ts'
 import type { Attempt } from '../../protocol/work.ts'
 import { until } from '../mesh/nodes.ts'
 import { attemptsOf, codeOf, collect, DEADLINE_MS, inputs, numbered, ok } from './attempts.ts'
@@ -29,6 +30,8 @@ export type ComplianceTasks = {
   logs: string
   /** Gives random numbers, from wherever a task of this kind gets them. */
   chance: string
+  /** Saves x; where x is 1 and nothing was saved before, never ends. Absent: units of this kind save nothing. */
+  saves?: string
   /** Is no task of this kind. */
   refused: string
 }
@@ -135,6 +138,44 @@ export function describeRuntime(
       const late = { unit: 1, ok: false, code: 'E_TIMEOUT', blame: 'time', message: expect.any(String) }
       expect(await runAll(tasks.loops, 3, { timeoutMs: soonMs })).toEqual([value(0), late, value(2)])
     })
+
+    const { saves } = tasks
+    if (saves !== undefined) {
+      runs('checkpoint - stopped in the middle, a unit goes on from what it saved, to the same value', async () => {
+        const states: Uint8Array[] = []
+        const abort = new AbortController()
+        const onCheckpoint: SandboxInit['onCheckpoint'] = (unit, state) => {
+          if (unit !== 1) return
+          states.push(new Uint8Array(state))
+          abort.abort()
+        }
+        const sandbox = open(saves, { onCheckpoint })
+        const stopped = sandbox.run(
+          inputs(numbered(3)),
+          AbortSignal.any([abort.signal, AbortSignal.timeout(DEADLINE_MS)]),
+        )
+        expect(await attemptsOf(stopped)).toEqual([value(0)])
+        const [resumed = new Uint8Array()] = states
+        expect(resumed.length).toBeGreaterThan(0)
+        const again = inputs(numbered(3)).map((input) => (input.unit === 1 ? { ...input, resumed } : input))
+        expect(await attemptsOf(sandbox.run(again, AbortSignal.timeout(DEADLINE_MS)))).toEqual([0, 1, 2].map(value))
+        await sandbox.close()
+      })
+
+      runs('checkpoint - what was never saved by such a task does no harm', async () => {
+        const sandbox = open(saves)
+        const resumed = Uint8Array.from({ length: LIMITS.UNIT_CHECKPOINT_MAX_BYTES }, (_, i) => i % 256)
+        const [attempt] = await attemptsOf(
+          sandbox.run(
+            [{ unit: 0, params: '{"x":0}', resumed }, ...inputs(numbered(1))],
+            AbortSignal.timeout(DEADLINE_MS),
+          ),
+        )
+        expect(attempt?.unit).toBe(0)
+        expect(await collect(sandbox, numbered(1))).toEqual([value(0)])
+        await sandbox.close()
+      })
+    }
 
     runs('run - memory is bounded, and neighbours are spared', async () => {
       const full = { unit: 1, ok: false, code: 'E_MEMORY', blame: 'memory', message: expect.any(String) }

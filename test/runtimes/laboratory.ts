@@ -10,7 +10,7 @@ import { type PreparedJs, prepare } from '../../node/runtimes/js/prepare.ts'
 import { spawnPlan } from '../../node/runtimes/js/process.ts'
 import { JsSandbox } from '../../node/runtimes/js/sandbox.ts'
 import { Session } from '../../node/runtimes/js/session.ts'
-import type { Confinement, SandboxInit } from '../../node/runtimes/runtime.ts'
+import type { Confinement, Sandbox, SandboxInit } from '../../node/runtimes/runtime.ts'
 import type { Attempt } from '../../protocol/work.ts'
 
 const DEADLINE_MS = 30_000
@@ -63,12 +63,16 @@ export class Laboratory {
     return alter === undefined ? plan : alter(plan)
   }
 
-  /** A task attacks: `units` of it run in one process. */
-  async attack(source: string, init: AttackInit = {}, units: unknown[] = [null]): Promise<Attempt[]> {
+  sandbox(source: string, init: AttackInit = {}): Sandbox {
     const job: SandboxInit = { source, seed: 7, cpus: 1, memoryMiB: 64, timeoutMs: 5_000, ...init }
     const openSession = async () =>
       new Session({ ...job, kind: 'js', plan: this.plan(init), folder: this.prepared.folder })
-    const sandbox = new JsSandbox({ openSession, onClosed: () => undefined }, job)
+    return new JsSandbox({ openSession, onClosed: () => undefined }, job)
+  }
+
+  /** A task attacks: `units` of it run in one process. */
+  async attack(source: string, init: AttackInit = {}, units: unknown[] = [null]): Promise<Attempt[]> {
+    const sandbox = this.sandbox(source, init)
     const inputs = units.map((params, unit) => ({ unit, params: JSON.stringify(params) }))
     const attempts: Attempt[] = []
     try {

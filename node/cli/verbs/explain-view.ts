@@ -50,7 +50,7 @@ export const jobExplanationView: View<JobExplanation> = {
 export const unitExplanationView: View<UnitExplanation> = {
   ids: ({ waiting, state }) => [waiting?.reason ?? state],
   text(unit, { colours }) {
-    const { state, runningMs, waiting, missing, attempts, outcome } = unit
+    const { state, runningMs, waiting, missing, attempts, checkpoint, outcome } = unit
     const pairs: [string, string][] = [
       ['unit', `${unit.unit} of job ${unit.job.slice(0, 12)}`],
       ['params', JSON.stringify(unit.params)],
@@ -58,6 +58,7 @@ export const unitExplanationView: View<UnitExplanation> = {
       ...(missing > 0 && state !== 'decided'
         ? [['wanted', plural(missing, 'further copy', 'further copies')] as [string, string]]
         : []),
+      ...(checkpoint === null ? [] : [['saved', savedText(checkpoint)] as [string, string]]),
       ...(outcome === null ? [] : [['outcome', outcomeText(outcome)] as [string, string]]),
     ]
     const lines = [facts(pairs, colours)]
@@ -75,6 +76,9 @@ export const unitExplanationView: View<UnitExplanation> = {
     return lines.join('\n')
   },
 }
+
+const savedText = ({ bytes: size, savedMs }: NonNullable<UnitExplanation['checkpoint']>): string =>
+  `${bytes(size)}, ${duration(savedMs)} ago`
 
 export const peerExplanationView: View<PeerExplanation> = {
   ids: ({ idle, state }) => [idle?.reason ?? state],

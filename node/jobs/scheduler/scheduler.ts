@@ -45,6 +45,8 @@ export interface Scheduler {
   seats(job: string, now?: number): SeatView[]
   /** An undecided unit; null for one that is decided, and for those of a job that is not being worked on. */
   unit(job: string, unit: number, now?: number): UnitView | null
+  /** Whether the unit is in the peer's hands. */
+  isHeld(job: string, unit: number, peer: string): boolean
   /** What is held in memory, for tests of its bounds. */
   load(): { jobs: number; peers: number; undecidedUnits: number; inFlight: number; timers: number }
 }
@@ -91,6 +93,7 @@ export function createScheduler(init: SchedulerInit): Scheduler {
       const job = core.jobs.get(id)
       return job === undefined ? null : unitView(job, index, now)
     },
+    isHeld: (id, unit, peer) => core.jobs.get(id)?.seats.get(peer)?.inFlight.has(unit) ?? false,
     load: () => loadOf(core),
   }
 }

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { decodeProgram } from '../../../protocol/command/program.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
+import { CHECKPOINT_FILE } from '../program/checkpoint-watch.ts'
 import { collectedLine } from '../program/collect.ts'
 import type { LayJob, ProgramJob } from '../program/sandbox.ts'
 import { runUnitProcess } from '../program/unit-process.ts'
@@ -33,12 +34,23 @@ export const layCommandJob: LayJob<PreparedCommand> = async (prepared, init, fil
       if (!existsHere(name, brings)) {
         throw new TalkootError('E_PROGRAM_MISSING', `there is no program ${name} on this machine`)
       }
-      const collecting = { out: FIRST_FREE_FD + handed.length, globs: outputs, inputs: inputs?.names ?? [] }
+      const state = await stateFile(folder, io.checkpointing?.resumed)
+      const all = [...handed, ...state]
+      const resumed = state.flatMap(() => ['--file', String(FIRST_FREE_FD + handed.length), CHECKPOINT_FILE])
+      const collecting = { out: FIRST_FREE_FD + all.length, globs: outputs, inputs: inputs?.names ?? [] }
       const started = outputs.length === 0 ? argv : collectedLine(argv, collecting)
-      const line = commandLine(facts, { argv: started, env, brought }, init)
-      const end = await runUnitProcess({ line, handed, shut, user, ...io }, signal)
+      const line = commandLine(facts, { argv: started, env, brought, resumed }, init)
+      const end = await runUnitProcess({ line, handed: all, shut, user, ...io }, signal)
       return { end, file: fileOf(name, brings) }
     },
     close: () => rm(folder, { recursive: true, force: true }),
   }
+}
+
+/** The file that is handed over, if there is something to go on from. */
+async function stateFile(folder: string, state: Uint8Array | undefined): Promise<string[]> {
+  if (state === undefined) return []
+  const path = join(folder, 'state')
+  await writeFile(path, state)
+  return [path]
 }

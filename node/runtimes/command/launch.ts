@@ -5,6 +5,7 @@
 
 import { existsSync, lstatSync, readlinkSync } from 'node:fs'
 import { LIMITS } from '../../../protocol/limits.ts'
+import { CHECKPOINT_FILE } from '../program/checkpoint-watch.ts'
 import type { Inputs } from '../program/job-files.ts'
 import { FIRST_TO_END, type Room, UNIT_FOLDER, UNIT_HOST, variables } from '../program/surroundings.ts'
 import type { FilledUnit } from '../program/unit.ts'
@@ -84,13 +85,21 @@ const inputOptions = ({ folder, names }: Inputs): string[] => [
   ...names.flatMap((name) => ['--symlink', `${INPUTS_FOLDER}/${name}`, `${UNIT_FOLDER}/${name}`]),
 ]
 
-export type UnitCommand = Pick<FilledUnit, 'argv' | 'env'> & { brought?: readonly Brought[] }
+export type UnitCommand = Pick<FilledUnit, 'argv' | 'env'> & {
+  brought?: readonly Brought[]
+  /** Options of bubblewrap that lay down what the unit goes on from. */
+  resumed?: readonly string[]
+}
 
 /** What differs between units. */
-export function commandLine(facts: CommandFacts, { argv, env, brought = [] }: UnitCommand, room: Room): string[] {
-  const all = { ...variables(room), PATH: searchPath(brought).join(':'), ...env }
+export function commandLine(
+  facts: CommandFacts,
+  { argv, env, brought = [], resumed = [] }: UnitCommand,
+  room: Room,
+): string[] {
+  const all = { ...variables(room), PATH: searchPath(brought).join(':'), TALKOOT_CHECKPOINT: CHECKPOINT_FILE, ...env }
   return [
-    ...[facts.choom, '-n', String(FIRST_TO_END), '--', facts.bwrap, '--args', String(OPTIONS_FD)],
+    ...[facts.choom, '-n', String(FIRST_TO_END), '--', facts.bwrap, '--args', String(OPTIONS_FD), ...resumed],
     ...['--', facts.prlimit, ...limits(room), '--'],
     // For nothing before: bubblewrap and prlimit would be loaded with what these name, outside or without limits.
     ...[facts.env, '--', ...Object.entries(all).map(([name, value]) => `${name}=${value}`), ...argv],

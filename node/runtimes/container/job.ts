@@ -31,7 +31,8 @@ export const layContainerJob: LayJob<PreparedContainer> = async (prepared, init,
       const podman = containerLine(prepared.tools, place, { ...unit, stdin: unit.stdin !== null }, init)
       const line = [prepared.env, ...Object.entries(home.env).map(([name, value]) => `${name}=${value}`), ...podman]
       const how = { line, handed: [], shut: prepared.shut, user: undefined, depth: CONTAINER_DEPTH }
-      const end = await runUnitProcess({ ...how, ...io }, signal)
+      // Nothing can be laid down in a container before its program begins.
+      const end = await runUnitProcess({ ...how, ...io, checkpointing: undefined }, signal)
       if (end.killed !== null) await removeGroup(group)
       else if (end.code === PODMAN_FAILED && !(await exists(pidfile))) throw notStarted(end.stderr)
       return { end, file: null }

@@ -2,7 +2,7 @@
  * What the node and a sandbox process say to each other: u32 big-endian length, then JSON.
  *
  * node -> process: one `InitFrame`, then a `RunFrame` at a time. process -> node: one `ReadyFrame`, then for each
- * `RunFrame` its calls' ends in order, in as many `EndsFrame`s as it takes.
+ * `RunFrame` its calls' ends in order, in as many `EndsFrame`s as it takes, and between them what a unit saves.
  */
 
 /** The kinds of tasks whose units run in the harness. */
@@ -19,7 +19,8 @@ export type InitFrame<Kind = SandboxedKind> = {
   memoryMiB: number
 }
 
-export type RunCall = { unit: number; params: string }
+/** `resumed`: JSON, if its submitter tells the truth. */
+export type RunCall = { unit: number; params: string; resumed?: string }
 export type AgreeCall = { a: string; b: string }
 export type Call = RunCall | AgreeCall
 export type RunFrame = { id: number; calls: readonly Call[] }

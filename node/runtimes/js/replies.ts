@@ -12,8 +12,15 @@ const endSchema: z.ZodType<End> = z.tuple([
   textSchema(LIMITS.UNIT_RESULT_MAX_BYTES),
   z.string().max(LIMITS.UNIT_LOG_MAX_CHARS),
 ])
-export const endsSchema = z.strictObject({
+const endsSchema = z.strictObject({
   token: z.string(),
   id: z.int().min(0),
   ends: z.array(endSchema).min(1).max(LIMITS.FRAME_UNITS_MAX),
 })
+const checkpointSchema = z.strictObject({
+  token: z.string(),
+  id: z.int().min(0),
+  unit: z.int().min(0),
+  state: textSchema(LIMITS.UNIT_CHECKPOINT_MAX_BYTES),
+})
+export const replySchema = z.union([endsSchema, checkpointSchema])

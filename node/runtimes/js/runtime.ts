@@ -4,7 +4,7 @@
  * A task's source is the body of a CommonJS module, evaluated in strict mode, anew for every unit. Its default export
  * (`module.exports.default`, or `module.exports` itself) is a function `(params, context) => value`, or an object with
  * such a `run` and perhaps an `agree(a, b) => boolean`; each may return a promise. `context` is
- * `{ unit, seed, random(), log(...) }`. Bundle with esbuild: `format: 'cjs'`, `platform: 'neutral'`, and
+ * `{ unit, seed, random(), log(...), checkpoint(state), resumed }`. Bundle with esbuild: `format: 'cjs'`, `platform: 'neutral'`, and
  * `supported: { 'exponent-operator': false }`, for V8's `**` differs between CPUs while `Math.pow` is ours.
  * There are no timers, no clock, no host. An error of the task that carries `code` E_INPUT or E_OUTPUT keeps it.
  */

@@ -5,7 +5,7 @@ import { LIMITS } from '../../../protocol/limits.ts'
 import type { Attempt } from '../../../protocol/work.ts'
 import { failed } from '../failed.ts'
 import type { Sandbox, SandboxInit, UnitInput } from '../runtime.ts'
-import type { End } from './frames.ts'
+import type { End, RunCall } from './frames.ts'
 import type { Session } from './session.ts'
 
 export type SandboxComponents = {
@@ -86,7 +86,7 @@ export class JsSandbox implements Sandbox {
     }
     const { fresh } = session
     const doubted = (code: string | null, index: number): boolean => code === 'E_MEMORY' && !(fresh && index === 0)
-    const exchange = session.exchange(frame, signal)
+    const exchange = session.exchange(frame.map(toCall), signal)
     let ended = 0
     try {
       for (;;) {
@@ -139,3 +139,6 @@ export class JsSandbox implements Sandbox {
     return session
   }
 }
+
+const toCall = ({ unit, params, resumed }: UnitInput): RunCall =>
+  resumed === undefined ? { unit, params } : { unit, params, resumed: Buffer.from(resumed).toString() }

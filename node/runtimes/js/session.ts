@@ -9,12 +9,12 @@ import type { Call, End, InitFrame, RunFrame, SandboxedKind } from './frames.ts'
 import type { LaunchPlan } from './launch.ts'
 import { type Death, SandboxProcess } from './process.ts'
 import { Progress } from './progress.ts'
-import { endsSchema, readySchema } from './replies.ts'
+import { readySchema, replySchema } from './replies.ts'
 
 /** What ended the process, and the index of the call that ran then. */
 export type Fatal = { index: number; code: ErrorCode; message: string }
 
-export type SessionInit = Pick<SandboxInit, 'source' | 'seed' | 'memoryMiB' | 'timeoutMs'> & {
+export type SessionInit = Pick<SandboxInit, 'source' | 'seed' | 'memoryMiB' | 'timeoutMs' | 'onCheckpoint'> & {
   kind: SandboxedKind
   plan: LaunchPlan
   folder: string
@@ -64,16 +64,20 @@ export class Session {
     this.#progress.reset()
     this.process.send({ id, calls } satisfies RunFrame)
     let ended = 0
+    let due = this.#deadline()
     try {
       while (ended < calls.length) {
-        const received = await this.#receive(this.#init.timeoutMs + LIMITS.SANDBOX_FLUSH_MS, signal)
+        const received = await this.#receive(Math.max(0, due - performance.now()), signal)
         if (signal.aborted) return undefined
         if ('death' in received) return await this.#fatalAt(ended, calls.length)
-        const parsed = endsSchema.safeParse(received.frame)
-        const { token, id: of, ends } = parsed.data ?? { token: '', id: 0, ends: [] }
-        if (token === this.#token && of === id && ended + ends.length <= calls.length) {
-          ended += ends.length
-          yield ends
+        const { data } = replySchema.safeParse(received.frame)
+        const isOurs = data?.token === this.#token && data.id === id
+        if (isOurs && 'ends' in data && ended + data.ends.length <= calls.length) {
+          ended += data.ends.length
+          yield data.ends
+          due = this.#deadline()
+        } else if (isOurs && 'state' in data && calls.some((call) => 'unit' in call && call.unit === data.unit)) {
+          this.#init.onCheckpoint?.(data.unit, Buffer.from(data.state))
         } else this.process.kill('a frame that is not of this exchange')
       }
       return undefined
@@ -102,6 +106,11 @@ export class Session {
   async close(): Promise<void> {
     this.process.kill()
     await this.#end
+  }
+
+  /** Of the next end: a unit that saves its state has no more time for it. */
+  #deadline(): number {
+    return performance.now() + this.#init.timeoutMs + LIMITS.SANDBOX_FLUSH_MS
   }
 
   async #receive(timeoutMs: number, signal: AbortSignal): Promise<{ frame: unknown } | { death: Death }> {

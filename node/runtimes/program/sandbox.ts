@@ -23,7 +23,10 @@ export type PreparedProgram = Prepared & {
 }
 
 /** What of a unit's process is the same however it is confined. */
-export type UnitIo = Pick<UnitProcessInit, 'stdin' | 'timeoutMs' | 'memoryMiB' | 'onOutput' | 'collect'>
+export type UnitIo = Pick<
+  UnitProcessInit,
+  'stdin' | 'timeoutMs' | 'memoryMiB' | 'onOutput' | 'checkpointing' | 'collect'
+>
 
 /** A job as one way to run programs has laid it on disk. */
 export type ProgramJob = {
@@ -81,7 +84,7 @@ export class ProgramSandbox<P extends PreparedProgram> implements Sandbox {
   }
 
   /** Null when it was aborted. */
-  async #runUnit({ unit, params }: UnitInput, signal: AbortSignal): Promise<Attempt | null> {
+  async #runUnit({ unit, params, resumed }: UnitInput, signal: AbortSignal): Promise<Attempt | null> {
     try {
       const { job } = await untilAborted(() => this.#lay(), signal)
       const filled = filledUnit(job.program, unit, params)
@@ -95,6 +98,7 @@ export class ProgramSandbox<P extends PreparedProgram> implements Sandbox {
         timeoutMs,
         memoryMiB,
         onOutput: (...written) => this.#init.onOutput?.(unit, ...written),
+        checkpointing: { resumed, onSaved: (state) => this.#init.onCheckpoint?.(unit, state) },
         collect: filled.outputs.length === 0 ? undefined : collect,
       }
       const { end, file } = await job.run(filled, io, signal)

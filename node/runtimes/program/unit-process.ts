@@ -7,6 +7,7 @@ import { Readable } from 'node:stream'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { OutputStream } from '../../../protocol/tail.ts'
 import type { User } from '../scratch.ts'
+import { type Checkpointing, CheckpointWatch } from './checkpoint-watch.ts'
 import { treeOf, usageOfTree } from './process-tree.ts'
 
 export type UnitProcessInit = {
@@ -22,6 +23,8 @@ export type UnitProcessInit = {
   /** Namespaces of processes, from this node's, in which the unit is: what is above them runs it and is not counted. 0: none. */
   depth?: number
   onOutput?: ((stream: OutputStream, bytes: Uint8Array) => void) | undefined
+  /** Absent: it saves nothing. */
+  checkpointing?: Checkpointing | undefined
   /** Reads a pipe of its own, the descriptor after those handed over; the unit is ended when that fails. */
   collect?: ((pipe: AsyncIterable<Uint8Array>) => Promise<void>) | undefined
 }
@@ -94,9 +97,14 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
   child.stdin?.on('error', () => undefined)
   child.stdin?.end(init.stdin ?? '')
 
-  const abort = (): void => kill('aborted')
+  const watch = init.checkpointing && new CheckpointWatch(init.checkpointing)
+  const abort = (): void => {
+    watch?.look(child.pid)
+    kill('aborted')
+  }
   const timer = setTimeout(() => kill('timeout'), init.timeoutMs)
   const look = setInterval(() => lookAt(child, init, end, () => kill('memory')), LIMITS.COMMAND_MEMORY_LOOK_MS)
+  const watching = watch && setInterval(() => watch.look(child.pid), LIMITS.COMMAND_CHECKPOINT_LOOK_MS)
   signal.addEventListener('abort', abort)
   if (signal.aborted) abort()
   try {
@@ -115,6 +123,7 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
   } finally {
     clearTimeout(timer)
     clearInterval(look)
+    clearInterval(watching)
     signal.removeEventListener('abort', abort)
   }
   return { ...end, wallMs: performance.now() - began, stdout: Buffer.concat(out), stderr: errors.toString('utf8') }

@@ -13,6 +13,10 @@ export type Context = {
   /** The stream of `Math.random` of this unit. */
   random: () => number
   log: (...text: unknown[]) => void
+  /** Saves a state to go on from. */
+  checkpoint: (state: unknown) => void
+  /** The last state it saved where it ran before; undefined: it begins. */
+  resumed: unknown
 }
 
 export type Outcome = { state: 'pending' | 'returned' | 'threw'; value: unknown }

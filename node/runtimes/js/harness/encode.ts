@@ -1,15 +1,16 @@
-/** Canonical JSON (RFC 8785) of what a task returned, refusing everything JSON cannot say exactly. */
+/** Canonical JSON (RFC 8785) of what a task returned or saved, refusing everything JSON cannot say exactly. */
 
 import { LIMITS } from '../../../../protocol/limits.ts'
 import { byteLength } from './channel.ts'
 import { Failure } from './failure.ts'
 
 /** @throws Failure E_RESULT_TYPE naming the path of the offending value, or E_RESULT_TOO_BIG */
-export function encodeResult(value: unknown): string {
+export function encodeValue(value: unknown, maxBytes: number): string {
+  most = maxBytes
   chars = 0
   const text = encode(value, 0)
   // A UTF-16 code unit takes at most three bytes.
-  if (text.length * 3 > LIMITS.UNIT_RESULT_MAX_BYTES && byteLength(text) > LIMITS.UNIT_RESULT_MAX_BYTES) tooBig()
+  if (text.length * 3 > most && byteLength(text) > most) tooBig()
   return text
 }
 
@@ -17,6 +18,8 @@ export function encodeResult(value: unknown): string {
 const path: (string | number)[] = []
 /** Characters produced so far, so that a result far over the limit is never built. */
 let chars = 0
+/** Bytes. */
+let most = 0
 
 function encode(value: unknown, depth: number): string {
   switch (typeof value) {
@@ -40,7 +43,7 @@ function encodeNumber(value: number, depth: number): string {
 }
 
 function encodeString(value: string, depth: number): string {
-  if (value.length > LIMITS.UNIT_RESULT_MAX_BYTES) tooBig()
+  if (value.length > most) tooBig()
   if (!value.isWellFormed()) return refuse(depth, 'a string with half a surrogate pair')
   return JSON.stringify(value)
 }
@@ -91,12 +94,12 @@ function encodeTyped(view: ArrayBufferView, depth: number): string {
 
 function count(text: string): string {
   chars += text.length
-  if (chars > LIMITS.UNIT_RESULT_MAX_BYTES) tooBig()
+  if (chars > most) tooBig()
   return text
 }
 
 function tooBig(): never {
-  throw new Failure('E_RESULT_TOO_BIG', `the result is over ${LIMITS.UNIT_RESULT_MAX_BYTES} bytes`)
+  throw new Failure('E_RESULT_TOO_BIG', `it is over ${most} bytes`)
 }
 
 const PLAIN_KEY = /^[A-Za-z_$][\w$]*$/

@@ -20,8 +20,8 @@ export class Failure {
   }
 }
 
-/** Codes an error thrown inside a task may carry: of its schemas, which are checked there, and of its `require`. */
-const TASK_CODES: readonly unknown[] = ['E_INPUT', 'E_OUTPUT', 'E_IMPORT']
+/** Codes an error thrown inside a task may carry: of its schemas, which are checked there, of its `require`, and of what it saves. */
+const TASK_CODES: readonly unknown[] = ['E_INPUT', 'E_OUTPUT', 'E_IMPORT', 'E_CHECKPOINT']
 const IMPORT_REFUSED = 'ERR_VM_DYNAMIC_IMPORT_CALLBACK_MISSING'
 /** V8's and Deno's own words, of the one version that is shipped. */
 const OUT_OF_MEMORY =

@@ -4,7 +4,8 @@ import { LIMITS } from '../../../../protocol/limits.ts'
 import type { Call, InitFrame, RunFrame } from '../frames.ts'
 import { type Context, Log, type Outcome, runCall } from './call.ts'
 import { markCallEnded, readFrame, writeFrame } from './channel.ts'
-import { encodeResult } from './encode.ts'
+import { Checkpoints } from './checkpoints.ts'
+import { encodeValue } from './encode.ts'
 import { Failure, failureOf } from './failure.ts'
 import { afterTurn, drainPromiseJobs, holdsRejections, monotonicMs } from './host.ts'
 import { seededRandom, useRandom } from './random.ts'
@@ -13,6 +14,7 @@ import type { Task } from './task.ts'
 export class Server {
   readonly #init: InitFrame
   readonly #freshTask: () => Task
+  readonly #checkpoints: Checkpoints
   #frame: RunFrame = { id: 0, calls: [] }
   #callsBegun = 0
   #held: string[] = []
@@ -21,6 +23,11 @@ export class Server {
   constructor(init: InitFrame, freshTask: () => Task) {
     this.#init = init
     this.#freshTask = freshTask
+    this.#checkpoints = new Checkpoints((unit, state) => {
+      // A unit that saves its state is a long one: those before it do not wait for its end.
+      this.#flush()
+      writeFrame(`{"token":"${init.token}","id":${this.#frame.id},"unit":${unit},"state":${JSON.stringify(state)}}`)
+    })
   }
 
   /** Serves until the node closes the pipe, which ends the process. Rejected promises of a call go before the next. */
@@ -48,11 +55,13 @@ export class Server {
     const random = seededRandom(seed, unit)
     useRandom(random)
     const log = new Log()
-    const context: Context = { unit, seed, random, log: log.add }
+    const saved = this.#checkpoints.begin(call)
+    const context: Context = { unit, seed, random, log: log.add, ...saved }
     this.#end(runCall(call, this.#freshTask, context), log)
   }
 
   #end(outcome: Outcome, log: Log): void {
+    this.#checkpoints.end()
     const [code, text] = endOf(outcome)
     // Getters and proxies of the value are task code, and may have made more of them.
     drainPromiseJobs()
@@ -75,7 +84,7 @@ export class Server {
 
 function endOf({ state, value }: Outcome): [code: string | null, text: string] {
   try {
-    if (state === 'returned') return [null, encodeResult(value)]
+    if (state === 'returned') return [null, encodeValue(value, LIMITS.UNIT_RESULT_MAX_BYTES)]
     if (state === 'pending') throw new Failure('E_NEVER_SETTLED', 'nothing is left that could settle the promise')
     throw value
   } catch (thrown) {
