@@ -69,7 +69,7 @@ export const RUNTIME_KINDS = {
     agrees: false,
     parametersOf: (source) => parametersOf(decodeContainer(source).program),
     treesOf: (source) => treesOfContainer(decodeContainer(source)),
-    leavesFiles: () => false,
+    leavesFiles: (source) => decodeContainer(source).program.outputs.length > 0,
   },
 } as const satisfies Record<string, KindFacts>
 

@@ -7,16 +7,13 @@ import { type CommandOptions, type CommandValue, programOf } from './command.ts'
 import { readInputs } from './inputs.ts'
 import { type BundleContext, type ProgramTask, type TaskBundle, taskBundle } from './task-bundle.ts'
 
-/** Files a unit writes are not collected, and folders are the image's. */
-export type ContainerOptions = Omit<CommandOptions, 'outputs' | 'folders'>
-
 export class Container implements ProgramTask<unknown, CommandValue> {
   declare readonly types?: (needs: unknown) => CommandValue
   readonly image: string
   readonly argv: readonly string[]
-  readonly options: ContainerOptions
+  readonly options: CommandOptions
 
-  constructor(image: string, argv: readonly string[], options: ContainerOptions) {
+  constructor(image: string, argv: readonly string[], options: CommandOptions) {
     this.image = image
     this.argv = argv
     this.options = options
@@ -42,5 +39,5 @@ export class Container implements ProgramTask<unknown, CommandValue> {
  * else is as with `command`; it runs on peers where podman works.
  * @example mesh.map(container('app.tar', ['simulate', '--x', '{x}']), grid({ x: range(100) }))
  */
-export const container = (image: string, argv: readonly string[], options: ContainerOptions = {}): Container =>
+export const container = (image: string, argv: readonly string[], options: CommandOptions = {}): Container =>
   new Container(image, argv, options)

@@ -40,12 +40,8 @@ export async function parseTask(
   }
   if (rest >= 0) {
     if (first === undefined) throw new TalkootError('E_USAGE', 'what to run? give a program after --')
-    const { folders, ...options } = optionsOf(ofProgram, io.cwd)
-    if (image === undefined) return command(words, { folders, ...options, outputs: out ?? [] })
-    if (out !== undefined || folders.length > 0) {
-      throw new TalkootError('E_USAGE', '--out and --folder are for programs of the machine, not of an --image')
-    }
-    return container(image, words, options)
+    const options = { ...optionsOf(ofProgram, io.cwd), outputs: out ?? [] }
+    return image === undefined ? command(words, options) : container(image, words, options)
   }
   if (first === undefined)
     throw new TalkootError('E_USAGE', 'what to run? give a FILE, a SCRIPT.py, a MODULE.wasm, or -- and a program')

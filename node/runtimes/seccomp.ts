@@ -72,6 +72,9 @@ const REFUSED: Record<string, readonly [x64: number, arm64: number | null]> = {
   vmsplice: [278, 75],
 }
 
+/** By their names: no machine needs to know their numbers. */
+export const refusedCalls: readonly string[] = Object.keys(REFUSED)
+
 const MACHINES = {
   x64: { audit: 0xc000003e, column: 0, clone: 56, clone3: 435, ioctl: 16, mmap: 9, prctl: 157, socket: 41 },
   arm64: { audit: 0xc00000b7, column: 1, clone: 220, clone3: 435, ioctl: 29, mmap: 222, prctl: 167, socket: 198 },
@@ -104,7 +107,7 @@ const EPERM = 0x00050001
 const ENOSYS = 0x00050026
 /** Calls of the x32 mode of x86-64, which would go by other numbers. */
 const X32_BIT = 0x40000000
-const CLONE_NEWUSER = 0x10000000
+export const CLONE_NEWUSER = 0x10000000
 const TIOCSTI = 0x5412
 /** Requests about networks: standard output is a socket of the machine's, and would tell its addresses. */
 const SIOC_FIRST = 0x8900

@@ -13,9 +13,7 @@ export const containerSchema = z.strictObject({
   v: z.literal(1),
   image: treeRefSchema,
   /** What is started in it, as a task of runtime `command`. */
-  program: programSchema.refine(({ outputs, folders }) => outputs.length + folders.length === 0, {
-    error: 'files of units in an image are not collected, and folders are the image’s',
-  }),
+  program: programSchema,
 })
 export type ContainerProgram = z.infer<typeof containerSchema>
 

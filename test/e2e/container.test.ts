@@ -1,7 +1,7 @@
 /** A program in an image on a sweep, from the command line and the SDK, on real nodes. */
 
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
@@ -26,19 +26,28 @@ it('an image goes to who runs containers, and its program over the sweep', async
   await until('containers', 60_000, runs)
   writeFileSync(join(lab.folder, 'offset'), '1000')
 
-  const flags = ['--param', 'x=0:4:1', '--image', image, '--in', join(lab.folder, 'offset'), '--json']
-  const lines = '[ {x} = 3 ] && exit 4; echo $GREETING $(( {x} * {x} + $(cat offset) ))'
+  const brought = join(lab.folder, 'brought')
+  mkdirSync(join(brought, 'bin'), { recursive: true })
+  writeFileSync(join(brought, 'bin', 'square'), '#!/bin/sh\necho $(( $1 * $1 ))\n', { mode: 0o755 })
+
+  const files = ['--in', join(lab.folder, 'offset'), '--folder', brought, '--out', 'left/*.txt']
+  const flags = ['--param', 'x=0:4:1', '--image', image, ...files, '--json']
+  const lines =
+    '[ {x} = 3 ] && exit 4; mkdir left; echo {x} > left/{x}.txt; echo $GREETING $(( $(square {x}) + $(cat offset) ))'
   const { code, stdout } = await home.run(['run', ...flags, '--', 'sh', '-c', lines])
   expect(code).toBe(5)
   const values = [...stdout.matchAll(/"stdout":"(hello \d+)"/g)].map(([, text]) => text)
   expect(values.sort()).toEqual(['hello 1000', 'hello 1001', 'hello 1004'])
   const { jobs } = await home.json<Jobs>(['jobs'])
+  const results = join(lab.folder, 'results')
+  expect(await home.run(['job', 'results', jobs[0]?.id ?? '', '--out', results])).toMatchObject({ code: 0 })
+  expect(readFileSync(join(results, 'units/000002/left/2.txt'), 'utf8')).toBe('2\n')
   expect(await home.run(['job', 'reproduce', jobs[0]?.id ?? '', '3'])).toMatchObject({ code: 4 })
 
   await using mesh = await Mesh.connect({ home: home.home })
   await using job = await mesh.map(container(image, ['echo', '{x}']), grid({ x: range(2) }))
   expect((await job.collect()).map(({ value }) => value.stdout).toSorted()).toEqual(['0', '1'])
-}, 120_000)
+}, 240_000)
 
 async function obstacleOf(folder: string, image: string): Promise<string | null> {
   const runtime = createContainerRuntime({ scratchDir: join(folder, 'probe') })

@@ -4,18 +4,20 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { file, sha256, tar } from '../../node/runtimes/container/probe-image.ts'
 import { createContainerRuntime } from '../../node/runtimes/container/runtime.ts'
 import type { Runtime, SandboxInit } from '../../node/runtimes/runtime.ts'
-import { header } from '../../node/runtimes/tar-block.ts'
+import { BLOCK_BYTES, header, padded } from '../../node/runtimes/tar-block.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { until } from '../mesh/nodes.ts'
 import { collect, DEADLINE_MS } from './attempts.ts'
 import { describeRuntime } from './compliance.ts'
 import { imageAt, imageShell, inImage, makeImage, type TestImage } from './image.ts'
+import { laidFrom, layDown } from './laid.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'talkoot-image-'))
 const NONE: TestImage = { ref: { digest: 'a'.repeat(52), bytes: 1 }, trees: new Map(), archive: '' }
@@ -127,20 +129,81 @@ runs('it has so many processes for each core, and the exit code of its program',
 })
 
 runs('its files are there, read-only, whatever their names', async () => {
-  const inputs = join(folder, 'inputs')
-  mkdirSync(join(inputs, 'data'), { recursive: true, mode: 0o700 })
-  writeFileSync(join(inputs, 'data', 'a'), 'A', { mode: 0o600 })
-  writeFileSync(join(inputs, 'odd, "name": x'), 'B')
-  const digest = 'b'.repeat(52)
-  const files = ['data/a', 'odd, "name": x'].map((path) => ({ path, bytes: 1, executable: false }))
-  const trees = new Map(image.trees).set(digest, { folder: inputs, layout: { tree: { v: 1, files } } } as never)
+  const laid = await layDown(folder, { 'data/a': 'A', 'odd, "name": x': 'B' })
+  const trees = new Map([...image.trees, ...laid.trees])
   const argv = [
     'sh',
     '-c',
     'cat data/a odd*; touch data/b 2>/dev/null || echo " kept"; rm -f odd* 2>/dev/null || echo kept',
   ]
-  const source = inImage(image.ref, { argv, inputs: { digest, bytes: 2 } })
+  const source = inImage(image.ref, { argv, inputs: laid.ref })
   expect(await run(source, { trees })).toBe('AB kept\nkept')
+})
+
+runs('it makes no keyring, which all of its user would share, and no user of its own', async () => {
+  if (process.arch !== 'x64') return console.warn(`not run: system calls of ${process.arch}`)
+  const [getpid, keyctl, addKey, unshare, newUser] = [39, 250, 248, 272, 0x10000000]
+  const calls = join(folder, 'calls')
+  mkdirSync(calls)
+  const session = 0xfffffffd
+  for (const [name, of] of Object.entries({
+    allowed: [getpid, 0, 0],
+    keyctl: [keyctl, 0, session],
+    'add-key': [addKey, 0, 0],
+    unshare: [unshare, newUser, 0],
+    clone: [56, newUser, 0],
+  })) {
+    writeFileSync(join(calls, name), calling(of), { mode: 0o755 })
+  }
+  const laid = await laidFrom(calls)
+  const trees = new Map([...image.trees, ...laid.trees])
+  const called = (name: string) => run(inImage(image.ref, { argv: [`./${name}`], inputs: laid.ref }), { trees })
+  expect(await called('allowed')).toBe('')
+  const refused = `E_EXIT exit code ${constants.errno.ENOSYS}`
+  for (const name of ['keyctl', 'add-key', 'unshare', 'clone'])
+    expect([name, await called(name)]).toEqual([name, refused])
+})
+
+runs('variables of the image without a value take none of this machine’s', async () => {
+  const odd = ['PATH=/bin', 'HOME', 'XDG_RUNTIME_DIR', 'CONTAINERS*', '=x', '', 'A=\0', 'GREETING=hello']
+  writeFileSync(join(folder, 'odd.tar'), changed(readFileSync(image.archive), { env: odd }))
+  const { ref, trees } = await imageAt(folder, 'odd.tar')
+  const said = await run(inImage(ref, { argv: ['env'] }), { trees })
+  const names = said.split('\n').map((line) => line.split('=')[0] ?? '')
+  expect(said).toContain('HOME=/unit')
+  expect(said).toContain('GREETING=hello')
+  expect(names.filter((name) => /^(CONTAINERS|XDG|$)/.test(name))).toEqual([])
+})
+
+runs('its files are kept where the image has nothing but its program', async () => {
+  const busybox = layerOf(readFileSync(image.archive)).files.get('./bin/busybox')
+  if (busybox === undefined) throw new Error('no busybox in the image')
+  const bare = tar([header({ name: 'bin/', type: '5', bytes: 0 }), file('bin/cp', busybox, 0o755)])
+  writeFileSync(join(folder, 'bare.tar'), changed(readFileSync(image.archive), { layers: [bare] }))
+  const { ref, trees } = await imageAt(folder, 'bare.tar')
+  const laid = await layDown(folder, { given: 'given' })
+  const kept: string[] = []
+  const value = await run(inImage(ref, { argv: ['cp', 'given', 'left'], inputs: laid.ref, outputs: ['*'] }), {
+    trees: new Map([...trees, ...laid.trees]),
+    keepFiles: async (_, files) => {
+      for await (const { path, content } of files) kept.push(`${path}: ${await text(content)}`)
+      return laid.ref
+    },
+  })
+  expect(value).toBe('')
+  expect(kept).toEqual(['left: given'])
+})
+
+runs('a folder has no place where the image has something else', async () => {
+  const extra = tar([header({ name: 'opt', type: '2', bytes: 0, link: '/etc' }), file('srv', 'x')])
+  writeFileSync(join(folder, 'taken.tar'), changed(readFileSync(image.archive), { more: extra }))
+  const { ref, trees } = await imageAt(folder, 'taken.tar')
+  const laid = await layDown(folder, { x: 'x' })
+  for (const at of ['/opt/env', '/srv/env', '/srv']) {
+    const source = inImage(ref, { argv: ['true'], folders: [{ at, tree: laid.ref }] })
+    const said = await run(source, { trees: new Map([...trees, ...laid.trees]) })
+    expect(said).toMatch(/^E_SOURCE the image has no folder but something else at \/(opt|srv)$/)
+  }
 })
 
 runs('of an image, what could harm this machine is left out or led nowhere', async () => {
@@ -153,7 +216,7 @@ runs('of an image, what could harm this machine is left out or led nowhere', asy
     header({ name: 'disk', type: '4', bytes: 0 }),
     file('evil', '#!/bin/sh\n', 0o4755),
   ])
-  const archive = addLayer(readFileSync(image.archive), extra)
+  const archive = changed(readFileSync(image.archive), { more: extra })
   mkdirSync(join(folder, 'evil'))
   writeFileSync(join(folder, 'evil', 'app.tar'), archive)
   const evil = await imageAt(join(folder, 'evil'), 'app.tar')
@@ -213,25 +276,75 @@ const groupsOf = (pid: number | undefined): string[] =>
     return readdirSync(root).filter((name) => name.startsWith(`talkoot-${pid}-`))
   })
 
-/** The image with one layer more. */
-function addLayer(archive: Buffer, layer: Buffer): Buffer {
-  const read = (name: string): Buffer => {
-    for (let at = 0; ; ) {
-      const bytes = Number.parseInt(archive.toString('latin1', at + 124, at + 135), 8)
-      if (archive.toString('latin1', at, at + name.length) === name) return archive.subarray(at + 512, at + 512 + bytes)
-      at += 512 + Math.ceil(bytes / 512) * 512
-    }
+/** The files of an archive, and of its one layer, by their names. */
+function layerOf(archive: Buffer): { files: Map<string, Buffer> } {
+  const outer = filesOf(archive)
+  const [{ Layers: layers }] = JSON.parse(String(outer.get('manifest.json')))
+  return { files: filesOf(outer.get(layers[0]) ?? Buffer.alloc(0)) }
+}
+
+function filesOf(archive: Buffer): Map<string, Buffer> {
+  const files = new Map<string, Buffer>()
+  for (let at = 0; archive[at] !== 0; ) {
+    const bytes = Number.parseInt(archive.toString('latin1', at + 124, at + 135), 8)
+    const [name = ''] = archive.toString('utf8', at, at + 100).split('\0')
+    files.set(name, archive.subarray(at + BLOCK_BYTES, at + BLOCK_BYTES + bytes))
+    at += BLOCK_BYTES + padded(bytes)
   }
-  const [{ Config: name, Layers: layers }] = JSON.parse(read('manifest.json').toString())
-  const config = JSON.parse(read(name).toString())
-  config.rootfs.diff_ids.push(`sha256:${sha256(layer)}`)
+  return files
+}
+
+/** The image with other layers, one layer more, or other variables. */
+function changed(archive: Buffer, { layers, more, env }: { layers?: Buffer[]; more?: Buffer; env?: string[] }): Buffer {
+  const old = filesOf(archive)
+  const [{ Config: name, Layers: names }] = JSON.parse(String(old.get('manifest.json')))
+  const config = JSON.parse(String(old.get(name)))
+  const all = layers ?? names.map((of: string) => old.get(of))
+  if (more !== undefined) all.push(more)
+  config.rootfs.diff_ids = all.map((layer: Buffer) => `sha256:${sha256(layer)}`)
+  if (env !== undefined) config.config.Env = env
   const text = JSON.stringify(config)
-  const manifest = [{ Config: `${sha256(text)}.json`, RepoTags: null, Layers: [...layers, 'extra.tar'] }]
-  const old = layers.map((of: string) => file(of, read(of)))
+  const named = all.map((_: Buffer, i: number) => `${i}.tar`)
   return tar([
-    file('manifest.json', JSON.stringify(manifest)),
+    file('manifest.json', JSON.stringify([{ Config: `${sha256(text)}.json`, RepoTags: null, Layers: named }])),
     file(`${sha256(text)}.json`, text),
-    ...old,
-    file('extra.tar', layer),
+    ...all.map((layer: Buffer, i: number) => file(`${i}.tar`, layer)),
   ])
+}
+
+/** A program for x86-64 that makes one system call with two arguments, and ends with its error, or 0. */
+function calling([call = 0, first = 0, second = 0]: readonly number[]): Buffer {
+  const code = Buffer.from(
+    [
+      ['b8', word(call), 'bf', word(first), 'be', word(second), '31d2', '0f05'],
+      // If it gave less than 0: that, turned.
+      ['31ff', '85c0', '7904', 'f7d8', '89c7'],
+      ['b8', word(60), '0f05'],
+    ]
+      .flat()
+      .join(''),
+    'hex',
+  )
+  const base = 0x400000
+  const start = Buffer.alloc(120)
+  start.write('7f454c46020101', 'hex')
+  // Executable, x86-64, version 1; where it begins, and the one segment it has.
+  start.writeUInt32LE(0x3e0002, 16)
+  start.writeUInt32LE(1, 20)
+  start.writeBigUInt64LE(BigInt(base + start.length), 24)
+  start.writeBigUInt64LE(64n, 32)
+  start.writeUInt16LE(64, 52)
+  start.writeUInt16LE(56, 54)
+  start.writeUInt16LE(1, 56)
+  start.writeUInt32LE(1, 64)
+  start.writeUInt32LE(5, 68)
+  start.writeBigUInt64LE(BigInt(base), 80)
+  for (const at of [96, 104]) start.writeBigUInt64LE(BigInt(start.length + code.length), at)
+  return Buffer.concat([start, code])
+}
+
+function word(value: number): string {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32LE(value)
+  return bytes.toString('hex')
 }

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { decodeContainer } from '../../protocol/command/container.ts'
 import { RUNTIME_KINDS } from '../../protocol/runtime-kinds.ts'
 import { compileSweep } from '../../protocol/sweep/generator.ts'
+import type { CommandOptions } from '../../sdk/command.ts'
 import { container } from '../../sdk/container.ts'
 
 let cwd: string
@@ -19,8 +20,8 @@ afterAll(() => rmSync(cwd, { recursive: true, force: true }))
 
 const signal = new AbortController().signal
 const points = () => compileSweep({ kind: 'points', points: [{}] }, () => new Uint8Array())
-const bundle = (image: string, argv: string[]) =>
-  container(image, argv, { inputs: ['folder'], cwd }).bundle({ points, signal })
+const bundle = (image: string, argv: string[], more: CommandOptions = {}) =>
+  container(image, argv, { inputs: ['folder'], cwd, ...more }).bundle({ points, signal })
 
 it('names the image and its files, both to be sent with it', async () => {
   const { ref, source, trees } = await bundle('app.tar', ['run', '{x}'])
@@ -30,6 +31,16 @@ it('names the image and its files, both to be sent with it', async () => {
   expect(trees.map((tree) => tree.ref)).toEqual([image, program.inputs])
   const { treesOf, parametersOf, trust } = RUNTIME_KINDS.container
   expect([treesOf(text), parametersOf(text), trust]).toEqual([[image, program.inputs], ['x'], 'native'])
+})
+
+it('leaves files if it names some, and brings folders', async () => {
+  const of = async (more: CommandOptions) => new TextDecoder().decode((await bundle('app.tar', ['run'], more)).source)
+  const { leavesFiles, treesOf } = RUNTIME_KINDS.container
+  const text = await of({ outputs: ['*.png'], folders: ['folder'] })
+  expect([leavesFiles(text), leavesFiles(await of({}))]).toEqual([true, false])
+  const { image, program } = decodeContainer(text)
+  expect(program.folders.map(({ at }) => at)).toEqual([join(cwd, 'folder')])
+  expect(treesOf(text)).toEqual([image, program.inputs, ...program.folders.map(({ tree }) => tree)])
 })
 
 it.each([

@@ -2,8 +2,9 @@
 
 import { accessSync, constants, realpathSync } from 'node:fs'
 import { join, normalize } from 'node:path'
-import { UNIT_FOLDER } from '../program/surroundings.ts'
-import { type Brought, searchPath } from './launch.ts'
+import type { Brought } from '../program/job-files.ts'
+import { searchPath, UNIT_FOLDER } from '../program/surroundings.ts'
+import { BINARIES } from './launch.ts'
 
 /** What a job brings: the folder of its files, if there is one, and others by their places. */
 export type Brings = { inputs: string | null; brought: readonly Brought[] }
@@ -11,7 +12,8 @@ export type Brings = { inputs: string | null; brought: readonly Brought[] }
 /** What is only there once the unit runs is believed to be. */
 export function existsHere(named: string, brings: Brings): boolean {
   // As it is written, `..` would lead out of what a unit sees, and the answer tell what is there.
-  if (!named.includes('/')) return searchPath(brings.brought).some((folder) => isThere(`${folder}/${named}`, brings))
+  if (!named.includes('/'))
+    return searchPath(brings.brought, BINARIES).some((folder) => isThere(`${folder}/${named}`, brings))
   return isThere(normalize(named.startsWith('/') ? named : join(UNIT_FOLDER, named)), brings)
 }
 
@@ -19,7 +21,7 @@ export function existsHere(named: string, brings: Brings): boolean {
 export function fileOf(named: string, brings: Brings): string | null {
   const place = named.includes('/')
     ? normalize(named.startsWith('/') ? named : join(UNIT_FOLDER, named))
-    : searchPath(brings.brought)
+    : searchPath(brings.brought, BINARIES)
         .map((folder) => `${folder}/${named}`)
         .find((path) => isThere(path, brings))
   if (place === undefined) return null

@@ -9,7 +9,7 @@ import { collectedLine } from '../program/collect.ts'
 import type { LayJob, ProgramJob } from '../program/sandbox.ts'
 import { runUnitProcess } from '../program/unit-process.ts'
 import { existsHere, fileOf } from './installed.ts'
-import { type Brought, bubblewrapOptions, commandLine } from './launch.ts'
+import { bubblewrapOptions, commandLine } from './launch.ts'
 import type { PreparedCommand } from './prepare.ts'
 
 /** Beyond those every process has. */
@@ -19,8 +19,7 @@ export const layCommandJob: LayJob<PreparedCommand> = async (prepared, init, fil
   const { facts, shut, user } = prepared
   const program = decodeProgram(init.source)
   const inputs = program.inputs === null ? null : await files.inputs(program.inputs)
-  const brought: Brought[] = []
-  for (const { at, tree } of program.folders) brought.push({ at, folder: await files.folder(tree) })
+  const brought = await files.brought(program.folders)
   const brings = { inputs: inputs?.folder ?? null, brought }
   const folder = await mkdtemp(join(prepared.folder, 'job-'))
   const options = join(folder, 'options')
@@ -37,7 +36,7 @@ export const layCommandJob: LayJob<PreparedCommand> = async (prepared, init, fil
       const state = await stateFile(folder, io.checkpointing?.resumed)
       const all = [...handed, ...state]
       const resumed = state.flatMap(() => ['--file', String(FIRST_FREE_FD + handed.length), CHECKPOINT_FILE])
-      const collecting = { out: FIRST_FREE_FD + all.length, globs: outputs, inputs: inputs?.names ?? [] }
+      const collecting = { out: FIRST_FREE_FD + all.length, globs: outputs }
       const started = outputs.length === 0 ? argv : collectedLine(argv, collecting)
       const line = commandLine(facts, { argv: started, env, brought, resumed }, init)
       const end = await runUnitProcess({ line, handed: all, shut, user, ...io }, signal)

@@ -6,8 +6,17 @@
 import { existsSync, lstatSync, readlinkSync } from 'node:fs'
 import { LIMITS } from '../../../protocol/limits.ts'
 import { CHECKPOINT_FILE } from '../program/checkpoint-watch.ts'
-import type { Inputs } from '../program/job-files.ts'
-import { FIRST_TO_END, type Room, UNIT_FOLDER, UNIT_HOST, variables } from '../program/surroundings.ts'
+import type { Brought, Inputs } from '../program/job-files.ts'
+import {
+  FIRST_TO_END,
+  INPUTS_FOLDER,
+  type Room,
+  SYSTEM,
+  searchPath,
+  UNIT_FOLDER,
+  UNIT_HOST,
+  variables,
+} from '../program/surroundings.ts'
 import type { FilledUnit } from '../program/unit.ts'
 
 export type CommandFacts = {
@@ -23,28 +32,16 @@ export type CommandFacts = {
   passwd: string
 }
 
-/** Its files are in the unit's folder by links, for a place of their own each would take as long as a short unit. */
-const INPUTS_FOLDER = '/inputs'
 const MIB = 1024 * 1024
 /** The file of bubblewrap's options, and the filter. */
 const OPTIONS_FD = 3
 const FILTER_FD = 4
 
-/** What programs find installed: read-only, and nothing of the owner's. */
-const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']
 /** What the loader and Debian's alternatives read. */
 const CONFIGURATION = ['/etc/alternatives', '/etc/ld.so.cache', '/etc/ld.so.conf', '/etc/ld.so.conf.d']
 
-/** A folder of this machine, and where a unit finds it. */
-export type Brought = { folder: string; at: string }
-
-const BINARIES = ['/usr/local/bin', '/usr/bin', '/bin']
-
-/** Where a unit's programs are looked for, first to last. */
-export const searchPath = (brought: readonly Brought[]): string[] => [
-  ...brought.map(({ at }) => `${at}/bin`),
-  ...BINARIES,
-]
+/** Where this machine has programs for units. */
+export const BINARIES = ['/usr/local/bin', '/usr/bin', '/bin']
 
 /** Options that are the same for every unit of a job. */
 export function bubblewrapOptions(
@@ -97,7 +94,12 @@ export function commandLine(
   { argv, env, brought = [], resumed = [] }: UnitCommand,
   room: Room,
 ): string[] {
-  const all = { ...variables(room), PATH: searchPath(brought).join(':'), TALKOOT_CHECKPOINT: CHECKPOINT_FILE, ...env }
+  const all = {
+    ...variables(room),
+    PATH: searchPath(brought, BINARIES).join(':'),
+    TALKOOT_CHECKPOINT: CHECKPOINT_FILE,
+    ...env,
+  }
   return [
     ...[facts.choom, '-n', String(FIRST_TO_END), '--', facts.bwrap, '--args', String(OPTIONS_FD), ...resumed],
     ...['--', facts.prlimit, ...limits(room), '--'],
@@ -114,7 +116,6 @@ const limits = ({ cpus, memoryMiB }: Room): string[] => [
   `--nproc=${cpus * LIMITS.UNIT_PROCESSES_MAX}`,
 ]
 
-/** On most systems all but `/usr` are links into it. */
 function systemFolder(path: string): string[] {
   if (!existsSync(path)) return []
   return lstatSync(path).isSymbolicLink() ? ['--symlink', readlinkSync(path), path] : ['--ro-bind', path, path]

@@ -56,7 +56,9 @@ export async function inspectArchive(path: string, signal: AbortSignal): Promise
     const { config: settings } = await jsonOf(file, memberOf(members, config), configSchema)
     const room = { entries: LIMITS.IMAGE_ENTRIES_MAX, bytes: LIMITS.IMAGE_MAX_BYTES, extended: EXTENDED_ALL_MAX_BYTES }
     for (const layer of layers) await measureLayer(path, memberOf(members, layer), room, signal)
-    return { transport, env: (settings?.Env ?? []).slice(0, LIMITS.COMMAND_VARIABLES_MAX) }
+    // Of one without a value podman would take that of its own, which are this node's.
+    const env = (settings?.Env ?? []).filter((variable) => /^[^=\0]+=[^\0]*$/.test(variable))
+    return { transport, env: env.slice(0, LIMITS.COMMAND_VARIABLES_MAX) }
   } finally {
     await file.close()
   }

@@ -161,7 +161,7 @@ async function makePlaces(rootfs: string): Promise<void> {
 const PLACES = [
   ['tmp', 0o1777],
   ['unit', 0o1777],
-  ...['dev', 'etc', 'proc', 'run', 'sys'].map((name) => [name, 0o755] as const),
+  ...['dev', 'etc', 'inputs', 'proc', 'run', 'sys'].map((name) => [name, 0o755] as const),
 ] as const
 
 function refusal(stderr: string): TalkootError {

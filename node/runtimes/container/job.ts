@@ -1,17 +1,19 @@
 /** A job of programs in an image: the image as a folder, and podman's settings, the same for each of its units. */
 
-import { mkdtemp, realpath, rm, stat } from 'node:fs/promises'
+import { chmod, lstat, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { decodeContainer } from '../../../protocol/command/container.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
-import type { Inputs } from '../program/job-files.ts'
+import type { Brought } from '../program/job-files.ts'
 import type { LayJob, ProgramJob } from '../program/sandbox.ts'
 import { runUnitProcess } from '../program/unit-process.ts'
 import { groupName, removeGroup } from './groups.ts'
+import { runTool } from './images.ts'
 import { containerLine } from './launch.ts'
-import { CONTAINER_DEPTH, makeHome } from './podman.ts'
+import { CONTAINER_DEPTH, makeHome, type PodmanHome } from './podman.ts'
 import type { PreparedContainer } from './prepare.ts'
+import { givenText, NO_CONTAINER } from './unit-folder.ts'
 
 export const layContainerJob: LayJob<PreparedContainer> = async (prepared, init, files, closing) => {
   const { image: ref, program } = decodeContainer(init.source)
@@ -20,21 +22,24 @@ export const layContainerJob: LayJob<PreparedContainer> = async (prepared, init,
   if (archive === undefined || others.length > 0) throw new TalkootError('E_SOURCE', 'an image is a single file')
   const image = await prepared.images.hold(ref.digest, join(laid, archive.path), closing)
   try {
-    const inputs = program.inputs === null ? null : await files.inputs(program.inputs)
-    if (inputs !== null) await checkLinks(inputs)
+    const given = program.inputs === null ? null : await files.inputs(program.inputs)
+    const brought = await files.brought(program.folders)
     const home = await makeHome(await mkdtemp(join(prepared.folder, 'job-')), prepared.tools)
     const group = groupName(basename(home.folder))
     const pidfile = join(home.folder, 'pid')
-    const place = { rootfs: image.rootfs, variables: image.env, inputs, group, pidfile }
+    const inputs = { folder: given?.folder ?? null, names: join(home.folder, 'given') }
+    await writeFile(inputs.names, givenText(given?.names ?? []))
+    const rootfs = await withPlaces(brought, image.rootfs, home, closing)
+    const place = { rootfs, variables: image.env, inputs, brought, group, pidfile }
     const run: ProgramJob['run'] = async (unit, io, signal) => {
       await rm(pidfile, { force: true })
-      const podman = containerLine(prepared.tools, place, { ...unit, stdin: unit.stdin !== null }, init)
+      const podman = containerLine(prepared.tools, place, unit, init)
       const line = [prepared.env, ...Object.entries(home.env).map(([name, value]) => `${name}=${value}`), ...podman]
       const how = { line, handed: [], shut: prepared.shut, user: undefined, depth: CONTAINER_DEPTH }
       // Nothing can be laid down in a container before its program begins.
       const end = await runUnitProcess({ ...how, ...io, checkpointing: undefined }, signal)
       if (end.killed !== null) await removeGroup(group)
-      else if (end.code === PODMAN_FAILED && !(await exists(pidfile))) throw notStarted(end.stderr)
+      else if (end.code === NO_CONTAINER && !(await exists(pidfile))) throw notStarted(end.stderr)
       return { end, file: null }
     }
     const close = async (): Promise<void> => {
@@ -49,18 +54,35 @@ export const layContainerJob: LayJob<PreparedContainer> = async (prepared, init,
   }
 }
 
-/** Podman mounts what a link leads to on this machine. */
-async function checkLinks({ folder, names }: Inputs): Promise<void> {
-  const root = await realpath(folder)
-  for (const name of names) {
-    const to = await realpath(join(root, name)).catch(() => '')
-    if (to.startsWith(`${root}/`)) continue
-    throw new TalkootError('E_SOURCE', `${name} is a link to what is installed: an image has its own`)
+/**
+ * The image with a place for each folder that is brought. All jobs share the one, which is not written to: this one has the same
+ * files by second names.
+ */
+async function withPlaces(
+  brought: readonly Brought[],
+  rootfs: string,
+  home: PodmanHome,
+  signal: AbortSignal,
+): Promise<string> {
+  if (brought.length === 0) return rootfs
+  const own = join(home.folder, 'rootfs')
+  const { code, stderr } = await runTool(['cp', '-al', rootfs, own], home.env, signal)
+  if (code !== 0) throw new TalkootError('E_CONTAINER_UNUSABLE', `an image could not be copied: ${stderr.trim()}`)
+  for (const { at } of brought) {
+    let folder = own
+    for (const name of at.split('/').slice(1)) {
+      folder = join(folder, name)
+      const facts = await lstat(folder).catch(() => null)
+      if (facts === null) await mkdir(folder)
+      else if (!facts.isDirectory()) {
+        throw new TalkootError('E_SOURCE', `the image has no folder but something else at ${folder.slice(own.length)}`)
+      }
+      // Whatever the umask, or the image, says: the unit is to reach it.
+      if (facts === null) await chmod(folder, 0o755)
+    }
   }
+  return own
 }
-
-/** Podman's own exit code, when it is not the container's: podman-run(1). */
-const PODMAN_FAILED = 125
 
 const notStarted = (stderr: string): TalkootError =>
   new TalkootError(

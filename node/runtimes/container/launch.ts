@@ -1,11 +1,19 @@
 /** How a unit's container is confined: podman's options, each measure one entry. */
 
-import { join } from 'node:path'
 import { LIMITS } from '../../../protocol/limits.ts'
-import type { Inputs } from '../program/job-files.ts'
-import { FIRST_TO_END, type Room, UNIT_FOLDER, UNIT_HOST, variables } from '../program/surroundings.ts'
+import type { Brought } from '../program/job-files.ts'
+import {
+  FIRST_TO_END,
+  INPUTS_FOLDER,
+  type Room,
+  searchPath,
+  UNIT_FOLDER,
+  UNIT_HOST,
+  variables,
+} from '../program/surroundings.ts'
 import type { FilledUnit } from '../program/unit.ts'
 import { confinedLine, type PodmanTools } from './podman.ts'
+import { FOLDER_OUTSIDE, inUnitFolder } from './unit-folder.ts'
 
 const MIB = 1024 * 1024
 /** The user `nobody`: no container has a user of root's. */
@@ -15,9 +23,9 @@ export const CONTAINER_UID = 65534
 export type ContainerPlace = {
   rootfs: string
   variables: readonly string[]
-  inputs: Inputs | null
-  /** Folders of this machine to be seen inside, read-only. */
-  binds?: readonly string[]
+  /** The folder of its files, and the file that names them, each name followed by a zero. */
+  inputs: { folder: string | null; names: string }
+  brought: readonly Brought[]
   /** The name of the control group its processes are in, and of the file that tells that it began. */
   group: string
   pidfile: string
@@ -25,8 +33,8 @@ export type ContainerPlace = {
 
 export function containerLine(
   tools: PodmanTools,
-  { rootfs, variables: ofImage, inputs, binds = [], group, pidfile }: ContainerPlace,
-  { argv, env, stdin }: Pick<FilledUnit, 'argv' | 'env'> & { stdin: boolean },
+  { rootfs, variables: ofImage, inputs, brought, group, pidfile }: ContainerPlace,
+  { argv, env, stdin, outputs }: FilledUnit,
   room: Room,
 ): string[] {
   const memory = `tmpfs-size=${LIMITS.COMMAND_SCRATCH_MIB * MIB}`
@@ -35,22 +43,37 @@ export function containerLine(
     '--mount',
     quoted('type=bind', `src=${from}`, `dst=${to}`, 'ro'),
   ]
+  const binds = [...brought, ...(inputs.folder === null ? [] : [{ folder: inputs.folder, at: INPUTS_FOLDER }])]
+  const path = brought.length === 0 ? {} : { PATH: searchPath(brought, [pathOf(ofImage)]).join(':') }
   // What the unit gives comes last and wins.
-  const all = [...ofImage, ...Object.entries({ ...variables(room), ...env }).map(([name, value]) => `${name}=${value}`)]
-  return confinedLine(tools, [
+  const all = [
+    ...ofImage,
+    ...Object.entries({ ...variables(room), ...path, ...env }).map(([name, value]) => `${name}=${value}`),
+  ]
+  const podman = [
     ...[tools.podman, 'run', '--rm', '--pull', 'never', '--log-driver', 'none', '--cgroups', 'no-conmon'],
-    ...['--cgroup-parent', `/${group}`, '--pidfile', pidfile, ...(stdin ? ['--interactive'] : [])],
+    ...['--cgroup-parent', `/${group}`, '--pidfile', pidfile, ...(stdin === null ? [] : ['--interactive'])],
     ...['--network', 'none', '--no-hosts', '--hostname', UNIT_HOST, '--ipc', 'private', '--cgroupns', 'private'],
-    ...['--read-only', '--read-only-tmpfs=false', '--cap-drop', 'all', '--security-opt', 'no-new-privileges'],
+    ...['--read-only', '--read-only-tmpfs=false', '--cap-drop', 'all'],
+    ...['--security-opt', 'no-new-privileges', '--security-opt', `seccomp=${tools.filter}`],
     ...['--user', `${CONTAINER_UID}:${CONTAINER_UID}`, '--passwd=false', '--systemd=false', '--http-proxy=false'],
     ...['--unsetenv-all', '--oom-score-adj', String(FIRST_TO_END), ...limits(room)],
-    ...['--shm-size', `${LIMITS.COMMAND_SCRATCH_MIB}m`, ...scratch('/tmp'), ...scratch(UNIT_FOLDER)],
-    ...(inputs?.names ?? []).flatMap((name) => readOnly(join(inputs?.folder ?? '', name), `${UNIT_FOLDER}/${name}`)),
-    ...binds.flatMap((folder) => readOnly(folder, folder)),
+    ...['--shm-size', `${LIMITS.COMMAND_SCRATCH_MIB}m`, ...scratch('/tmp')],
+    ...['--mount', `type=bind,src=${FOLDER_OUTSIDE},dst=${UNIT_FOLDER}`],
+    ...binds.flatMap(({ folder, at }) => readOnly(folder, at)),
     ...['--workdir', UNIT_FOLDER, ...all.flatMap((variable) => ['--env', variable])],
     ...['--entrypoint', JSON.stringify([argv[0]]), '--rootfs', rootfs, ...argv.slice(1)],
-  ])
+  ]
+  const folder = { user: CONTAINER_UID, given: inputs.names, setpriv: tools.setpriv, outputs, out: COLLECTED_FD }
+  return confinedLine(tools, inUnitFolder(podman, folder, room))
 }
+
+/** The first beyond those every process has. */
+const COLLECTED_FD = 3
+
+const pathOf = (variables: readonly string[]): string =>
+  variables.findLast((variable) => variable.startsWith('PATH='))?.slice('PATH='.length) ??
+  '/usr/local/bin:/usr/bin:/bin'
 
 /** Of each process but for the last: control groups count them for the container. */
 const limits = ({ cpus, memoryMiB }: Room): string[] => [

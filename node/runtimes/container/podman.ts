@@ -11,6 +11,8 @@ export type PodmanTools = {
   podman: string
   setpriv: string
   unshare: string
+  /** The file with the filter of system calls. */
+  filter: string
   /** The OCI runtime, by its name in podman's settings and where it is. */
   runtime: { name: string; path: string }
 }

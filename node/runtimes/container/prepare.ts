@@ -9,6 +9,7 @@ import type { PreparedProgram } from '../program/sandbox.ts'
 import { ReachableFolders } from '../reachable-folders.ts'
 import { makeScratch } from '../scratch.ts'
 import { findTool } from '../tools.ts'
+import { callFilter } from './call-filter.ts'
 import { groupName, removeAbandonedGroups, removeGroup } from './groups.ts'
 import { Images, runTool } from './images.ts'
 import { CONTAINER_UID, containerLine } from './launch.ts'
@@ -49,7 +50,9 @@ export async function prepareContainer(scratchDir: string, signal: AbortSignal):
   const folder = await makeScratch(scratchDir, undefined)
   try {
     await removeAbandonedGroups()
-    const places = { tools: { podman, setpriv, unshare }, folder, signal }
+    const filter = join(folder, 'calls.json')
+    await writeFile(filter, await callFilter())
+    const places = { tools: { podman, setpriv, unshare, filter }, folder, signal }
     const { tools, images } = await firstThatWorks(places, runtimes)
     const version = /(\d+(?:\.\d+)*)/.exec((await runTool([podman, '--version'], {}, signal)).stdout)?.[1] ?? '0'
     const probe = { kind: 'container', version, confinement: 'os', deterministic: false, uid: CONTAINER_UID } as const
@@ -105,8 +108,10 @@ async function faultOf(
     const image = await images.hold(digestOf('probe'), archive, signal)
     const home = await makeHome(join(place, 'probe'), tools)
     const pidfile = join(home.folder, 'pid')
-    const inside = { rootfs: image.rootfs, variables: [], inputs: null, binds, group, pidfile }
-    const unit = { argv: ['/bin/sh', '-c', 'echo $(( 6 * 7 ))'], env: {}, stdin: false }
+    const inputs = { folder: null, names: join(home.folder, 'given') }
+    const brought = binds.map((path) => ({ folder: path, at: path }))
+    const inside = { rootfs: image.rootfs, variables: [], inputs, brought, group, pidfile }
+    const unit = { argv: ['/bin/sh', '-c', 'echo $(( 6 * 7 ))'], env: {}, stdin: null, outputs: [] }
     const end = await runTool(containerLine(tools, inside, unit, PROBE_ROOM), home.env, signal)
     image.release()
     return end.code === 0 && end.stdout === '42\n' ? null : end.stderr.trim().slice(-FAULT_MAX_CHARS)

@@ -2,9 +2,8 @@
 
 import { createHash } from 'node:crypto'
 import { existsSync, lstatSync, readlinkSync } from 'node:fs'
+import { SYSTEM } from '../program/surroundings.ts'
 import { BLOCK_BYTES, header, padded } from '../tar-block.ts'
-
-const SYSTEM = ['/usr', '/bin', '/lib', '/lib64']
 
 export type ProbeImage = {
   /** As `docker save` writes one. */

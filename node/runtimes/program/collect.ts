@@ -1,6 +1,6 @@
 /**
- * Files a program wrote, collected where it ran: a shell starts it and, when it has ended well, ends what it left running and
- * packs what its globs match. They come out through a pipe of their own, which the program is not given: a line, then a tar archive.
+ * Files a program wrote, collected where it ran when it has ended well and nothing of it runs any more: a shell packs what its globs
+ * match. They come out through a pipe of their own, which the program is not given: a line, then a tar archive.
  */
 
 import { filePathFault } from '../../../protocol/command/file-path.ts'
@@ -8,22 +8,33 @@ import { TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { UnitFile } from '../runtime.ts'
 import { filesOfTar } from '../tar.ts'
+import { INPUTS_FOLDER } from './surroundings.ts'
 
 /** The folder itself: every new file. */
 const EVERYTHING = '.'
 
-/** `out`: the descriptor of the pipe. `inputs`: names of what was given, which is not given back. */
-export type Collecting = { out: number; globs: readonly string[]; inputs: readonly string[] }
+/** `out`: the descriptor of the pipe. */
+export type Collecting = { out: number; globs: readonly string[] }
 
-/** What is started in place of a program. Globs are only ever expanded as names of files. */
-export function collectedLine(argv: readonly string[], { out, globs, inputs }: Collecting): string[] {
-  const given = inputs.flatMap((name) => [quoted(`--exclude=${name}`), quoted(`--exclude=./${name}`)])
+/** What is started in place of a program, in the sandbox, where it ends whatever the program left running. */
+export function collectedLine(argv: readonly string[], { out, globs }: Collecting): string[] {
   const script = `
 (exec "$@" ${out}>&-)
 code=$?
 [ $code = 0 ] || exit $code
 kill -9 -1 2>/dev/null
 exec >&${out} ${out}>&-
+${FORGET_GIVEN}
+${packScript(globs)}
+`
+  return ['/bin/sh', '-c', script, 'sh', ...argv]
+}
+
+/** What was given is not given back. It is there by links; what the unit has put in the place of one is its own. */
+export const FORGET_GIVEN = `/usr/bin/find . -maxdepth 1 -type l -lname '${INPUTS_FOLDER}/*' -delete`
+
+/** Run in the folder of the unit. Globs are only ever expanded as names of files. */
+export const packScript = (globs: readonly string[]): string => `
 IFS=
 set -- ${globs.map(quoted).join(' ')}
 for glob do
@@ -31,11 +42,21 @@ for glob do
   [ -e "$path" ] || [ -L "$path" ] || { printf '%s\\n' "$glob"; exit 0; }
 done
 echo
-for glob do printf '%s\\0' $glob; done |
-  env -i /usr/bin/tar --create --format=gnu --anchored --no-wildcards ${given.join(' ')} --null --verbatim-files-from --files-from=-
+here=$PWD
+for glob do
+  for path in $glob; do
+    folder=\${path%/*}
+    [ "$folder" = "$path" ] || [ "$folder" = "$known" ] || {
+      known=$folder
+      plain=$(cd -P -- "$folder" && pwd -P)
+    }
+    # What lies behind a link is not followed: packed from the top, it is the link that is found.
+    [ "$folder" = "$path" ] || [ "$plain" = "$here/$folder" ] || path=\${path%%/*}
+    printf '%s\\0' "$path"
+  done
+done |
+  env -i /usr/bin/tar --create --format=gnu --null --verbatim-files-from --files-from=-
 `
-  return ['/bin/sh', '-c', script, 'sh', ...argv]
-}
 
 /** @throws E_INPUT when it leads out of the folder of the unit, or no file could have such a name */
 export function globOf(filled: string): string {
@@ -76,4 +97,4 @@ async function* after(first: Uint8Array, rest: AsyncIterator<Uint8Array>): Async
   }
 }
 
-const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
+export const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`

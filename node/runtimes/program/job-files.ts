@@ -1,5 +1,6 @@
 /** The files a job brings, where the user its units run as finds them. */
 
+import type { Program } from '../../../protocol/command/program.ts'
 import { type TreeRef, topNames } from '../../../protocol/data/tree.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
@@ -8,6 +9,9 @@ import type { LaidTree, SandboxInit } from '../runtime.ts'
 
 /** A folder, and the names in it that a unit finds in its own. */
 export type Inputs = { folder: string; names: readonly string[] }
+
+/** A folder of this machine, and where a unit finds it. */
+export type Brought = { folder: string; at: string }
 
 export class JobFiles {
   readonly #reachable: ReachableFolders
@@ -26,19 +30,25 @@ export class JobFiles {
     return tree
   }
 
-  async folder(ref: TreeRef): Promise<string> {
-    const reached = await this.#reachable.reach(this.tree(ref).folder)
-    this.#reached.push(reached)
-    return reached.folder
-  }
-
   /** @throws E_SOURCE when there are too many */
   async inputs(ref: TreeRef): Promise<Inputs> {
     const names = topNames(this.tree(ref).layout.tree)
     if (names.length > LIMITS.COMMAND_INPUTS_MAX) {
       throw new TalkootError('E_SOURCE', `over ${LIMITS.COMMAND_INPUTS_MAX} files and folders in the folder of a unit`)
     }
-    return { folder: await this.folder(ref), names }
+    return { folder: await this.#reach(ref), names }
+  }
+
+  async brought(folders: Program['folders']): Promise<Brought[]> {
+    const brought: Brought[] = []
+    for (const { at, tree } of folders) brought.push({ at, folder: await this.#reach(tree) })
+    return brought
+  }
+
+  async #reach(ref: TreeRef): Promise<string> {
+    const reached = await this.#reachable.reach(this.tree(ref).folder)
+    this.#reached.push(reached)
+    return reached.folder
   }
 
   async release(): Promise<void> {

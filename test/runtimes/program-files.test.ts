@@ -1,0 +1,107 @@
+/** What programs bring: files in their folder, and folders at the places they had. */
+
+import { execFileSync } from 'node:child_process'
+import { readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import type { SandboxInit } from '../../node/runtimes/runtime.ts'
+import type { Program } from '../../protocol/command/program.ts'
+import { TalkootError } from '../../protocol/errors.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import type { Attempt } from '../../protocol/work.ts'
+import { collect, numbered } from './attempts.ts'
+import { laidFrom, layDown } from './laid.ts'
+import { eachWay } from './program-ways.ts'
+
+eachWay((way) => {
+  const { runs } = way
+
+  type Ran = { attempts: Attempt[]; logs: string[] }
+
+  async function all(
+    argv: string[],
+    units: number,
+    program: Partial<Program>,
+    trees: SandboxInit['trees'],
+  ): Promise<Ran> {
+    const logs: string[] = []
+    const onReport: SandboxInit['onReport'] = ({ stderr }) => logs.push(stderr)
+    const sandbox = way.open({ argv, ...program }, { trees: trees ?? new Map(), onReport })
+    const attempts = await collect(sandbox, numbered(units))
+    await sandbox.close()
+    return { attempts, logs }
+  }
+
+  runs('its files lie in its folder, and it cannot change them', async () => {
+    const program = '#!/bin/sh\ncat data/a.txt; echo x > run.sh; echo x > data/b; echo y > out && cat out'
+    const { ref, trees } = await layDown(way.folder, { 'run.sh': { program }, 'data/a.txt': 'A\n' })
+    const { attempts, logs } = await all(['./run.sh'], 2, { inputs: ref }, trees)
+    const expected = { ok: true, value: '{"stdout":"A\\ny"}' }
+    expect(attempts).toEqual([
+      { unit: 0, ...expected },
+      { unit: 1, ...expected },
+    ])
+    expect(logs.every((text) => text.match(/Read-only file system/g)?.length === 2)).toBe(true)
+  })
+
+  for (const at of ['/home/u/env', '/tmp/env']) {
+    runs(`a folder at ${at} lies where it lay, its programs before all others, its links as they were`, async () => {
+      const program = `#!/bin/sh\necho brought $0; cat $(dirname $0)/../lib/word; echo x > ${at}/x`
+      const { ref, trees } = await layDown(way.folder, { 'bin/env-tool': { program }, 'lib/word': 'word\n' })
+      const folders = [{ at, tree: ref }]
+      for (const name of ['env-tool', `${at}/bin/env-tool`]) {
+        const { attempts, logs } = await all([name], 1, { folders }, trees)
+        expect(attempts).toMatchObject([{ ok: false, message: expect.stringContaining('Read-only file system') }])
+        expect(logs).toEqual([expect.stringContaining('Read-only')])
+      }
+      const { attempts } = await all(['sh', '-c', 'env-tool; echo $PATH'], 1, { folders }, trees)
+      expect(attempts.map(textOf)).toEqual([`brought ${at}/bin/env-tool\nword\n${at}/bin:${PATH[way.kind]}`])
+      const absent = await all([`${at}/bin/none`], 1, { folders }, trees)
+      expect(absent.attempts).toMatchObject([
+        way.kind === 'command'
+          ? { code: 'E_PROGRAM_MISSING' }
+          : { code: 'E_EXIT', message: expect.stringMatching(/^exit code 127/) },
+      ])
+      const after = await all(['sh', '-c', `ls ${at}; exit 3`], 1, {}, undefined)
+      expect(after.logs).toEqual([expect.stringContaining('No such file')])
+    })
+  }
+
+  runs('more names in its folder than may be are the fault of the task', async () => {
+    const { ref, trees } = await layDown(way.folder, named(LIMITS.COMMAND_INPUTS_MAX + 1))
+    const { attempts } = await all(['true'], 1, { inputs: ref }, trees)
+    expect(attempts).toMatchObject([{ ok: false, code: 'E_SOURCE', blame: 'program' }])
+  })
+
+  runs('as many as may be are there', async () => {
+    const { ref, trees } = await layDown(way.folder, named(LIMITS.COMMAND_INPUTS_MAX))
+    const { attempts } = await all(['sh', '-c', 'ls | wc -l'], 1, { inputs: ref }, trees)
+    expect(attempts.map(textOf)).toEqual([String(LIMITS.COMMAND_INPUTS_MAX)])
+  })
+
+  if (way.kind === 'container') return
+
+  runs('a Python virtual environment runs as it does where it was made', async () => {
+    const place = join(way.folder, 'venv')
+    try {
+      execFileSync('/usr/bin/python3', ['-m', 'venv', '--without-pip', place])
+    } catch (error) {
+      return console.warn(`not run: a Python virtual environment: ${TalkootError.from(error).message}`)
+    }
+    const [version = ''] = await readdir(join(place, 'lib'))
+    await writeFile(join(place, 'lib', version, 'site-packages', 'word.py'), 'WORD = "here"')
+    const { ref, trees } = await laidFrom(place)
+    const script = 'import sys, word; print(sys.prefix, word.WORD)'
+    const folders = [{ at: '/home/u/venv', tree: ref }]
+    const { attempts } = await all(['python', '-c', script], 1, { folders }, trees)
+    expect(attempts.map(textOf)).toEqual(['/home/u/venv here'])
+  })
+})
+
+/** Where programs are looked for beside what is brought. */
+const PATH = { command: '/usr/local/bin:/usr/bin:/bin', container: '/bin' }
+
+const textOf = (attempt: Attempt) => attempt.ok && JSON.parse(attempt.value).stdout
+
+/** So many empty files. */
+const named = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, at) => [`f${at}`, '']))
