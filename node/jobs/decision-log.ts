@@ -18,6 +18,8 @@ type Entry =
   | { kind: 'evidence'; job: number; peer: string; about: EvidenceKind; count: number }
   | { kind: 'confirmed'; job: number; unit: number; voices: StoredVoice[]; attempts: number; error: number | null }
   | { kind: 'withdrawn'; job: number; unit: number }
+  | { kind: 'caught'; job: number; unit: number; peer: string; checks: number; caught: number }
+  | { kind: 'cleared'; job: number; unit: number }
   | { kind: 'credit'; job: null; peer: string; checks: number; caught: number }
   | { kind: 'end'; job: number; state: Exclude<JobState, 'running'>; atMs: number; took?: { task: string } & UnitTime }
 
@@ -113,7 +115,7 @@ export class DecisionLog {
   }
 
   #writeOf(entry: Exclude<Entry, { kind: 'credit' | 'receipt' }>, sums: Sums): void {
-    const { jobs, evidence } = this.#components
+    const { jobs, evidence, wallClock } = this.#components
     switch (entry.kind) {
       case 'result':
         if (jobs.results.keep(entry.job, entry.result)) sums.add(entry.job, entry.result)
@@ -137,7 +139,14 @@ export class DecisionLog {
         evidence.add(entry.peer, entry.about, entry.count)
         if (entry.about === 'agreed') sums.credits.add(entry.job, entry.peer, entry.count)
         break
+      case 'caught':
+        evidence.keepCatch(entry, wallClock())
+        break
+      case 'cleared':
+        evidence.forgetCatches(entry.job, entry.unit)
+        break
       case 'end':
+        evidence.forgetCatches(entry.job, null)
         jobs.end(entry.job, entry.state, entry.atMs)
         if (entry.took !== undefined) jobs.unitTimes.keep(entry.took.task, entry.took)
         break

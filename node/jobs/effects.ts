@@ -51,6 +51,12 @@ export class Effects {
       case 'evidence':
         log.add({ kind: 'evidence', job: n, peer: effect.peer, about: effect.kind, count: effect.count })
         break
+      case 'caught':
+        log.add({ ...effect, kind: 'caught', job: n })
+        break
+      case 'cleared':
+        log.add({ kind: 'cleared', job: n, unit: effect.unit })
+        break
       case 'accepted':
       case 'failed':
         this.#decide(job, effect)

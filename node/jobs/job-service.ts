@@ -310,7 +310,9 @@ export class JobService {
     this.#components.trees.keep(job.id, job.manifest.task)
     this.#idsByNumber.set(job.stored.n, job.id)
     const gate = this.#gates.watch(job.id, job.manifest.after)
-    this.#stepper.step({ type: 'job.added', job: job.spec(this.#components.wallClock() - job.stored.createdMs, gate) })
+    const now = this.#components.wallClock()
+    const catches = this.#components.evidence.catchesIn(job.stored.n, now)
+    this.#stepper.step({ type: 'job.added', job: job.spec({ ageMs: now - job.stored.createdMs, gate, catches }) })
     this.#updateWanted()
   }
 

@@ -5,7 +5,7 @@ import type { JobId, Manifest } from '../../protocol/manifest.ts'
 import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
 import type { StoredJob } from '../store/job-store.ts'
 import { compilePolicy, type MatchedPolicy, wantedOf } from './matching/policy.ts'
-import type { Gate, JobSpec } from './scheduler/events.ts'
+import type { JobSpec } from './scheduler/events.ts'
 import { UnitSet } from './unit-set.ts'
 
 type Spent = { executions: number; wasted: number }
@@ -77,7 +77,7 @@ export class LiveJob {
   }
 
   /** What the scheduler needs to know of a job submitted so long ago; a clock that was set back makes it new, not younger. */
-  spec(ageMs: number, gate: Gate | null): JobSpec {
+  spec({ ageMs, gate, catches }: Required<Pick<JobSpec, 'ageMs' | 'gate' | 'catches'>>): JobSpec {
     return {
       id: this.id,
       size: this.sweep.size,
@@ -89,6 +89,7 @@ export class LiveJob {
       checkKey: this.stored.checkKey,
       ageMs: Math.max(0, ageMs),
       gate,
+      catches,
     }
   }
 }

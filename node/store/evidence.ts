@@ -1,5 +1,6 @@
 /** First-hand evidence about peers: what this node saw itself, counted. */
 
+import { LIMITS } from '../../protocol/limits.ts'
 import type { PeerEvidence } from '../../protocol/peer-credit.ts'
 import type { Ledger } from './ledger.ts'
 import type { PeerNumbers } from './peer-numbers.ts'
@@ -8,6 +9,8 @@ import type { PeerNumbers } from './peer-numbers.ts'
 export type EvidenceKind = 'agreed' | 'outvoted' | 'lapsed' | 'faulty' | 'served'
 /** Checks survived since it was last caught, and how often that was. */
 type Credit = { checks: number; caught: number }
+/** `job`: its number in this ledger. */
+type CaughtOn = { job: number; unit: number; peer: string }
 export type Standing = Record<Exclude<EvidenceKind, 'served'>, number>
 
 export class EvidenceStore {
@@ -40,6 +43,33 @@ export class EvidenceStore {
     if (row === undefined) return null
     const ageMs = Math.max(0, nowMs - Number(row.credited_ms))
     return { checks: Number(row.checks), caught: Number(row.caught), ageMs }
+  }
+
+  /** `lost`: what the peer's word was worth at `atMs`, before it was caught on the unit. */
+  keepCatch({ job, unit, peer, checks, caught }: Credit & CaughtOn, atMs: number): void {
+    this.#ledger.db
+      .prepare('INSERT OR IGNORE INTO catches (job, unit, peer, checks, caught, at_ms) VALUES (?, ?, ?, ?, ?, ?)')
+      .run(job, unit, this.#peers.numberOf(peer), checks, caught, atMs)
+  }
+
+  /** Of the newest units of a job on which somebody was caught, those that were not cleared. */
+  catchesIn(job: number, nowMs: number): (Credit & Omit<CaughtOn, 'job'> & { ageMs: number })[] {
+    return this.#ledger.db
+      .prepare('SELECT * FROM catches WHERE job = ? ORDER BY at_ms DESC LIMIT ?')
+      .all(job, LIMITS.CATCHES_KEPT_MAX)
+      .map((row) => ({
+        unit: Number(row.unit),
+        peer: this.#peers.idOf(Number(row.peer)),
+        checks: Number(row.checks),
+        caught: Number(row.caught),
+        ageMs: Math.max(0, nowMs - Number(row.at_ms)),
+      }))
+      .reverse()
+  }
+
+  /** Nothing more can be given back for this unit of the job; null: for none of its units. */
+  forgetCatches(job: number, unit: number | null): void {
+    this.#ledger.db.prepare('DELETE FROM catches WHERE job = ?1 AND unit = COALESCE(?2, unit)').run(job, unit)
   }
 
   isCaught(peer: string): boolean {

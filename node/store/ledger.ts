@@ -87,6 +87,11 @@ const MIGRATIONS = [
    CREATE INDEX unit_files_by_tree ON unit_files (tree);
    INSERT INTO unit_files SELECT job, unit, value ->> '$.files.digest' FROM results
      WHERE ok = 1 AND instr(value, '"files":') > 0 AND json_type(value, '$.files.digest') = 'text';`,
+  // 11: what was taken from peers that were caught, until it is sure that they were wrong.
+  `CREATE TABLE catches (
+     job INTEGER NOT NULL, unit INTEGER NOT NULL, peer INTEGER NOT NULL, checks REAL NOT NULL, caught REAL NOT NULL,
+     at_ms INTEGER NOT NULL, PRIMARY KEY (job, unit, peer)
+   ) STRICT, WITHOUT ROWID;`,
 ]
 
 const LEDGER_VERSION = MIGRATIONS.length + 1

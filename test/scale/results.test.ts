@@ -141,7 +141,7 @@ test('a sweep of 3,000,000 points is a bit a point in memory', () => {
   const live = new LiveJob(stored as LiveJob['stored'], manifest as LiveJob['manifest'], sweep)
   for (let unit = 0; unit < units; unit += 2) live.settle(unit)
   expect(live.inputs([units - 1])).toEqual([[units - 1, `{"n":${units - 1}}`]])
-  const spec = live.spec(0, null)
+  const spec = live.spec({ ageMs: 0, gate: null, catches: [] })
   expect([spec.settledCount, spec.isSettled(units - 2), spec.isSettled(units - 1)]).toEqual([units / 2, true, false])
   expect(held() - before).toBeLessThan(units / 8 + MiB)
 })

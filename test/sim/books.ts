@@ -9,6 +9,7 @@ export class Books {
   readonly #world: World
   readonly #kept: boolean
   readonly decisions = new Map<number, Recalled>()
+  readonly #catches = new Map<number, { unit: number; peer: string; checks: number; caught: number; at: number }[]>()
   readonly #credits = new Map<string, { checks: number; caught: number; at: number }>()
 
   /** `kept`: decisions are; without a confidence nothing asks for them, and a million take memory. */
@@ -22,6 +23,11 @@ export class Books {
       const { peer, checks, caught } = effect
       this.#credits.set(peer, { checks, caught, at: this.#world.now })
     } else if (!this.#kept) return
+    else if (effect.type === 'caught') {
+      const { unit, peer, checks, caught } = effect
+      const known = this.#catches.get(unit) ?? []
+      this.#catches.set(unit, [...known, { unit, peer, checks, caught, at: this.#world.now }])
+    } else if (effect.type === 'cleared') this.#catches.delete(effect.unit)
     else if (effect.type === 'reopened') {
       if (effect.withdrawn) this.decisions.delete(effect.unit)
     } else if (effect.type === 'accepted') {
@@ -36,6 +42,11 @@ export class Books {
   credit(peer: string): { checks: number; caught: number; ageMs: number } | null {
     const known = this.#credits.get(peer)
     return known === undefined ? null : { ...known, ageMs: this.#world.now - known.at }
+  }
+
+  get catches(): { unit: number; peer: string; checks: number; caught: number; ageMs: number }[] {
+    const all = [...this.#catches.values()].flat()
+    return all.map(({ at, ...taken }) => ({ ...taken, ageMs: this.#world.now - at }))
   }
 
   isCaught(peer: string): boolean {

@@ -170,6 +170,7 @@ class Simulation implements Listener {
         settledCount,
         failedCount: failed,
         checkKey: CHECK_KEY,
+        catches: this.#books.catches,
         gate:
           this.#checker.heldSince === null
             ? null

@@ -1,6 +1,8 @@
 /** Takes back what later versions of the ledger changed, for tests of ledgers of before. */
 
-export const BACK_TO_9 = 'DROP TABLE unit_files;'
+const BACK_TO_10 = 'DROP TABLE catches;'
+
+export const BACK_TO_9 = `${BACK_TO_10} DROP TABLE unit_files;`
 
 const BACK_TO_8 = `${BACK_TO_9} DROP TABLE reports;`
 

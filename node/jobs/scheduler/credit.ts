@@ -89,12 +89,7 @@ export function doubt(core: Core, job: Job, unit: Unit): void {
  */
 export function catchPeer(core: Core, unit: Unit, { peer, job }: Seat): void {
   const before = core.book.credit(peer.id, core.now)
-  core.book.catch(keyOf(job, unit.index), peer.id, core.now)
-  job.catches.add(unit.index)
-  for (const oldest of job.catches) {
-    if (job.catches.size <= LIMITS.CATCHES_KEPT_MAX) break
-    job.catches.delete(oldest)
-  }
+  take(core, job, unit.index, peer.id)
   core.credited.add(peer.id)
   const lost = before.caught === 0 || before.checks > 0
   for (const seat of peer.seats) {
@@ -114,13 +109,38 @@ export function catchPeer(core: Core, unit: Unit, { peer, job }: Seat): void {
 
 /** It was wrong on a unit that was settled long ago. */
 export function catchAgain(core: Core, { peer, job }: Seat, unit: number): void {
-  core.book.catch(keyOf(job, unit), peer.id, core.now)
+  take(core, job, unit, peer.id)
+}
+
+function take(core: Core, job: Job, unit: number, peer: string): void {
+  const { checks, caught } = core.book.credit(peer, core.now)
+  core.book.catch(keyOf(job, unit), peer, core.now)
+  noteCatch(job, unit)
+  core.effects.push({ type: 'caught', job: job.spec.id, unit, peer, checks, caught })
+}
+
+function noteCatch(job: Job, unit: number): void {
+  job.catches.add(unit)
+  for (const oldest of job.catches) {
+    if (job.catches.size <= LIMITS.CATCHES_KEPT_MAX) break
+    job.catches.delete(oldest)
+  }
+}
+
+/** Who was caught in the job before a restart gets back what it lost if it turns out to have been right. */
+export function rememberCatches(core: Core, job: Job): void {
+  for (const { unit, peer, checks, caught, ageMs } of job.spec.catches ?? []) {
+    core.book.remember(keyOf(job, unit), peer, { checks, caught, at: core.now - ageMs })
+    noteCatch(job, unit)
+  }
 }
 
 /** The unit is decided otherwise than before: who was caught on it is given back what that cost. */
 export function overturn(core: Core, job: Job, unit: number): void {
   job.catches.delete(unit)
-  for (const id of core.book.overturn(keyOf(job, unit), core.now)) {
+  const cleared = core.book.overturn(keyOf(job, unit), core.now)
+  if (cleared.length > 0) core.effects.push({ type: 'cleared', job: job.spec.id, unit })
+  for (const id of cleared) {
     core.credited.add(id)
     for (const seat of core.peers.get(id)?.seats ?? []) {
       if (seat.job.crediting) admit(core, seat)

@@ -9,6 +9,7 @@ import type { JobId, Policy } from '../../../protocol/manifest.ts'
 import type { Reason } from '../../../protocol/reasons.ts'
 import type { RuntimeKind } from '../../../protocol/runtime-kinds.ts'
 import type { Blame } from '../../../protocol/work.ts'
+import type { Credit } from '../verification/verification.ts'
 
 export type PeerId = string
 export type UnitIndex = number
@@ -30,6 +31,8 @@ export type JobSpec = {
   failedCount?: number
   /** Time since the job was submitted, milliseconds; 0 if not given. The deadline counts from submission. */
   ageMs?: number
+  /** Who was caught in it before a restart, and what that took from them; none if not given. */
+  catches?: readonly (Credit & { unit: UnitIndex; peer: PeerId; ageMs: number })[]
   /** Draws the units that are checked; told to nobody. Needed with a confidence to reach. */
   checkKey?: Uint8Array
   /** Why nothing of it is given out, if so. */
@@ -133,6 +136,10 @@ export type SchedulerEffect =
     }
   /** What the peer's word is worth from now on, for the ledger. */
   | { type: 'credit'; peer: PeerId; checks: number; caught: number }
+  /** What it was worth until it was caught on the unit, for the ledger: it is given back if the unit is decided otherwise. */
+  | { type: 'caught'; job: JobId; unit: UnitIndex; peer: PeerId; checks: number; caught: number }
+  /** Whoever was caught on the unit has it back. */
+  | { type: 'cleared'; job: JobId; unit: UnitIndex }
   /** Ask whether two values (by digest) agree, for `agree: function`. */
   | {
       type: 'compare'

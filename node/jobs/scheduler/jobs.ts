@@ -3,6 +3,7 @@
 import { LIMITS } from '../../../protocol/limits.ts'
 import { diagnosisOf } from '../verification/by-policy.ts'
 import { Bag } from './bag.ts'
+import { rememberCatches } from './credit.ts'
 import type { Gate, JobSpec } from './events.ts'
 import { enlist, isBehind } from './grants.ts'
 import { Pool } from './pool.ts'
@@ -75,6 +76,7 @@ export function addJob(core: Core, spec: JobSpec): void {
     changedAt: core.now,
   }
   core.jobs.set(spec.id, job)
+  rememberCatches(core, job)
   for (const peer of core.peers.values()) {
     if (!peer.up) continue
     enlist(core, takeSeat(core, job, peer))

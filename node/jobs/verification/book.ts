@@ -38,10 +38,15 @@ export class CreditBook {
   /** `peer` said something else on `unit` than what two or more independent peers said and was accepted. */
   catch(unit: string, peer: string, now: number): void {
     const lost = this.evidence(peer, now)
+    this.remember(unit, peer, lost)
+    this.#write(peer, caught(lost, now, this.#assumed))
+  }
+
+  /** That `lost` was taken from `peer` over `unit`, in an earlier life of this node. */
+  remember(unit: string, peer: string, lost: Evidence): void {
     const taken = this.#taken.get(unit)
     if (taken === undefined) this.#taken.set(unit, [{ peer, lost }])
     else taken.push({ peer, lost })
-    this.#write(peer, caught(lost, now, this.#assumed))
     for (const oldest of this.#taken.keys()) {
       if (this.#taken.size <= LIMITS.CATCHES_KEPT_MAX) break
       this.#taken.delete(oldest)
