@@ -128,7 +128,11 @@ const PROBES: readonly Probe[] = [
   {
     name: 'Containers',
     open: async (init) => (await import('../../runtimes/container/runtime.ts')).createContainerRuntime(init),
-    works: ({ uid, version }) => good('Containers', `run as user ${uid}, by podman ${version}; not made deterministic`),
+    works: ({ uid, version }) =>
+      good(
+        'Containers',
+        `run as user ${uid}, by podman ${version}; not made deterministic; ${LIMITS.IMAGES_KEPT_MAX} images stay unpacked, beside --disk`,
+      ),
     otherwise: 'E_CONTAINER_UNUSABLE',
     timeoutMs: LIMITS.PROBE_TIMEOUT_MS,
   },
