@@ -17,8 +17,8 @@ const PYTHON = `from math import cos, exp, log, sin, tanh
 def unit(x, steps):
     at, sum = x, 0.0
     for _ in range(steps):
-        at = abs(sin(9 * exp(at) + log(1.1 + at) - at * (at - 0.1)))
-        sum = sum * 0.99 + at ** 1.37 * tanh(at) + cos(sum)
+        at = abs(sin(9 * exp(at) + log(1.1 + at) - at * (at - 0.1) + (1 + at) ** 13.7 * tanh(at)))
+        sum = sum * 0.99 + cos(at)
     return [at, sum]
 `
 
