@@ -10,7 +10,7 @@ import { Lab, type NodeProcess, until } from './node-process.ts'
 
 const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 /** Each node makes a snapshot of Python's memory first. */
-const READY_DEADLINE_MS = 100_000
+const READY_DEADLINE_MS = 180_000
 const UNITS = 12
 
 const PYTHON = `from math import cos, exp, log, sin, tanh
