@@ -23,7 +23,9 @@ const PLOTS = [
   { name: 'where three of them meet', boldness: 1, partners: 3 },
 ]
 
-const { turncoats = false } = parseArgs({ options: { turncoats: { type: 'boolean' } } }).values
+const { turncoats = false } = parseArgs({
+  options: { turncoats: { type: 'boolean' } },
+}).values
 if (!turncoats) {
   colluderTable('strangers only', 0, SHARES, null)
   colluderTable('20 of 100 peers are members', 20, SHARES, null)
@@ -45,11 +47,14 @@ function colluderTable(pool: string, members: number, shares: number[], stated: 
   }
 }
 
-/** `of its results`: those accepted wrong before it is caught; mean over all that turn, its 95% interval, the worst run of five. */
+/**
+ * `of its results`: those accepted wrong before it is caught; mean over all that turn, its 95% interval, the worst run of five;
+ * then of the single cheaters the median, the 95% quantile and the worst, and how many of them were above 5%.
+ */
 function turncoatTable(): void {
   console.log('\n### Earn, then cheat: one peer in twenty turns\n')
   console.log(
-    '| turns after | lies on | wrong accepted before it is caught | of its results | the worst run | left of those caught |\n|---|---|---|---|---|---|',
+    '| turns after | lies on | wrong accepted before it is caught | of its results | the worst run | one cheater: half, 95%, all | above 5% | left of those caught |\n|---|---|---|---|---|---|---|---|',
   )
   for (const after of [100, 200, 400]) {
     for (const rate of [0.05, 0.1, 0.3, 1]) {
@@ -59,15 +64,22 @@ function turncoatTable(): void {
       const mean = shares.reduce((total, share) => total + share, 0) / runs.length
       const variance = shares.reduce((total, share) => total + (share - mean) ** 2, 0) / (runs.length - 1)
       const half = 1.96 * Math.sqrt(variance / runs.length)
+      const single = runs.flatMap((figures) => figures.shares).sort((a, b) => a - b)
+      const quantile = (part: number) =>
+        percent(single[Math.min(single.length - 1, Math.floor(part * single.length))] ?? 0)
+      const above = single.filter((share) => share > 0.05).length
       const percent = (share: number) => `${(100 * share).toFixed(1)}%`
       console.log(
-        `| ${after} results | ${percent(rate)} | ${(sum(runs, 'lies') / (5 * runs.length)).toFixed(1)} | ${percent(mean)} ± ${percent(half)} | ${percent(Math.max(...shares))} | ${sum(runs, 'leftByCaught')} |`,
+        `| ${after} results | ${percent(rate)} | ${(sum(runs, 'lies') / (5 * runs.length)).toFixed(1)} | ${percent(mean)} ± ${percent(half)} | ${percent(Math.max(...shares))} | ${quantile(0.5)}, ${quantile(0.95)}, ${quantile(1)} | ${above} of ${single.length} | ${sum(runs, 'leftByCaught')} |`,
       )
     }
   }
 }
 
-type Figures = Record<'wrong' | 'accepted' | 'executions' | 'units' | 'lies' | 'turns' | 'leftByCaught', number>
+type Figures = Record<'wrong' | 'accepted' | 'executions' | 'units' | 'lies' | 'turns' | 'leftByCaught', number> & {
+  /** By cheater, of its results those accepted wrong before it was caught. */
+  shares: number[]
+}
 
 function run(stated: number, members: number, makeBad: () => Peer[], perPeer: number, seed: number): Figures {
   const chance = new Chance(seed)
@@ -78,7 +90,13 @@ function run(stated: number, members: number, makeBad: () => Peer[], perPeer: nu
   const peers = [...bad, ...good]
   chance.shuffle(peers)
   const units = PEERS * perPeer
-  const rule = new ConfidenceRule({ peers, units, goal: GOAL, assumed: assuming(stated, 1), chance })
+  const rule = new ConfidenceRule({
+    peers,
+    units,
+    goal: GOAL,
+    assumed: assuming(stated, 1),
+    chance,
+  })
   const outcome = runMesh(rule, peers, units, chance)
   const liars = rule.seats.filter(({ peer }) => !peer.honest)
   const of = (key: 'lies' | 'turns') => liars.reduce((total, seat) => total + seat[key], 0)
@@ -86,6 +104,7 @@ function run(stated: number, members: number, makeBad: () => Peer[], perPeer: nu
     ...outcome,
     lies: of('lies'),
     turns: of('turns'),
+    shares: liars.map(({ lies, turns }) => lies / Math.max(1, turns)),
     leftByCaught: outcome.caught === bad.length ? outcome.wrong : 0,
   }
 }
@@ -94,6 +113,6 @@ function seeds<T>(make: (seed: number) => T, count = SEEDS): T[] {
   return Array.from({ length: count }, (_, i) => make(i + 1))
 }
 
-function sum(runs: Figures[], key: keyof Figures): number {
+function sum(runs: Figures[], key: Exclude<keyof Figures, 'shares'>): number {
   return runs.reduce((total, figures) => total + figures[key], 0)
 }

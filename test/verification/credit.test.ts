@@ -82,13 +82,6 @@ describe('evidence', () => {
     expect(admission(twice, 2 * HOUR)).toBe('canary')
   })
 
-  test('a newcomer among peers that are known gets canaries first', () => {
-    const newcomer: Evidence = { checks: 0, caught: 0, at: 0 }
-    expect(admission(newcomer, 0)).toBe('work')
-    expect(admission(newcomer, 0, true)).toBe('canary')
-    expect(admission(survived(newcomer, 0, ASSUMED, 3), 0, true)).toBe('work')
-  })
-
   test('undecided units: one for a newcomer, twice as many after each check', () => {
     const allowed = [0, 0.5, 1, 2, 7].map((checks) => undecidedMax({ checks, caught: 0 }))
     expect(allowed).toEqual([1, 1, 2, 4, 128])

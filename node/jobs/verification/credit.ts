@@ -35,7 +35,6 @@ const ERROR_MAX = 0.5
 const CHECKS_MAX = 10_000
 /** A catch that has faded below this is forgotten: three half-lives. */
 const CAUGHT_MIN = 1 / 8
-const NEWCOMER_CANARIES = 3
 /** A peer once caught must survive this many canaries, for each catch, before it is given real work again. */
 const PROBATION_CHECKS = 10
 /** After so many checks a peer is given as much as it can take. */
@@ -93,16 +92,11 @@ export const undecidedMax = ({ checks }: Credit): number =>
   checks >= SLOW_START_CHECKS ? Infinity : 2 ** Math.floor(checks)
 
 /**
- * What a peer may be given. `canary`: only settled units, to see what it says; `rest`: nothing yet. Pairing two that are
- * little known gives each a check for one extra execution, so a newcomer gets canaries only where `othersKnown`: nearly
- * all others are believed alone, and would gain nothing.
+ * What a peer may be given. `canary`: only settled units, to see what it says; `rest`: nothing yet. A newcomer gets work: its
+ * copies decide units and check others as well, for no more executions than canaries would cost.
  */
-export function admission(
-  { checks, caught, at }: Evidence,
-  now: number,
-  othersKnown = false,
-): 'work' | 'canary' | 'rest' {
-  if (caught === 0) return othersKnown && checks < NEWCOMER_CANARIES ? 'canary' : 'work'
+export function admission({ checks, caught, at }: Evidence, now: number): 'work' | 'canary' | 'rest' {
+  if (caught === 0) return 'work'
   if (checks >= PROBATION_CHECKS * caught) return 'work'
   const restMs = PROBATION_REST_MS * 2 ** Math.min(Math.max(0, Math.ceil(caught) - 1), PROBATION_DOUBLINGS_MAX)
   return checks === 0 && now - at < restMs ? 'rest' : 'canary'
