@@ -10,7 +10,7 @@ import { bundleTask } from '../sdk/bundle.ts'
 import { timed } from './benchmark.ts'
 
 const TASK = fileURLToPath(new URL('./tasks/spin.task.ts', import.meta.url))
-const DEADLINE_MS = 60_000
+const DEADLINE_MS = 240_000
 const CALIBRATION_STEPS = 3_000_000
 const CALIBRATIONS = 5
 

@@ -327,7 +327,7 @@ export const LIMITS = {
   RECIPROCITY_HALF_MS: 3_600_000,
   /** A job that waited so long for cores or memory has them kept. */
   ROOM_GRACE_MS: 1_000,
-  /** A sandbox without units is kept warm this long, and so many of them at most. */
+  /** A sandbox that no unit waits for is kept warm this long, and so many of them at most. */
   SANDBOX_LINGER_MS: 5_000,
   SANDBOXES_WARM_MAX: 32,
   /** One call into a sandbox is sized to this much work. */

@@ -61,7 +61,8 @@ export class Slots {
   constructor(components: Components, init: { slots: number; memoryMiB: number }) {
     this.#components = components
     this.#size = init.slots
-    this.#shelf = new WarmShelf(components, init)
+    const isWanted = (key: string) => this.#waiting().some(({ job }) => job.needs.key === key)
+    this.#shelf = new WarmShelf({ ...components, isWanted }, init)
     this.#turns = new Turns({ ...init, isWarm: ({ job }) => this.#shelf.has(job.needs.key) })
   }
 

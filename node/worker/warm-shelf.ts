@@ -19,7 +19,13 @@ type Saved = { on: NonNullable<SandboxInit['onCheckpoint']> | null }
 
 type Idle = { key: string; memoryMiB: number; opened: Opened; timer: NodeJS.Timeout; ready: Promise<void> }
 
-type Components = { runtimes: Pick<Runtimes, 'open'>; trees: FileKeeper; onError(error: unknown): void }
+type Components = {
+  runtimes: Pick<Runtimes, 'open'>
+  trees: FileKeeper
+  /** Whether units that need it wait for a slot. */
+  isWanted(key: string): boolean
+  onError(error: unknown): void
+}
 
 export class WarmShelf {
   readonly #components: Components
@@ -70,7 +76,7 @@ export class WarmShelf {
   }
 
   put({ key, init: { memoryMiB } }: Needs, opened: Opened, ready: Promise<void> = Promise.resolve()): void {
-    const timer = setTimeout(() => this.#drop(idle), LIMITS.SANDBOX_LINGER_MS)
+    const timer = setTimeout(() => this.#lapse(idle), LIMITS.SANDBOX_LINGER_MS)
     const idle: Idle = { key, memoryMiB, opened, timer, ready }
     this.#idle.add(idle)
     const [oldest] = this.#idle
@@ -105,6 +111,12 @@ export class WarmShelf {
     let latest: Idle | undefined
     for (const idle of this.#idle) if (idle.key === key) latest = idle
     return latest
+  }
+
+  /** A job whose small share keeps it waiting for longer would otherwise pay for a new process with each turn. */
+  #lapse(idle: Idle): void {
+    if (this.#components.isWanted(idle.key)) idle.timer.refresh()
+    else this.#drop(idle)
   }
 
   #drop(idle: Idle): void {

@@ -12,7 +12,7 @@ import { peersSchema, statusSchema } from '../../protocol/api.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const PROGRAM = join(ROOT, 'bin/talkoot.js')
-const DEADLINE_MS = 30_000
+const DEADLINE_MS = 120_000
 
 let folder: string
 let children: ChildProcess[]

@@ -30,7 +30,7 @@ it('a task that misbehaves fails with its own code, and its neighbours are well'
   const acts = Object.keys(expected).flatMap((act) => [act, 'behave', 'behave'])
   await using mesh = await Mesh.connect({ home: home.home })
   await using job = await mesh.map(hostile, grid({ act: list(...acts) }), {
-    timeoutMs: 1_000,
+    timeoutMs: 4_000,
     memoryMiB: 128,
     retries: 1,
   })

@@ -89,7 +89,7 @@ it('is not run by an owner who runs no programs of others, and the submitter is 
   const reads = command(['cat', 'data'], { inputs: [join(lab.folder, 'data')] })
   await using job = await mesh.map(reads, grid({ x: range(3) }))
   const why = () => home.json<JobExplanation>(['explain', job.id])
-  await until('the refusal', 10_000, async () => (await why()).waiting.some(({ reason }) => reason === 'refused'))
+  await until('the refusal', 60_000, async () => (await why()).waiting.some(({ reason }) => reason === 'refused'))
   expect((await why()).peers.idle).toContainEqual(
     expect.objectContaining({ reason: 'refused', names: ['wary'], codes: ['E_NATIVE_UNTRUSTED'] }),
   )

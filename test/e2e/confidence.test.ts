@@ -23,9 +23,7 @@ async function openMesh(lab: Lab, kind: string, honest: string[]): Promise<NodeP
   return home
 }
 
-it('no wrong value is accepted at 0.999, the liar is named, and who is known costs less the next time', {
-  timeout: 120_000,
-}, async () => {
+it('no wrong value is accepted at 0.999, the liar is named, and who is known costs less the next time', async () => {
   await using lab = new Lab()
   const home = await openMesh(lab, 'now and then', ['one', 'two', 'three'])
   await using mesh = await Mesh.connect({ home: home.home })

@@ -15,7 +15,7 @@ it('fits the outbreak on three nodes and leaves nothing but its files', async ()
   const env = { HOME: home, TMPDIR: temporary }
   const { code, stdout, stderr } = await new NodeProcess(join(home, 'node'), { up: [], env }).run(
     ['demo', '--json', '--out', out],
-    { timeoutMs: 120_000 },
+    { timeoutMs: 220_000 },
   )
   expect(code, stderr).toBe(0)
 
@@ -38,4 +38,4 @@ it('fits the outbreak on three nodes and leaves nothing but its files', async ()
 
   expect(readdirSync(temporary)).toEqual([])
   expect(execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })).not.toContain(temporary)
-}, 150_000)
+})

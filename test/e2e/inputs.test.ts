@@ -87,7 +87,7 @@ runs('a job goes on with its files when its machine has been killed', async () =
   await home.kill('SIGKILL')
   await home.start()
   const newest = async () => (await home.json<Jobs>(['jobs'])).jobs[0]
-  await until('the job to end', 40_000, async () => (await newest())?.state === 'done')
+  await until('the job to end', 160_000, async () => (await newest())?.state === 'done')
   expect(await newest()).toMatchObject({ accepted: 10, failed: 0 })
 })
 

@@ -20,7 +20,7 @@ import { Client } from '../../sdk/client.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const PROGRAM = join(ROOT, 'bin/talkoot.js')
-const START_DEADLINE_MS = 60_000
+const START_DEADLINE_MS = 200_000
 
 export type Output = { code: number | null; stdout: string; stderr: string }
 
@@ -123,7 +123,7 @@ export class NodeProcess {
       execFile(
         command ?? '',
         rest,
-        { env: this.#env(), cwd: options.cwd, timeout: options.timeoutMs ?? 60_000, maxBuffer: 64 * 2 ** 20 },
+        { env: this.#env(), cwd: options.cwd, timeout: options.timeoutMs ?? 200_000, maxBuffer: 64 * 2 ** 20 },
         (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr }),
       )
     })
@@ -146,7 +146,7 @@ export class NodeProcess {
   }
 
   /** Waits until this node is connected to so many peers, itself included. */
-  async sees(count: number, deadlineMs = 20_000): Promise<void> {
+  async sees(count: number, deadlineMs = 90_000): Promise<void> {
     await until(`${this.home} to see ${count} peers`, deadlineMs, async () => {
       // From here its API is not to be reached in a network of its own.
       const peers = this.#netns === undefined ? await this.askPeers() : (await this.peers()).peers

@@ -24,9 +24,7 @@ open(folder + '/plot.pgm', 'wb').write(b'P5 64 64 255 ' + bytes([x]) * 4096)
 print(total)
 `
 
-it('runs, keeps what each point left, tells of the one that failed, and runs that again', {
-  timeout: 180_000,
-}, async (context) => {
+it('runs, keeps what each point left, tells of the one that failed, and runs that again', async (context) => {
   if (!existsSync('/usr/bin/python3')) return context.annotate('not run: no python3 on this machine')
   await using lab = new Lab()
   const home = await lab.node('home', ['--cores', '1'])

@@ -11,7 +11,7 @@ import { Lab, type NodeProcess, until } from './node-process.ts'
 
 const ISING = fileURLToPath(new URL('../../examples/ising/ising.py', import.meta.url))
 /** The first start makes a snapshot: 5 s of a core, on a machine that runs other tests too. */
-const PROVED_DEADLINE_MS = 100_000
+const PROVED_DEADLINE_MS = 200_000
 
 let lab: Lab
 let home: NodeProcess
@@ -48,7 +48,7 @@ it('a function: each value agreed to the bit by two machines, the same from the 
     .split('\n')
     .filter((line) => line.includes('"temperature":1.5'))
   expect(JSON.parse(first).value).toEqual(cold?.value)
-}, 120_000)
+})
 
 it('a script with a module of its own, and one point that fails: its words, and the same here', async () => {
   const cwd = join(home.home, '..', 'work')
@@ -69,7 +69,7 @@ it('a script with a module of its own, and one point that fails: its words, and 
   const told = /^Traceback .*File "src\/script.py", line 3, in <module>.*ZeroDivisionError: [a-z ]+$/s
   expect(attempt).toMatchObject({ code: 'E_TASK_THREW', message: expect.stringMatching(told) })
   expect(same).toBe(true)
-}, 120_000)
+})
 
 it('what a script cannot be given is refused', async () => {
   const refused = await home.run(['run', '--env', 'A=b', ISING])

@@ -15,14 +15,12 @@ const verify = (folder: string, ...args: string[]) =>
   new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
     const env = { ...process.env, TALKOOT_HOME: join(folder, 'nowhere'), NO_COLOR: '1' }
     const argv = ['--disable-warning=ExperimentalWarning', PROGRAM, 'verify', ...args]
-    execFile(process.execPath, argv, { env, timeout: 60_000 }, (error, stdout, stderr) =>
+    execFile(process.execPath, argv, { env, timeout: 200_000 }, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
     )
   })
 
-it('a job is taken away as two files, and what they prove is checked without a node', {
-  timeout: 120_000,
-}, async () => {
+it('a job is taken away as two files, and what they prove is checked without a node', async () => {
   await using lab = new Lab()
   const home = await lab.node('home', ['--cores', '1'])
   const worker = await lab.node('worker', ['--cores', '1', '--join', await home.token('--role', 'worker')])

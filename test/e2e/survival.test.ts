@@ -26,6 +26,7 @@ it('a worker killed in mid-sweep costs no result, and its units run again within
   await using job = await mesh.map(slowSquare, sweep())
 
   const results: Result<{ x: number; ms: number }, number>[] = []
+  const began = performance.now()
   let killedAt = 0
   for await (const result of job) {
     results.push(result)
@@ -35,8 +36,9 @@ it('a worker killed in mid-sweep costs no result, and its units run again within
     }
   }
   expectComplete(results)
-  // All units are done within what the rest takes on two machines, plus the lease.
-  expect(performance.now() - killedAt).toBeLessThan(15_000)
+  // What the rest takes on two machines of the three, a few times over, and some seconds.
+  const perUnitMs = (killedAt - began) / 60
+  expect(performance.now() - killedAt).toBeLessThan(15_000 + 4 * perUnitMs * (UNITS - 60))
   const { accepted, failed, state } = await job.progress()
   expect({ accepted, failed, state }).toEqual({ accepted: UNITS, failed: 0, state: 'done' })
 })
@@ -48,7 +50,7 @@ it('a submitter killed in mid-sweep goes on where it was: no finished unit is ru
   await home.sees(2)
   const first = await Mesh.connect({ home: home.home })
   const { id } = await first.map(slowSquare, sweep())
-  await until('a hundred units to be done', 30_000, async () => {
+  await until('a hundred units to be done', 120_000, async () => {
     const info = await home.json<{ accepted: number }>(['job', 'show', id])
     return info.accepted >= 100
   })

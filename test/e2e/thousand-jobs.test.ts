@@ -30,7 +30,7 @@ async function jobsOf({ home }: NodeProcess): Promise<Jobs['jobs']> {
   return jobsSchema.parse(await answer.json()).jobs
 }
 
-it('all have a turn and end, in bounded memory', { timeout: 400_000 }, async () => {
+it('all have a turn and end, in bounded memory', { timeout: 1_200_000 }, async () => {
   await using lab = new Lab()
   const node = await lab.node('node', ['--cores', '2', '--mem', '2GiB'])
   await using mesh = await Mesh.connect({ home: node.home })
@@ -49,7 +49,7 @@ it('all have a turn and end, in bounded memory', { timeout: 400_000 }, async () 
 
   const turnedAt = new Map<string, number>()
   let peakMiB = 0
-  await until('all jobs to end', 300_000, async () => {
+  await until('all jobs to end', 900_000, async () => {
     await wait(LOOK_MS)
     peakMiB = Math.max(peakMiB, rssMiB(node.pid))
     const jobs = await jobsOf(node)
@@ -64,7 +64,7 @@ it('all have a turn and end, in bounded memory', { timeout: 400_000 }, async () 
   const lastTurnMs = Math.max(...turnedAt.values())
   const seconds = [submittedMs, lastTurnMs, endedMs].map((ms) => (ms / 1_000).toFixed(1))
   console.info(`submitted, all begun, all ended after ${seconds.join(', ')} s; ${peakMiB.toFixed(0)} MiB at most`)
-  // A turn is at most some seconds; new jobs are before those begun.
-  expect(lastTurnMs - submittedMs).toBeLessThan(120_000)
+  // A turn is at most some seconds; new jobs are before those begun. On slow machines submitting them takes longer, too.
+  expect(lastTurnMs - submittedMs).toBeLessThan(Math.max(120_000, 8 * submittedMs))
   expect(peakMiB).toBeLessThan(RSS_MAX_MIB)
 })

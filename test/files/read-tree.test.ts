@@ -86,7 +86,7 @@ it('a folder of more files than a tree may have is looked through no further', a
   for (const name of names) mkdirSync(inside(name))
   for (let at = 0; at <= LIMITS.TREE_FILES_MAX; at++) linkSync(inside(String(at % 2)), inside(`f${at % 32}/${at}`))
   await refused(/over 100000 files/)
-}, 60_000)
+})
 
 it('names that print as something else are refused, and shown as what they are', async () => {
   writeFileSync(inside('two\nlines'), '')

@@ -31,7 +31,7 @@ it('a held job is taken back from its workers, given out to nobody, over a resta
   await until(() => frames > 0)
   const held = lab.jobs.hold(id.slice(0, 10))
   expect(held).toMatchObject({ state: 'running', running: 0, waiting: [{ reason: 'held', units: 100 }] })
-  expect(held.heldForMs).toBeLessThan(1_000)
+  expect(held.heldForMs).toBeLessThan(60_000)
   await until(() => revoked === 1)
   // With nothing to give out nobody is kept waiting.
   expect(lab.mesh.wanted).toBe(false)

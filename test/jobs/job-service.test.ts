@@ -204,13 +204,15 @@ it('gives a job that follows on another to sessions that stand', async () => {
   await using lab = await Laboratory.open({ slots: 0 })
   const peer = await newSigner()
   lab.mesh.enter(peer.peer, honest(peer))
-  const began = performance.now()
-  for (let i = 0; i < 10; i++)
-    await lab.jobs
-      .submit(lab.describe(1), { queue: false })
-      .then(({ id }) => until(() => lab.jobs.info(id).state === 'done'))
+  const took: number[] = []
+  for (let i = 0; i < 11; i++) {
+    const began = performance.now()
+    const { id } = await lab.jobs.submit(lab.describe(1), { queue: false })
+    await until(() => lab.jobs.info(id).state === 'done')
+    took.push(performance.now() - began)
+  }
   // Each is worked on at once, not at the next retry of a session that ended with the job before.
-  expect(performance.now() - began).toBeLessThan(10 * LIMITS.SESSION_RETRY_MIN_MS * 0.5)
+  expect(took.sort((a, b) => a - b)[5]).toBeLessThan(LIMITS.SESSION_RETRY_MIN_MS * 0.5)
 })
 
 it('refuses what cannot be run before anything is kept', async () => {

@@ -148,7 +148,7 @@ export class Laboratory {
   }
 
   /** The job when it has ended. */
-  async ended(id: string, ms = 20_000): Promise<JobInfo> {
+  async ended(id: string, ms = 120_000): Promise<JobInfo> {
     const signal = AbortSignal.timeout(ms)
     let last: JobInfo | null = null
     for await (const info of this.jobs.watch(id, signal)) last = info
@@ -158,7 +158,7 @@ export class Laboratory {
 
   async rows(id: string, query: Record<string, string> = {}): Promise<ResultRow[]> {
     const rows: ResultRow[] = []
-    for await (const row of this.jobs.results(id, resultsQuerySchema.parse(query), AbortSignal.timeout(20_000)))
+    for await (const row of this.jobs.results(id, resultsQuerySchema.parse(query), AbortSignal.timeout(120_000)))
       rows.push(row)
     return rows
   }

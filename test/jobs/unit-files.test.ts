@@ -150,7 +150,7 @@ it('files of one peer come one after the other, so many at most, each in its own
   // The next one is asked for when the first has come.
   gates.get('hostile')?.resolve()
   expect(await all[0]).toMatchObject({ ok: true })
-  await vi.waitFor(() => expect(asked).toEqual(['hostile', 'honest', 'hostile']))
+  await vi.waitFor(() => expect(asked).toEqual(['hostile', 'honest', 'hostile']), { timeout: 60_000 })
   // What waits for its turn is not begun any more.
   fetching.stop()
   gates.get('hostile')?.resolve()

@@ -125,6 +125,7 @@ test('a peer without a certificate of this private mesh is refused by code', asy
   const stranger = await strangerTo(admin, [])
   await stranger.start()
   await until(() => admin.refusals().some(({ peer, code }) => peer === stranger.peerId && code === 'E_NOT_MEMBER'))
+  await until(() => stranger.refusals().length > 0)
   expect(stranger.refusals()).toMatchObject([{ peer: admin.peerId, code: 'E_NOT_MEMBER', by: 'theirs' }])
   await stranger.stop()
 

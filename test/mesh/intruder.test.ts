@@ -45,12 +45,12 @@ async function startIntruder(opening: Opening | null, answer?: (talk: HelloTalk)
       protocol: HELLO_PROTOCOL,
       secureInbound: async (connection, options) => {
         const secured = await inner.secureInbound(connection, options)
-        await answer?.(new HelloTalk(secured.connection, AbortSignal.timeout(5_000)))
+        await answer?.(new HelloTalk(secured.connection, AbortSignal.timeout(60_000)))
         return secured
       },
       secureOutbound: async (connection, options) => {
         const secured = await inner.secureOutbound(connection, options)
-        const talk = new HelloTalk(secured.connection, AbortSignal.timeout(5_000))
+        const talk = new HelloTalk(secured.connection, AbortSignal.timeout(60_000))
         await opening?.(talk, self, secured.remotePeer.toString())
         talk.done()
         return secured
@@ -117,9 +117,9 @@ test.each(OPENINGS)('a node %s reaches no protocol', async (_, opening) => {
   const intruder = await startIntruder(opening)
   const kad = admin.status().mesh.id
   for (const protocol of ['/ipfs/ping/1.0.0', '/ipfs/id/1.0.0', `/talkoot/${kad}/kad/1.0.0`, '/talkoot/work/1']) {
-    await expect(intruder.dialProtocol(address, protocol, { signal: AbortSignal.timeout(8_000) })).rejects.toThrow()
+    await expect(intruder.dialProtocol(address, protocol, { signal: AbortSignal.timeout(60_000) })).rejects.toThrow()
   }
-  await expect(intruder.services.ping.ping(address, { signal: AbortSignal.timeout(8_000) })).rejects.toThrow()
+  await expect(intruder.services.ping.ping(address, { signal: AbortSignal.timeout(60_000) })).rejects.toThrow()
   await until(() => admin.refusals().some(({ peer }) => peer === intruder.peerId.toString()))
   expect(served()).toBe(0)
   expect(admin.peers()).toHaveLength(1)
@@ -134,7 +134,9 @@ test('who does not know the mesh id is not told it', async () => {
     await talk.say({ t: 'hello', v: 1, mesh: meshTag('guess', self, peer) })
     const frames = talk.stream
     frames.addEventListener('message', ({ data }) => heard.push(new TextDecoder().decode(data.subarray())))
-    await once(frames as unknown as EventTarget, 'close', { signal: AbortSignal.timeout(5_000) }).catch(() => undefined)
+    await once(frames as unknown as EventTarget, 'close', { signal: AbortSignal.timeout(60_000) }).catch(
+      () => undefined,
+    )
   })
   await codeOf(intruder.dial(address))
   expect(heard.join()).toContain('E_MESH_MISMATCH')
@@ -149,7 +151,7 @@ test('a connection that says nothing is closed within the handshake timeout, and
   await startMember(admin)
   const started = performance.now()
   await Promise.all(closed)
-  expect(performance.now() - started).toBeLessThan(LIMITS.HANDSHAKE_TIMEOUT_MS + 3_000)
+  expect(performance.now() - started).toBeLessThan(LIMITS.HANDSHAKE_TIMEOUT_MS + 20_000)
   expect(admin.peers()).toHaveLength(2)
 })
 
@@ -173,7 +175,7 @@ test('an impostor that claims the mesh of a token never hears the secret', async
     const addresses = impostor.getMultiaddrs().map(String)
     const misled = encodeToken({ ...token, issuer: impostor.peerId.toString(), addresses })
     const joiner = await startNode()
-    expect(await codeOf(joiner.join(misled, AbortSignal.timeout(10_000)))).toMatch(/^E_(MESH_MISMATCH|CERT_INVALID)$/)
+    expect(await codeOf(joiner.join(misled, AbortSignal.timeout(60_000)))).toMatch(/^E_(MESH_MISMATCH|CERT_INVALID)$/)
     await until(() => heard.length === 1)
     expect(heard[0]).toBeInstanceOf(RefusedByPeer)
   }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
 import type { MeshEvent } from '../../node/mesh/mesh.ts'
+import { LIMITS } from '../../protocol/limits.ts'
 import { codeOf, deadline, HOUR_MS, sees, startMember, startNode, startProcess, startSession, until } from './nodes.ts'
 
 const token = { uses: 1, ttlMs: HOUR_MS, role: 'worker' as const }
@@ -15,7 +16,7 @@ test('a peer stopped in its tracks leaves within 45 seconds, pending sends fail 
   await until(() => !sees(admin, { peerId }), 45_000)
   expect(new Set(await Promise.all(sends)).has('E_UNREACHABLE')).toBe(true)
   child.kill('SIGCONT')
-  await until(() => sees(admin, { peerId }), 20_000)
+  await until(() => sees(admin, { peerId }))
 })
 
 test('a peer whose process is killed leaves at once', async () => {
@@ -24,7 +25,7 @@ test('a peer whose process is killed leaves at once', async () => {
   await until(() => sees(admin, { peerId }))
   child.kill('SIGKILL')
   await once(child, 'exit')
-  await until(() => !sees(admin, { peerId }), 2_000)
+  await until(() => !sees(admin, { peerId }), LIMITS.PEER_SILENCE_MS / 2)
 })
 
 test('a peer whose ad has expired is disconnected', async () => {
@@ -39,7 +40,7 @@ test('a peer whose ad has expired is disconnected', async () => {
     // The ad is sent again when a channel opens, so its end is moved until the check has seen it.
     entry.adUntil = 0
     return left()
-  }, 15_000)
+  })
 })
 
 test('a member that was stopped and started finds its way back by what it remembers', async () => {
@@ -52,5 +53,5 @@ test('a member that was stopped and started finds its way back by what it rememb
   await admin.stop()
   await until(() => !sees(member, admin))
   await admin.start()
-  await until(() => sees(admin, member) && sees(member, admin), 20_000)
+  await until(() => sees(admin, member) && sees(member, admin))
 })

@@ -10,15 +10,17 @@ import { AD } from './ad.ts'
 const node = (mdns: boolean) =>
   createMesh({ store: memoryMeshStore() }, { describe: () => AD, listen: [process.argv[2] ?? ''], mdns })
 
-const met = async (a: MeshNode) => {
-  while (a.peers().length === 0) await new Promise((resolve) => setTimeout(resolve, 20))
-}
+const met = (a: MeshNode) =>
+  new Promise<void>((resolve) => {
+    a.watch(({ type }) => type === 'peer.joined' && resolve(), new AbortController().signal)
+    if (a.peers().length > 0) resolve()
+  })
 
 const mdns = process.argv[3] === 'mdns'
 const [admin, member] = [await node(mdns), await node(mdns)]
 await admin.start()
 await member.start()
-await member.join(admin.createToken({ uses: 1, ttlMs: 60_000, role: 'member' }).text, AbortSignal.timeout(5_000))
+await member.join(admin.createToken({ uses: 1, ttlMs: 60_000, role: 'member' }).text, AbortSignal.timeout(60_000))
 await met(admin)
 await Promise.all([admin.stop(), member.stop()])
 await admin.start()

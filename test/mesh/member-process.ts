@@ -13,7 +13,7 @@ mesh.serve('/test/echo/1', async (channel) => {
   for await (const frame of channel) await channel.send(frame)
 })
 await mesh.start()
-await mesh.join(token, AbortSignal.timeout(10_000))
+await mesh.join(token, AbortSignal.timeout(60_000))
 mesh.watch((event) => console.log(event.type), new AbortController().signal)
 console.log(`ready ${mesh.peerId}`)
 setInterval(() => undefined, 60_000)

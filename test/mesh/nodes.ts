@@ -113,10 +113,10 @@ export function slowTable({ host }: Session): void {
 
 export const sees = (node: MeshNode, other: { peerId: string }) => node.peers().some(({ id }) => id === other.peerId)
 
-export const deadline = (ms = 10_000) => AbortSignal.timeout(ms)
+export const deadline = (ms = 60_000) => AbortSignal.timeout(ms)
 
 /** Resolves when the condition holds, looked at every few milliseconds. Rejects at the deadline. */
-export async function until(condition: () => boolean | Promise<boolean>, ms = 10_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, ms = 60_000): Promise<void> {
   const end = performance.now() + ms
   while (!(await condition())) {
     if (performance.now() > end) throw new Error(`not within ${ms} ms: ${condition}`)

@@ -29,6 +29,7 @@ export type Facts = { peers: number; sent: number; received: number; peakMiB: nu
 const FOREVER = new AbortController().signal
 const TTL_MS = 3_600_000
 const ECHO = '/test/echo/1'
+/** The pace of results of short units: what a fetch does to them is measured, not what they do to it. */
 const ECHO_EVERY_MS = 20
 const UNITS_BYTES = 2_000
 
@@ -42,7 +43,7 @@ mesh.serve(ECHO, async (channel) => {
 let got = 0
 let fetching = false
 await mesh.start()
-if (token !== undefined) await mesh.join(token, AbortSignal.timeout(20_000))
+if (token !== undefined) await mesh.join(token, AbortSignal.timeout(60_000))
 say({ peerId: mesh.peerId })
 for await (const line of createInterface({ input: process.stdin })) {
   const { id, order }: { id: number; order: Order } = JSON.parse(line)

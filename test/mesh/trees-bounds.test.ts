@@ -32,7 +32,7 @@ test('so many trees come at once; a further one waits, and goes when one is done
     asker.trees.fetch(digest, {
       from: [`source${at}`],
       maxBytes: MiB,
-      signal: at === samples.length - 1 ? giveUp.signal : deadline(30_000),
+      signal: at === samples.length - 1 ? giveUp.signal : deadline(),
     }),
   )
   await until(() => asked === LIMITS.TREE_FETCHES_MAX)
@@ -58,7 +58,7 @@ test('trees of a peer that stalls take some places only: those of others come', 
   const stalled = samples.map(({ digest }) =>
     codeOf(asker.trees.fetch(digest, { from: ['stalling', 'source'], maxBytes: MiB, signal: giveUp.signal })),
   )
-  const held = await asker.trees.fetch(honest.digest, { from: ['source'], maxBytes: MiB, signal: deadline(10_000) })
+  const held = await asker.trees.fetch(honest.digest, { from: ['source'], maxBytes: MiB, signal: deadline() })
   expect(held.whole).toBe(true)
   expect(asked).toBe(LIMITS.TREE_FETCHES_PER_SOURCE_MAX)
   giveUp.abort()
@@ -79,11 +79,11 @@ test('a peer that is always busy is waited for, and not for ever', async () => {
   }
   const asker = keepTrees(stage.mesh('asker'), { now })
   const { digest } = sampleTree(1_000)
-  const fetched = asker.trees.fetch(digest, { from: ['busy'], maxBytes: MiB, signal: deadline(20_000) })
+  const fetched = asker.trees.fetch(digest, { from: ['busy'], maxBytes: MiB, signal: deadline() })
   expect(await codeOf(fetched)).toBe('E_TREE_SOURCE')
   expect(nowMs).toBeGreaterThanOrEqual(LIMITS.TREE_BUSY_MAX_MS)
   expect(nowMs).toBeLessThan(LIMITS.TREE_BUSY_MAX_MS + 2 * LIMITS.TREE_SILENCE_MS)
-}, 30_000)
+})
 
 test('so many holders are asked at once and known; the named ones first, and one that lied never again', () => {
   const holders = new Holders({ self: 'self', random: () => 1 })
@@ -113,7 +113,7 @@ test('a fetch of which nothing comes for too long ends, and what has come stays'
   const sample = sampleTree(4 * MiB)
   await plant(keepTrees(stage.mesh('half')), sample, (chunk) => chunk < 2)
   const asker = keepTrees(stage.mesh('asker'), { now: () => performance.now() + laterMs })
-  const wanted = { from: ['half'], maxBytes: sample.bytes, signal: deadline(30_000) }
+  const wanted = { from: ['half'], maxBytes: sample.bytes, signal: deadline() }
   const failed = codeOf(asker.trees.fetch(sample.digest, wanted))
   await until(() => asker.trees.traffic.received === 2 * MiB)
   laterMs = LIMITS.TREE_SILENCE_MS
@@ -127,7 +127,7 @@ test('a fetch of which nothing comes for too long ends, and what has come stays'
 test('who has fetched a tree is told to those who come later, the latest of them only, and they are met', async () => {
   const stage = new Stage()
   const sample = sampleTree(2 * MiB)
-  const wanted = { from: ['source'], maxBytes: sample.bytes, signal: deadline(30_000) }
+  const wanted = { from: ['source'], maxBytes: sample.bytes, signal: deadline() }
   const source = keepTrees(stage.mesh('source'))
   await plant(source, sample)
   const names = Array.from({ length: LIMITS.TREE_FETCHERS_TOLD_MAX + 2 }, (_, at) => `early${at}`)
@@ -164,7 +164,7 @@ test('a holder that says it has nothing of what it was asked for is not waited f
     }
   })
   const asker = keepTrees(stage.mesh('asker'))
-  const signal = deadline(30_000)
+  const signal = deadline()
   const wanted = { from: ['source', 'empty'], maxBytes: sample.bytes, signal }
   expect((await asker.trees.fetch(sample.digest, wanted)).whole).toBe(true)
 })

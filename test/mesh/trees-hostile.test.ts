@@ -50,7 +50,7 @@ async function stageSource(now?: () => number): Promise<Stage> {
 }
 
 const fetchAs = ({ trees }: ReturnType<typeof keepTrees>, from: string[]) =>
-  trees.fetch(digest, { from, maxBytes: bytes, signal: deadline(30_000) })
+  trees.fetch(digest, { from, maxBytes: bytes, signal: deadline() })
 
 const HAVE = { t: 'have', bitmap: new Bitmap(CHUNKS).bytes }
 

@@ -15,7 +15,7 @@ const SAMPLE = sampleTree(16.5 * MiB)
 const { digest, bytes } = SAMPLE
 const CHUNKS = SAMPLE.chunks.length
 
-const fetch = ({ trees }: TreeNode, from: readonly TreeNode[], signal = deadline(40_000)): Promise<HeldTree> =>
+const fetch = ({ trees }: TreeNode, from: readonly TreeNode[], signal = deadline(200_000)): Promise<HeldTree> =>
   trees.fetch(digest, { from: from.map(({ node }) => node.peerId), maxBytes: bytes, signal })
 
 function expectAll({ folder, whole }: HeldTree): void {
@@ -54,7 +54,7 @@ test('two fetches of one tree at one node share one transfer, and either may lea
   })
   const stayed = asker.trees.fetch(digest, {
     ...wanted,
-    signal: deadline(40_000),
+    signal: deadline(200_000),
     onProgress: (progress) => seen.push(progress.bytes),
   })
   expect(await codeOf(left)).toBe('E_UNREACHABLE')
@@ -111,7 +111,7 @@ test('a process that is killed in mid-transfer goes on with what had come', asyn
   await until(async () => {
     kept = (await first.facts()).received
     return kept > 7 * MiB
-  }, 30_000)
+  })
   await first.end()
   kill()
   const second = start()
@@ -153,7 +153,7 @@ test('when a holder dies, or says nothing any more, the others give what it owed
   await plant(source, SAMPLE)
   const { reached, onProgress } = progressOver(1)
   const from = [dying, stuck, source].map(({ node }) => node.peerId)
-  const fetched = asker.trees.fetch(digest, { from, maxBytes: bytes, signal: deadline(40_000), onProgress })
+  const fetched = asker.trees.fetch(digest, { from, maxBytes: bytes, signal: deadline(200_000), onProgress })
   await reached
   await dying.node.stop()
   expectAll(await fetched)
@@ -174,7 +174,7 @@ test('what is too large, is no tree, is not there, or does not fit is refused wi
   const [source, asker] = await startTreeNodes(2)
   await plant(source, SAMPLE)
   const from = [source.node.peerId]
-  const signal = deadline(40_000)
+  const signal = deadline(200_000)
   expect(await codeOf(asker.trees.fetch(digest, { from, maxBytes: bytes - 1, signal }))).toBe('E_TREE')
   expect(asker.store.has(digest)).toBe(false)
   expect(await codeOf(asker.trees.fetch(sampleTree(1).digest, { from, maxBytes: bytes, signal }))).toBe('E_TREE_SOURCE')

@@ -3,7 +3,7 @@
 import type { Sandbox, UnitInput } from '../../node/runtimes/runtime.ts'
 import type { Attempt } from '../../protocol/work.ts'
 
-export const DEADLINE_MS = 30_000
+export const DEADLINE_MS = 120_000
 
 export const collect = (sandbox: Sandbox, params: unknown[]): Promise<Attempt[]> =>
   attemptsOf(sandbox.run(inputs(params), AbortSignal.timeout(DEADLINE_MS)))

@@ -16,7 +16,7 @@ import type { Attempt } from '../../protocol/work.ts'
 import { until } from '../mesh/nodes.ts'
 import { layDown } from './laid.ts'
 
-const DEADLINE_MS = 20_000
+const DEADLINE_MS = 120_000
 const NOBODY = 65_534
 
 let scratchDir: string
@@ -50,7 +50,7 @@ const open = (argv: string[], program: Partial<Program> = {}, init: Partial<Sand
   runtime.open({
     source: encodeProgram({ v: 1, argv, env: {}, stdin: null, inputs: null, folders: [], ...program }),
     seed: 1,
-    ...{ cpus: 1, memoryMiB: 64, timeoutMs: 10_000 },
+    ...{ cpus: 1, memoryMiB: 64, timeoutMs: 60_000 },
     onReport: ({ unit, stderr }) => logs.push([unit, stderr]),
     ...init,
   })

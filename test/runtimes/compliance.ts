@@ -77,7 +77,7 @@ export function describeRuntime(
       })
     const open = (source: string, init: Partial<SandboxInit> = {}): Sandbox => {
       const onReport = (report: UnitReport): void => void reports.push(report)
-      return runtime.open({ source, trees, seed: 7, cpus: 1, memoryMiB: 64, timeoutMs: 10_000, onReport, ...init })
+      return runtime.open({ source, trees, seed: 7, cpus: 1, memoryMiB: 64, timeoutMs: 60_000, onReport, ...init })
     }
     const runAll = async (source: string, count = 3, init: Partial<SandboxInit> = {}): Promise<Attempt[]> => {
       const sandbox = open(source, init)

@@ -71,7 +71,7 @@ const runs = (name: string, body: () => Promise<void>): void =>
 
 /** What the source gives on one unit: its output, or its code and message. */
 async function run(source: string, init: Partial<SandboxInit> = {}): Promise<string> {
-  const limits = { cpus: 1, memoryMiB: 64, timeoutMs: 20_000 }
+  const limits = { cpus: 1, memoryMiB: 64, timeoutMs: 120_000 }
   const sandbox = runtime.open({ source, trees: image.trees, seed: 1, ...limits, ...init })
   const [attempt] = await collect(sandbox, [{ x: 1 }])
   await sandbox.close()

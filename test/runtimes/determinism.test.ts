@@ -45,7 +45,7 @@ const DIGESTS = `module.exports = () => {
 }`
 
 test('every function of Math gives the bits it gave when this was written', async () => {
-  const [digests] = (await lab.attack(DIGESTS, { timeoutMs: 20_000 })).map(endOf)
+  const [digests] = (await lab.attack(DIGESTS, { timeoutMs: 60_000 })).map(endOf)
   expect(digests).toMatchInlineSnapshot(`
     {
       "acos": 4253980475,

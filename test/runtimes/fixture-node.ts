@@ -5,7 +5,7 @@ import type { Confinement } from '../../node/runtimes/runtime.ts'
 
 const [scratchDir = '', confinement = 'os', how = 'once'] = process.argv.slice(2)
 const runtime = createJsRuntime({ scratchDir, confinement: confinement as Confinement })
-const signal = AbortSignal.timeout(30_000)
+const signal = AbortSignal.timeout(120_000)
 const say = (line: unknown): void => console.log(JSON.stringify(line))
 
 if (how === 'refused') {
@@ -14,7 +14,7 @@ if (how === 'refused') {
 }
 say(await runtime.probe(signal))
 const source = 'module.exports = (loops) => { if (loops) for (;;); return Math.sin(1) }'
-const sandbox = runtime.open({ source, seed: 1, cpus: 1, memoryMiB: 64, timeoutMs: 30_000 })
+const sandbox = runtime.open({ source, seed: 1, cpus: 1, memoryMiB: 64, timeoutMs: 120_000 })
 for await (const attempts of sandbox.run([{ unit: 0, params: 'false' }], signal)) say(attempts)
 if (how === 'loop') {
   const loop = sandbox

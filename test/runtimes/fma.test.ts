@@ -15,7 +15,7 @@ import { wasi, wasmOf } from './wat.ts'
 
 const TUNABLES = 'glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4'
 const V8_FLAGS = ['--no-enable-fma3', '--no-enable-avx2', '--no-enable-avx']
-const DEADLINE_MS = 60_000
+const DEADLINE_MS = 240_000
 
 let lab: Laboratory
 beforeAll(async () => {

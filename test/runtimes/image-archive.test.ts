@@ -40,7 +40,7 @@ const oci = (layers: readonly Buffer[], more: object = {}): Buffer => {
 function inspect(archive: Buffer) {
   const path = join(folder, 'image.tar')
   writeFileSync(path, archive)
-  return inspectArchive(path, AbortSignal.timeout(20_000))
+  return inspectArchive(path, AbortSignal.timeout(120_000))
 }
 
 /** What is said of the entry that follows. */
@@ -123,6 +123,6 @@ describe('an archive', () => {
     const whole = docker([LAYER])
     writeFileSync(path, whole)
     truncateSync(path, whole.length - 1_200)
-    await expect(inspectArchive(path, AbortSignal.timeout(5_000))).rejects.toMatchObject({ code: 'E_IMAGE' })
+    await expect(inspectArchive(path, AbortSignal.timeout(120_000))).rejects.toMatchObject({ code: 'E_IMAGE' })
   })
 })

@@ -32,7 +32,7 @@ describe.each(confinements)('js, confinement %s', (confinement) => {
       seed: 7,
       cpus: 1,
       memoryMiB: 64,
-      timeoutMs: 5_000,
+      timeoutMs: 20_000,
       onReport: ({ unit, stderr }) => logs.push([unit, stderr]),
       ...init,
     })
@@ -124,7 +124,7 @@ describe.each(confinements)('js, confinement %s', (confinement) => {
       requires: ['E_IMPORT', 'program'],
     }
     const hows = Object.keys(expected).flatMap((how) => ['fine', how])
-    const attempts = await runAll(run, [...hows, 'fine'], { timeoutMs: 1_500 })
+    const attempts = await runAll(run, [...hows, 'fine'], { timeoutMs: 2_500 })
     const seen = attempts.toSorted((a, b) => a.unit - b.unit).map((a) => (a.ok ? 'fine' : [a.code, a.blame]))
     expect(seen).toEqual([...Object.values(expected).flatMap((end) => ['fine', end]), 'fine'])
     expect(attempts.find((a) => codeOf(a) === 'E_TASK_THREW')).toMatchObject({ message: 'boo' })
@@ -196,7 +196,7 @@ describe.each(confinements)('js, confinement %s', (confinement) => {
   test('agree - asks the task', async () => {
     const source =
       'exports.default = { run: () => 1, agree: (a, b) => { if (a === "boo") throw new Error("boo"); return a === "bad" ? 1 : Math.abs(a - b) < 0.1 } }'
-    const sandbox = runtime.open({ source, seed: 1, cpus: 1, memoryMiB: 64, timeoutMs: 5_000 })
+    const sandbox = runtime.open({ source, seed: 1, cpus: 1, memoryMiB: 64, timeoutMs: 20_000 })
     const signal = AbortSignal.timeout(DEADLINE_MS)
     expect(await sandbox.agree('1', '1.05', signal)).toBe(true)
     expect(await sandbox.agree('1', '1.5', signal)).toBe(false)

@@ -24,7 +24,7 @@ let unconfined = ''
 beforeAll(async () => {
   scratchDir = await mkdtemp(join(tmpdir(), 'talkoot-test-'))
   const runtime = createJsRuntime({ scratchDir })
-  const { confinement, warning } = await runtime.probe(AbortSignal.timeout(30_000))
+  const { confinement, warning } = await runtime.probe(AbortSignal.timeout(120_000))
   await runtime.stop()
   if (confinement !== 'os') unconfined = warning ?? 'no bubblewrap'
 })
@@ -55,7 +55,7 @@ describe.each(confinements)('js, confinement %s', (confinement) => {
     )
     await chmod(hidden, 0o700)
     const runtime = createJsRuntime({ scratchDir: join(hidden, 'state'), confinement, denoPath })
-    const probe = await runtime.probe(AbortSignal.timeout(30_000))
+    const probe = await runtime.probe(AbortSignal.timeout(120_000))
     expect(probe).toMatchObject({ confinement, uid: NOBODY.uid })
     await runtime.stop()
     await rm(hidden, { recursive: true })
@@ -63,13 +63,13 @@ describe.each(confinements)('js, confinement %s', (confinement) => {
 
   test('a process that is still starting can be killed', async () => {
     const runtime = createJsRuntime({ scratchDir, confinement })
-    await runtime.probe(AbortSignal.timeout(30_000))
+    await runtime.probe(AbortSignal.timeout(120_000))
     const before = await descendantsOf(process.pid)
     for (let round = 0; round < 60; round++) {
       const source = 'module.exports = () => { for (;;); }'
       const sandbox = runtime.open({ source, seed: 1, cpus: 1, memoryMiB: 64, timeoutMs: 60_000 })
       const attempt = sandbox
-        .run([{ unit: 0, params: '0' }], AbortSignal.timeout(30_000))
+        .run([{ unit: 0, params: '0' }], AbortSignal.timeout(120_000))
         [Symbol.asyncIterator]()
         .next()
       // Bubblewrap takes some 8 ms: each moment of them has its turn.
@@ -79,7 +79,7 @@ describe.each(confinements)('js, confinement %s', (confinement) => {
     }
     await runtime.stop()
     expect((await descendantsOf(process.pid)).filter((pid) => !before.includes(pid))).toEqual([])
-  }, 20_000)
+  })
 
   test('its processes die with a node that is killed, and the next node removes its files', async () => {
     if (confinement === 'os' && unconfined) return console.warn(`not run: bubblewrap: ${unconfined}`)
@@ -90,11 +90,11 @@ describe.each(confinements)('js, confinement %s', (confinement) => {
     expect(children.length).toBeGreaterThan(0)
     node.kill('SIGKILL')
     await once(node, 'exit')
-    const deadline = AbortSignal.timeout(5_000)
+    const deadline = AbortSignal.timeout(60_000)
     for (const pid of children) while (await isAlive(pid)) deadline.throwIfAborted()
     expect(await sandboxFolders(scratchDir, node.pid)).toHaveLength(1)
     const next = createJsRuntime({ scratchDir, confinement })
-    await next.probe(AbortSignal.timeout(30_000))
+    await next.probe(AbortSignal.timeout(120_000))
     await next.stop()
     expect(await sandboxFolders(scratchDir, node.pid)).toEqual([])
   })
@@ -126,7 +126,7 @@ test('root removes no folder of another user', async () => {
   const [theirs, ours] = [await mkdtemp(folder), await mkdtemp(folder)]
   await chown(theirs, NOBODY.uid, NOBODY.gid)
   const runtime = createJsRuntime({ scratchDir })
-  await runtime.probe(AbortSignal.timeout(30_000))
+  await runtime.probe(AbortSignal.timeout(120_000))
   await runtime.stop()
   const left = await sandboxFolders(scratchDir, 9_999_999)
   await rm(theirs, { recursive: true })
@@ -136,7 +136,7 @@ test('root removes no folder of another user', async () => {
 
 test('a deno that is not there is a coded refusal', async () => {
   const runtime = createJsRuntime({ scratchDir, denoPath: join(scratchDir, 'missing') })
-  await expect(runtime.probe(AbortSignal.timeout(30_000))).rejects.toMatchObject({ code: 'E_RUNTIME_MISSING' })
+  await expect(runtime.probe(AbortSignal.timeout(120_000))).rejects.toMatchObject({ code: 'E_RUNTIME_MISSING' })
   await runtime.stop()
 })
 
@@ -144,7 +144,7 @@ test('a deno of another version is a coded refusal', async () => {
   const denoPath = join(scratchDir, 'other-deno')
   await writeFile(denoPath, '#!/bin/sh\nexit 0\n', { mode: 0o755 })
   const runtime = createJsRuntime({ scratchDir, denoPath, confinement: 'runtime' })
-  await expect(runtime.probe(AbortSignal.timeout(30_000))).rejects.toMatchObject({ code: 'E_RUNTIME_MISSING' })
+  await expect(runtime.probe(AbortSignal.timeout(120_000))).rejects.toMatchObject({ code: 'E_RUNTIME_MISSING' })
   await runtime.stop()
 })
 

@@ -13,7 +13,7 @@ import { Session } from '../../node/runtimes/js/session.ts'
 import type { Confinement, Sandbox, SandboxInit } from '../../node/runtimes/runtime.ts'
 import type { Attempt } from '../../protocol/work.ts'
 
-const DEADLINE_MS = 30_000
+const DEADLINE_MS = 120_000
 const HARNESS = fileURLToPath(new URL('../../node/runtimes/js/harness/', import.meta.url))
 
 export type Alter = (plan: LaunchPlan) => LaunchPlan
@@ -64,7 +64,7 @@ export class Laboratory {
   }
 
   sandbox(source: string, init: AttackInit = {}): Sandbox {
-    const job: SandboxInit = { source, seed: 7, cpus: 1, memoryMiB: 64, timeoutMs: 5_000, ...init }
+    const job: SandboxInit = { source, seed: 7, cpus: 1, memoryMiB: 64, timeoutMs: 20_000, ...init }
     const openSession = async () =>
       new Session({ ...job, kind: 'js', plan: this.plan(init), folder: this.prepared.folder })
     return new JsSandbox({ openSession, onClosed: () => undefined }, job)

@@ -12,7 +12,7 @@ import type { Attempt } from '../../protocol/work.ts'
 import { attemptsOf, inputs } from './attempts.ts'
 import { type Files, keptSnapshot, script } from './python-scripts.ts'
 
-const DEADLINE_MS = 60_000
+const DEADLINE_MS = 240_000
 
 const keptIn = keptSnapshot()
 let scratchDir: string
@@ -33,7 +33,7 @@ async function run(
   points: object[],
   { more = {}, reversed = false }: { more?: Files; reversed?: boolean } = {},
 ): Promise<Attempt[]> {
-  const sandbox = runtime.open({ source: script(text, more), seed: 7, cpus: 1, memoryMiB: 64, timeoutMs: 30_000 })
+  const sandbox = runtime.open({ source: script(text, more), seed: 7, cpus: 1, memoryMiB: 64, timeoutMs: 120_000 })
   try {
     const units = reversed ? inputs(points).toReversed() : inputs(points)
     return await attemptsOf(sandbox.run(units, AbortSignal.timeout(DEADLINE_MS)))

@@ -71,7 +71,7 @@ type How = Partial<Omit<WasiProgram, 'v' | 'base64'>>
 async function run(text: string, how: How = {}, points: unknown[] = [{}], seed = 7): Promise<unknown[]> {
   const base64 = wasmOf(text).toString('base64')
   const source = encodeWasiProgram({ v: 1, base64, args: [], env: {}, stdin: null, files: [], outputs: [], ...how })
-  const sandbox = runtime.open({ source, seed, cpus: 1, memoryMiB: 256, timeoutMs: 10_000 })
+  const sandbox = runtime.open({ source, seed, cpus: 1, memoryMiB: 256, timeoutMs: 60_000 })
   const attempts = await collect(sandbox, points)
   await sandbox.close()
   return attempts.map(endOf)

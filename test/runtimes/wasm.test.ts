@@ -37,7 +37,7 @@ const sourceOf = (text: string, how: How): string =>
   })
 
 async function run(text: string, how: How, points: unknown[], memoryMiB = 64): Promise<unknown[]> {
-  const sandbox = runtime.open({ source: sourceOf(text, how), seed: 7, cpus: 1, memoryMiB, timeoutMs: 10_000 })
+  const sandbox = runtime.open({ source: sourceOf(text, how), seed: 7, cpus: 1, memoryMiB, timeoutMs: 60_000 })
   const attempts = await collect(sandbox, points)
   await sandbox.close()
   return attempts.map(endOf)

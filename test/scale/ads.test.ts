@@ -33,11 +33,17 @@ async function signedAd(labels: Record<string, string> = LABELS, memory: number 
   }
 }
 
+/** What the work gives, and what it takes of a processor, milliseconds, whoever else has it between. */
+function cpuOf<T>(work: () => T): [T, number] {
+  const before = process.cpuUsage()
+  const result = work()
+  const { user, system } = process.cpuUsage(before)
+  return [result, (user + system) / 1_000]
+}
+
 const standing = { role: 'member' as const, links: [] }
 
-test('10,000 signed ads take less than 7 KiB each, in the table of peers, the reader and the scheduler together', {
-  timeout: 120_000,
-}, async () => {
+test('10,000 signed ads take less than 7 KiB each, in the table of peers, the reader and the scheduler together', async () => {
   const count = LIMITS.ADS_KNOWN_MAX
   const table = new PeerTable(() => undefined)
   const reader = new AdReader(MESH)
@@ -68,14 +74,10 @@ test('10,000 signed ads take less than 7 KiB each, in the table of peers, the re
   expect(table.size).toBe(count)
 
   const matched = compilePolicy(policy)
-  const started = performance.now()
-  const fitting = table
-    .list()
-    .filter(({ id, ad }) => matched.misfit({ id, ad, trust: 'member', role: 'member' }) === null)
-  const matchMs = performance.now() - started
-  const added = performance.now()
-  const effects = scheduler.step({ type: 'job.added', job: { ...job, id: 'second' } }, count)
-  const addMs = performance.now() - added
+  const [fitting, matchMs] = cpuOf(() =>
+    table.list().filter(({ id, ad }) => matched.misfit({ id, ad, trust: 'member', role: 'member' }) === null),
+  )
+  const [effects, addMs] = cpuOf(() => scheduler.step({ type: 'job.added', job: { ...job, id: 'second' } }, count))
   console.info(
     `${(bytes / count).toFixed(0)} bytes an ad; ${count} matched in ${matchMs.toFixed(0)} ms; a job beside them begun in ${addMs.toFixed(0)} ms`,
   )

@@ -41,7 +41,7 @@ export type Report = {
 }
 
 const POLL_MS = 20
-const SETTLE_DEADLINE_MS = 120_000
+const SETTLE_DEADLINE_MS = 480_000
 const CONNECTED_DEADLINE_MS = 30_000
 
 export async function measureNewcomers(plan: Plan, say: (line: string) => void): Promise<Report> {

@@ -123,9 +123,10 @@ describe('a compiled sweep', () => {
         { c: 3, b: 1 },
       ],
     }
-    const start = performance.now()
+    const before = process.cpuUsage()
     const compiled = compileSweep(sweep)
-    expect(performance.now() - start).toBeLessThan(200)
+    const { user, system } = process.cpuUsage(before)
+    expect((user + system) / 1_000).toBeLessThan(200)
     expect(compiled.size).toBe(3_000_000 - 10 - 1_000)
     expect(compiled.point(compiled.size - 1)).toEqual({ a: 999, b: 299, c: 9 })
     expect(compiled.point(13)).toEqual({ a: 0, b: 1, c: 4 })

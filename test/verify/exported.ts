@@ -73,7 +73,7 @@ export async function exportOf(lab: Laboratory, id: string, certified = new Map<
   const chainOf = (peer: string) => certified.get(peer) ?? []
   const { store: jobs, blobs, signer } = lab
   const lines: string[] = []
-  const read = new ReceiptExport({ jobs, receipts, blobs, signer, chainOf }).lines(id, AbortSignal.timeout(20_000))
+  const read = new ReceiptExport({ jobs, receipts, blobs, signer, chainOf }).lines(id, AbortSignal.timeout(120_000))
   for await (const line of read) lines.push(line)
   return lines
 }

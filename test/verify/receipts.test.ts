@@ -15,7 +15,7 @@ let other: Exported
 beforeAll(async () => {
   whole = await runAndExport()
   other = await runAndExport()
-}, 60_000)
+})
 
 const isReceipt = (line: string) => line.startsWith('{"n":')
 const firstReceipt = (lines: readonly string[]) => lines.findIndex(isReceipt)

@@ -62,7 +62,7 @@ it('results of short units gather, the last go at once, and they tell how long a
   const job = await accepted(submitter, SHORT)
   const began = performance.now()
   await submitter.run(job, 200)
-  await until(() => submitter.attempts.length === 200, 30_000)
+  await until(() => submitter.attempts.length === 200)
   const tookMs = performance.now() - began
   const frames = submitter.of('results')
   expect(frames.length).toBeLessThan(3 + tookMs / LIMITS.RESULTS_INTERVAL_MS)

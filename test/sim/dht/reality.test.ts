@@ -16,9 +16,7 @@ const JOIN_MS = 10_000
 
 type Counts = { lookup: number; provide: number; find: number; join: number }
 
-test('a lookup, a provide, a search to its end and a join take as many messages as of real nodes', {
-  timeout: 240_000,
-}, async () => {
+test('a lookup, a provide, a search to its end and a join take as many messages as of real nodes', async () => {
   const [real, simulated] = [await measureReal(), measureSimulated()]
   console.info(`requests, real: ${JSON.stringify(real)}, simulated: ${JSON.stringify(simulated)}`)
   for (const [what, most] of Object.entries({ lookup: 1.25, provide: 1.25, find: 1.25, join: 2 })) {
