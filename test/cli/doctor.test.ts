@@ -25,7 +25,7 @@ afterEach(async () => {
   rmSync(temporary, { recursive: true, force: true })
 })
 
-test('says of each runtime that it works, or why not and whose move it is', { timeout: 180_000 }, async () => {
+test('says of each runtime that it works, or why not and whose move it is', async () => {
   await cli.start()
   const { stdout, code } = await cli.run(['doctor', '--json'])
   const { ok, checks }: Findings = JSON.parse(stdout)

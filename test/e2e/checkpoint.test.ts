@@ -50,4 +50,4 @@ it('paused or killed, a machine costs a long unit what it did after its last che
     expect(result?.peers.map((peer) => names.get(peer))).not.toContain(worker?.name)
     if (stop === 'pause') await worker?.json(['resume'])
   }
-}, 120_000)
+})

@@ -76,7 +76,7 @@ const JOBS: Record<string, (mesh: Mesh) => Promise<Job<unknown, unknown>>> = {
 
 const known = new Set<number>()
 
-it.each(Object.entries(JOBS))('of %s', { timeout: 60_000 }, async (_, submit) => {
+it.each(Object.entries(JOBS))('of %s', async (_, submit) => {
   await using mesh = await Mesh.connect({ home: home.home })
   await using job = await submit(mesh)
   const seen: Seen[] = []
