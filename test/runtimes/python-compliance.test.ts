@@ -16,6 +16,15 @@ const tasks: ComplianceTasks = {
   prints: whereOne('return "a" * 10_000_000'),
   logs: whereOne('print("step", x)'),
   chance: script('import random, os\ndef unit(x):\n    return [random.random(), os.urandom(4).hex()]\n'),
+  saves: script(`from talkoot import checkpoint, resumed
+def unit(x):
+    if resumed is not None:
+        return resumed["x"] + 1
+    checkpoint({"x": x})
+    while x == 1:
+        pass
+    return x + 1
+`),
   refused: script('def unit('),
 }
 

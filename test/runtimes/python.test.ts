@@ -13,6 +13,7 @@ import { Session } from '../../node/runtimes/js/session.ts'
 import { preparePython } from '../../node/runtimes/python/prepare.ts'
 import { createPythonRuntime } from '../../node/runtimes/python/runtime.ts'
 import type { SandboxInit, UnitReport } from '../../node/runtimes/runtime.ts'
+import { LIMITS } from '../../protocol/limits.ts'
 import type { Attempt } from '../../protocol/work.ts'
 import { attemptsOf, collect, inputs } from './attempts.ts'
 import { type Files, keptSnapshot, script } from './python-scripts.ts'
@@ -366,4 +367,32 @@ test('a script without a function is given arguments, and its value is what it p
   ).toEqual([{ stdout: 'é 2.0' }, 'E_EXIT: exit 1'])
   expect(reports.map(({ stderr }) => stderr)).toEqual(['to stderr\n', 'to stderr\n'])
   expect(valuesOf(await run('while True: print("x" * 1000)'))).toEqual([expect.stringContaining('E_RESULT_TOO_BIG')])
+})
+
+test('what cannot be saved is refused, and a script may catch it', async () => {
+  const over = LIMITS.UNIT_CHECKPOINT_MAX_BYTES
+  const text = [
+    'import os',
+    'from talkoot import checkpoint',
+    'def unit(case):',
+    `    states = ["x" * ${over}, {"a": {1, 2}}, "\\ud800", 1]`,
+    '    try:',
+    '        checkpoint(states[case])',
+    '    except Exception as error:',
+    '        checkpoint("caught")',
+    '        device = os.open("/dev/checkpoint", os.O_WRONLY)',
+    '        try:',
+    '            os.write(device, b"{")',
+    '        except OSError:',
+    '            return str(error)',
+  ].join('\n')
+  expect(valuesOf(await run(text, [{ case: 0 }, { case: 1 }, { case: 2 }, { case: 3 }]))).toEqual([
+    `checkpoint: it is over ${over} bytes`,
+    'checkpoint: $.a is an instance of set',
+    expect.stringContaining('surrogates not allowed'),
+    null,
+  ])
+  expect(valuesOf(await run('from talkoot import checkpoint\ndef unit():\n    checkpoint(unit)'))).toEqual([
+    'E_CHECKPOINT: checkpoint: $ is an instance of function',
+  ])
 })

@@ -12,7 +12,7 @@ import type { LaunchPlan } from '../js/launch.ts'
 import { spawnPlan } from '../js/process.ts'
 
 /** Of Pyodide 314.0.7 with the modules and the driver of this release. Another would compute from another state. */
-export const SNAPSHOT_SHA256 = '221cd9ce65bdc6e13cc673bea5c9c49f5970c3d8e986eb5b1916ece445f0db98'
+export const SNAPSHOT_SHA256 = '0ab721d7fea9a48bf00fd3162ecc18b2c5430fe9bf2a2fd2ae967565f2ab5599'
 
 const LAST_WORDS_MAX_CHARS = 2_000
 

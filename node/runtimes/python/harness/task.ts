@@ -25,7 +25,7 @@ const STACK_OVERFLOW = 'Maximum call stack size exceeded'
 export class Script {
   readonly #python: Python
   readonly #world: World
-  readonly #run: (unit: number, seed: number, params: string) => unknown
+  readonly #run: (unit: number, seed: number, params: string, resumed: string) => unknown
   readonly #isPrinting: boolean
   readonly #putBack: () => void
   readonly #fault: Failure | undefined
@@ -40,7 +40,7 @@ export class Script {
     const { pyodide, emscripten } = python
     const driver = pyodide.pyimport('_talkoot')
     connectDevices(emscripten.FS, world)
-    driver.connect?.(LIMITS.UNIT_ERROR_MAX_CHARS, LIMITS.UNIT_VALUE_DEPTH_MAX)
+    driver.connect?.(LIMITS.UNIT_ERROR_MAX_CHARS, LIMITS.UNIT_VALUE_DEPTH_MAX, LIMITS.UNIT_CHECKPOINT_MAX_BYTES)
     // Also for what the wheels are unpacked to.
     const disk = new Files(emscripten.FS, LIMITS.PYTHON_WRITTEN_MAX_BYTES)
     try {
@@ -51,7 +51,7 @@ export class Script {
     this.#isPrinting = driver.is_script?.() === true
     // Found now: later, looking for it would lead through JavaScript.
     const { run } = driver
-    this.#run = (unit, seed, params) => run?.(unit, seed, params)
+    this.#run = (...given) => run?.(...given)
     drainPromiseJobs()
     python.guard.shut()
     const putMemoryBack = rememberMemory(emscripten)
@@ -81,10 +81,11 @@ export class Script {
     return { run, agree: undefined }
   }
 
-  #runUnit(params: string, { unit, seed, random, log }: Context): unknown {
+  #runUnit(params: string, { unit, seed, random, log, checkpoint, resumed }: Context): unknown {
     const printed = new Collected(LIMITS.UNIT_RESULT_MAX_BYTES)
     const logged = new Collected(LIMITS.UNIT_LOG_MAX_CHARS)
     this.#world.surroundings.random = random
+    this.#world.surroundings.save = (state) => checkpoint(JSON.parse(state))
     this.#world.surroundings.output = (descriptor, bytes) => {
       const isValue = this.#isPrinting && descriptor === STDOUT
       const to = isValue ? printed : logged
@@ -93,7 +94,7 @@ export class Script {
       if (isValue && printed.isOver) throw new Error('the value is too long')
     }
     try {
-      const [code, value] = JSON.parse(String(this.#run(unit, seed, params))) as Reply
+      const [code, value] = JSON.parse(String(this.#run(unit, seed, params, JSON.stringify(resumed ?? null)))) as Reply
       drainPromiseJobs()
       if (this.#python.metMemoryLimit()) throw outOfMemory()
       if (printed.isOver) throw new Failure('E_RESULT_TOO_BIG', `it printed over ${LIMITS.UNIT_RESULT_MAX_BYTES} bytes`)

@@ -20,6 +20,7 @@ import zipfile
 HOME = "/unit"
 PACKAGES = "/packages"
 CLOCK = "/dev/clock"
+CHECKPOINT = "/dev/checkpoint"
 FUNCTION = "unit"
 # What a JSON number holds exactly.
 INTEGER_MAX = 2**53 - 1
@@ -33,11 +34,12 @@ class Refused(Exception):
         self.code = code
 
 
-def connect(message_max_chars, depth_max):
+def connect(message_max_chars, depth_max, checkpoint_max_bytes):
     """Once, when it is loaded."""
     # That of a list is made for what it can do; the one before `object` is that of all that is JavaScript.
     _let_go_of_javascript(type(sys.modules["_pyodide_core"].to_js([])).__mro__[-2])
     _limits.message_chars, _limits.depth = message_max_chars, depth_max
+    _limits.checkpoint_bytes = checkpoint_max_bytes
 
 
 def prepare(path):
@@ -61,10 +63,10 @@ def is_script():
     return not _task.has_function
 
 
-def run(unit, seed, params):
+def run(unit, seed, params, resumed):
     """Returns a JSON text: `[null, value]`, or `[code, message]`."""
     try:
-        return json.dumps([None, _run(unit, seed, json.loads(params))], ensure_ascii=False, allow_nan=False)
+        return json.dumps([None, _run(unit, seed, json.loads(params), json.loads(resumed))], ensure_ascii=False, allow_nan=False)
     except Refused as refused:
         return json.dumps([refused.code, str(refused)])
     except MemoryError:
@@ -76,6 +78,7 @@ def run(unit, seed, params):
 class _limits:
     message_chars = 0
     depth = 0
+    checkpoint_bytes = 0
 
 
 class _task:
@@ -85,12 +88,12 @@ class _task:
     fault = None
 
 
-def _run(unit, seed, params):
+def _run(unit, seed, params, resumed):
     if _task.fault is not None:
         raise _task.fault
     random.seed()
     facts = sys.modules["talkoot"] = types.ModuleType("talkoot")
-    facts.unit, facts.seed = unit, seed
+    facts.unit, facts.seed, facts.checkpoint, facts.resumed = unit, seed, _checkpoint, resumed
     try:
         return _plain(_call(params), "$", 0) if _task.has_function else _execute(params)
     finally:
@@ -119,6 +122,17 @@ def _execute(params):
         if exit.code not in (None, 0):
             raise
     return None
+
+
+def _checkpoint(state):
+    """Saves a state to go on from if the unit is stopped: what a value may be."""
+    try:
+        text = json.dumps(_plain(state, "$", 0), ensure_ascii=False, separators=(",", ":")).encode()
+    except (Refused, UnicodeEncodeError) as refused:
+        raise Refused("E_CHECKPOINT", f"checkpoint: {refused}") from None
+    if len(text) > _limits.checkpoint_bytes:
+        raise Refused("E_CHECKPOINT", f"checkpoint: it is over {_limits.checkpoint_bytes} bytes")
+    _tell(CHECKPOINT, text)
 
 
 def _load(name):
@@ -255,9 +269,13 @@ def _sleep(seconds, /):
 
 
 def _move_clock(ms):
-    device = os.open(CLOCK, os.O_WRONLY)
+    _tell(CLOCK, struct.pack("<d", ms))
+
+
+def _tell(path, content):
+    device = os.open(path, os.O_WRONLY)
     try:
-        os.write(device, struct.pack("<d", ms))
+        os.write(device, content)
     finally:
         os.close(device)
 

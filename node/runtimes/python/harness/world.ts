@@ -13,6 +13,8 @@ export type Surroundings = {
   /** Numbers in [0, 1), for `os.urandom` and all that begins with it. */
   random: () => number
   output: Output
+  /** Takes a state as JSON. @throws what is wrong with it */
+  save: (state: string) => void
 }
 
 export type World = {
@@ -43,7 +45,7 @@ export class Clock {
 }
 
 export function makeWorld(): World {
-  const surroundings: Surroundings = { random: () => 0, output: () => undefined }
+  const surroundings: Surroundings = { random: () => 0, output: () => undefined, save: () => undefined }
   const clock = new Clock()
   const names: Record<string, unknown> = {
     ...shellNames(),
