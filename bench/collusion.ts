@@ -65,8 +65,7 @@ function turncoatTable(): void {
       const variance = shares.reduce((total, share) => total + (share - mean) ** 2, 0) / (runs.length - 1)
       const half = 1.96 * Math.sqrt(variance / runs.length)
       const single = runs.flatMap((figures) => figures.shares).sort((a, b) => a - b)
-      const quantile = (part: number) =>
-        percent(single[Math.min(single.length - 1, Math.floor(part * single.length))] ?? 0)
+      const quantile = (part: number) => percent(single[Math.ceil(part * single.length) - 1] ?? 0)
       const above = single.filter((share) => share > 0.05).length
       const percent = (share: number) => `${(100 * share).toFixed(1)}%`
       console.log(
