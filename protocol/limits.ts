@@ -170,7 +170,7 @@ export const LIMITS = {
   WASM_NAME_MAX_CHARS: 256,
   /** Modules a js task has compiled whose bytes are remembered, so as not to look through them again. */
   WASM_MODULES_KEPT_MAX: 4,
-  /** Files a WASI program is given, the folders they lie in, and files it gives. */
+  /** Files a WASI program is given, and the folders they lie in. */
   WASI_FILES_MAX: 1_000,
   /** What a WASI program may write to files. All of it is memory. */
   WASI_WRITTEN_MAX_BYTES: 64 * MiB,

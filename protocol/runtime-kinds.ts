@@ -42,7 +42,7 @@ export const RUNTIME_KINDS = {
     agrees: false,
     parametersOf: (source) => parametersOfWasi(decodeWasiProgram(source)),
     treesOf: () => [],
-    leavesFiles: () => false,
+    leavesFiles: (source) => decodeWasiProgram(source).outputs.length > 0,
   },
   /** A Python script: `python/script.ts`. */
   python: {
@@ -53,7 +53,7 @@ export const RUNTIME_KINDS = {
       return null
     },
     treesOf: () => [],
-    leavesFiles: () => false,
+    leavesFiles: (source) => decodeScript(source).outputs.length > 0,
   },
   /** A program of the machine: `command/program.ts`. */
   command: {

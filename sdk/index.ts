@@ -57,5 +57,5 @@ export {
 export { type Agreement, defineTask, type Task, type TaskContext, type TaskDefinition, type Tolerance } from './task.ts'
 export { type TaskAt, taskAt } from './task-at.ts'
 export { type Proof, type VerifyInit, verifyResults } from './verify/verify.ts'
-export { type WasiOptions, type WasiProgramTask, type WasiValue, wasi } from './wasi.ts'
+export { type WasiOptions, type WasiProgramTask, wasi } from './wasi.ts'
 export { type WasmOptions, type WasmTask, wasm } from './wasm.ts'

@@ -11,6 +11,11 @@ import { type BundleContext, checkedTask, type ProgramTask, type TaskBundle, tas
 export type PythonOptions = {
   /** Modules, wheels of pure Python and data the script needs, read when it is submitted; there, beside the script. */
   inputs?: readonly string[]
+  /**
+   * Globs of the files it writes that are kept, with placeholders; `.`: every file. Each must match something. The value is `{ stdout, files }`
+   * then, or with a function `{ value, files }`.
+   */
+  outputs?: readonly string[]
   /** What relative paths start from. @default the current folder */
   cwd?: string
 }
@@ -27,12 +32,12 @@ export class PythonTask<Needs, Value> implements ProgramTask<Needs, Value> {
 
   /** @throws E_FILE, E_TREE, E_TASK_INVALID, E_TASK_TOO_BIG */
   async bundle({ points, signal }: BundleContext): Promise<TaskBundle> {
-    const { inputs = [], cwd = '.' } = this.options
+    const { inputs = [], outputs = [], cwd = '.' } = this.options
     const name = this.file instanceof URL ? fileURLToPath(this.file) : this.file
     const [script] = await namedBy([name], cwd)
     const filesMax = LIMITS.PYTHON_FILES_MAX
     const files = await readFilesInTask([name, ...filledNames(inputs, points)], { cwd, filesMax, signal })
-    return taskBundle('python', encodeScript(checkedTask(scriptSchema, { v: 1, file: script?.path, files })))
+    return taskBundle('python', encodeScript(checkedTask(scriptSchema, { v: 1, file: script?.path, files, outputs })))
   }
 }
 

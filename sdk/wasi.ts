@@ -2,16 +2,17 @@
 
 import { LIMITS } from '../protocol/limits.ts'
 import { decodeWasiProgram, encodeWasiProgram, wasiProgramSchema } from '../protocol/wasm/wasi-program.ts'
+import type { CommandValue } from './command.ts'
 import { readFilesInTask } from './files-in-task.ts'
 import { filledNames } from './inputs.ts'
 import { type BundleContext, checkedTask, type ProgramTask, type TaskBundle, taskBundle } from './task-bundle.ts'
 import { moduleIn, pathOf } from './wasm.ts'
 
-export type WasiOptions<Output extends string = string> = {
+export type WasiOptions = {
   /** Files, folders and globs the program needs, read when it is submitted; read-only there, under `/`. */
   inputs?: readonly string[]
-  /** Files it writes that are part of its value. */
-  outputs?: readonly Output[]
+  /** Globs of the files it writes that are kept, with placeholders; `.`: every file. Each must match something. */
+  outputs?: readonly string[]
   /** Further environment variables. */
   env?: Readonly<Record<string, string>>
   /** What it reads from standard input. */
@@ -20,18 +21,13 @@ export type WasiOptions<Output extends string = string> = {
   cwd?: string
 }
 
-/** What a program gives once it has ended with 0. A file that is not UTF-8 text comes as its bytes. */
-export type WasiValue<Output extends string = never> = [Output] extends [never]
-  ? { stdout: string }
-  : { stdout: string; files: Record<Output, string | { base64: string }> }
-
-export class WasiProgramTask<Output extends string> implements ProgramTask<unknown, WasiValue<Output>> {
-  declare readonly types?: (needs: unknown) => WasiValue<Output>
+export class WasiProgramTask implements ProgramTask<unknown, CommandValue> {
+  declare readonly types?: (needs: unknown) => CommandValue
   readonly file: URL | string
   readonly args: readonly string[]
-  readonly options: WasiOptions<Output>
+  readonly options: WasiOptions
 
-  constructor(file: URL | string, args: readonly string[], options: WasiOptions<Output>) {
+  constructor(file: URL | string, args: readonly string[], options: WasiOptions) {
     this.file = file
     this.args = args
     this.options = options
@@ -55,8 +51,5 @@ export class WasiProgramTask<Output extends string> implements ProgramTask<unkno
  * for the index, in arguments, `env` and `stdin`; parameters are also `TALKOOT_PARAM_name`. It fails with E_EXIT unless it ends with 0.
  * @example mesh.map(wasi('queens.wasm', ['{n}', '{column}'], { outputs: ['boards.txt'] }), grid({ n: [8], column: range(8) }))
  */
-export const wasi = <const Output extends string = never>(
-  file: URL | string,
-  args: readonly string[] = [],
-  options: WasiOptions<Output> = {},
-): WasiProgramTask<Output> => new WasiProgramTask(file, args, options)
+export const wasi = (file: URL | string, args: readonly string[] = [], options: WasiOptions = {}): WasiProgramTask =>
+  new WasiProgramTask(file, args, options)

@@ -46,11 +46,11 @@ export async function parseTask(
   if (first === undefined)
     throw new TalkootError('E_USAGE', 'what to run? give a FILE, a SCRIPT.py, a MODULE.wasm, or -- and a program')
   if (more.length > 0) throw new TalkootError('E_USAGE', `a program is given after --: \`-- ${words.join(' ')}\``)
+  if (first.endsWith('.py') && image === undefined) return parseScript(first, ofProgram, out, io.cwd)
   if (out !== undefined) {
     throw new TalkootError('E_USAGE', '--out names files a program writes; results go to a file with --results')
   }
   if (image !== undefined) throw new TalkootError('E_USAGE', '--image is for programs, given after --')
-  if (first.endsWith('.py')) return parseScript(first, ofProgram, io.cwd)
   if (isSet(ofProgram)) {
     throw new TalkootError('E_USAGE', '--in, --folder, --env and --stdin are for programs, given after --')
   }
@@ -60,6 +60,7 @@ export async function parseTask(
 function parseScript(
   file: string,
   { in: inputs = [], ...ofProgram }: ProgramFlags,
+  outputs: readonly string[] = [],
   cwd: string,
 ): ProgramTask<unknown, Json> {
   if (isSet(ofProgram)) {
@@ -68,7 +69,7 @@ function parseScript(
       '--folder, --env and --stdin are for programs: give them after --, as `-- python3`',
     )
   }
-  return python(file, { inputs, cwd })
+  return python(file, { inputs, outputs, cwd })
 }
 
 /** A module with a beginning is a WASI program, any other a library. */

@@ -40,7 +40,7 @@ function taskOptions(verb: Command): Command {
       'a file, a folder or a glob the program needs; data/{name}.csv: that of each point (repeatable)',
       repeat,
     )
-    .option('--out <glob>', 'files it writes that are kept; . for all; of a .wasm program: a path (repeatable)', repeat)
+    .option('--out <glob>', 'files it writes that are kept; . for all (repeatable)', repeat)
     .option('--env <name=value>', 'an environment variable of the program (repeatable)', repeat)
     .option('--stdin <text>', 'what the program reads; as in its arguments, {name} stands for a parameter')
     .option('--takes <names>', 'of a .wasm library: what its function takes, x,y or json')

@@ -2,18 +2,21 @@
 
 import { LIMITS } from '../limits.ts'
 
+/** Also used in the sandbox, which has nothing of Node. */
+const utf8 = new TextEncoder()
+const bytesIn = (text: string): number => utf8.encode(text).length
+
 /**
  * What is wrong with a relative path of a unit's file, with `/` between its parts; null: nothing. It stays in its folder,
  * prints on one line, and no shell takes it for an option.
  */
 export function filePathFault(path: string): string | null {
-  if (Buffer.byteLength(path) > LIMITS.FILE_PATH_MAX_BYTES) return `is longer than ${LIMITS.FILE_PATH_MAX_BYTES} bytes`
+  if (bytesIn(path) > LIMITS.FILE_PATH_MAX_BYTES) return `is longer than ${LIMITS.FILE_PATH_MAX_BYTES} bytes`
   const parts = path.split('/')
   if (parts.length > LIMITS.FILE_PATH_PARTS_MAX) return `lies deeper than ${LIMITS.FILE_PATH_PARTS_MAX} names`
   for (const part of parts) {
     if (part === '' || part === '.' || part === '..') return 'is not a plain relative path'
-    if (Buffer.byteLength(part) > LIMITS.FILE_NAME_MAX_BYTES)
-      return `has a name over ${LIMITS.FILE_NAME_MAX_BYTES} bytes`
+    if (bytesIn(part) > LIMITS.FILE_NAME_MAX_BYTES) return `has a name over ${LIMITS.FILE_NAME_MAX_BYTES} bytes`
     if (/[\p{C}\\]/u.test(part)) return 'has control characters or a backslash'
     if (part.startsWith('-')) return 'has a name that begins with a dash'
   }

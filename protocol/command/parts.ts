@@ -26,8 +26,8 @@ const filePathSchema = z.string().superRefine((text, context) => {
   if (fault !== null) context.addIssue({ code: 'custom', message: fault })
 })
 
-/** As many paths at most, in as many folders; none in the place of another. */
-export const filePathsSchema = (max: number) => placed(filePathSchema, (path) => path, max)
+/** Globs of the files a unit writes that are kept, as templates; `.`: every file. */
+export const outputsSchema = z.array(templateSchema).max(LIMITS.COMMAND_OUTPUTS_MAX)
 
 /** Files that are part of a description themselves. */
 export const filesInTaskSchema = (max: number) =>

@@ -9,7 +9,7 @@ import { type TreeRef, treeRefSchema } from '../data/tree.ts'
 import { LIMITS } from '../limits.ts'
 import { decodeSource } from '../source.ts'
 import { clashOf, filePathFault } from './file-path.ts'
-import { templateSchema, variablesSchema } from './parts.ts'
+import { outputsSchema, templateSchema, variablesSchema } from './parts.ts'
 import { parametersIn } from './template.ts'
 
 const folder = z.string().superRefine((text, context) => {
@@ -42,7 +42,7 @@ const shape = z.strictObject({
     )
     .default([]),
   /** Globs of the files it writes that are kept; `.`: every file. */
-  outputs: z.array(templateSchema).max(LIMITS.COMMAND_OUTPUTS_MAX).default([]),
+  outputs: outputsSchema.default([]),
 })
 export type Program = z.infer<typeof shape>
 

@@ -5,7 +5,7 @@
 
 import { z } from 'zod'
 import { canonicalJson } from '../canonical.ts'
-import { filesInTaskSchema } from '../command/parts.ts'
+import { filesInTaskSchema, outputsSchema } from '../command/parts.ts'
 import { LIMITS } from '../limits.ts'
 import { decodeSource } from '../source.ts'
 
@@ -16,11 +16,13 @@ export const scriptSchema = z
     file: z.string(),
     /** In the folder the script is run in. Wheels that lie there are unpacked, and can be imported. */
     files: filesInTaskSchema(LIMITS.PYTHON_FILES_MAX),
+    outputs: outputsSchema.default([]),
   })
   .refine(({ file, files }) => files.some(({ path }) => path === file), { error: 'the script is not among the files' })
 export type Script = z.infer<typeof scriptSchema>
 
-export const encodeScript = (script: Script): string => canonicalJson(script)
+export const encodeScript = (script: Omit<Script, 'outputs'> & Partial<Script>): string =>
+  canonicalJson({ outputs: [], ...script })
 
 /** @throws E_SOURCE */
 export function decodeScript(source: string): Script {

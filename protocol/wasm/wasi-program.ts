@@ -5,7 +5,7 @@
 
 import { z } from 'zod'
 import { canonicalJson } from '../canonical.ts'
-import { filePathsSchema, filesInTaskSchema, templateSchema, variablesSchema } from '../command/parts.ts'
+import { filesInTaskSchema, outputsSchema, templateSchema, variablesSchema } from '../command/parts.ts'
 import { parametersIn } from '../command/template.ts'
 import { LIMITS } from '../limits.ts'
 import { decodeSource } from '../source.ts'
@@ -24,8 +24,7 @@ export const wasiProgramSchema = z.strictObject({
   stdin: templateSchema.nullable(),
   /** Read-only, in its root folder. */
   files: filesInTaskSchema(LIMITS.WASI_FILES_MAX),
-  /** Files it writes that are part of its value. */
-  outputs: filePathsSchema(LIMITS.WASI_FILES_MAX),
+  outputs: outputsSchema,
 })
 export type WasiProgram = z.infer<typeof wasiProgramSchema>
 
@@ -39,5 +38,5 @@ export function decodeWasiProgram(source: string): WasiProgram {
 }
 
 /** The parameters its templates name. */
-export const parametersOfWasi = ({ args, env, stdin }: WasiProgram): string[] =>
-  parametersIn([...args, ...Object.values(env), stdin ?? ''])
+export const parametersOfWasi = ({ args, env, stdin, outputs }: WasiProgram): string[] =>
+  parametersIn([...args, ...Object.values(env), stdin ?? '', ...outputs])

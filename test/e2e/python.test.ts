@@ -1,6 +1,6 @@
 /** A Python script on a sweep, from the command line and the SDK, on nodes whose owners offer Python and one whose owner does not. */
 
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -56,12 +56,14 @@ it('a script with a module of its own, and one point that fails: its words, and 
   writeFileSync(join(cwd, 'src', 'half.py'), 'def half(x):\n    return 10 / x\n')
   writeFileSync(
     join(cwd, 'src', 'script.py'),
-    'import sys\nfrom half import half\nprint(half(float(sys.argv[2])))\nprint("logged", file=sys.stderr)\n',
+    'import sys\nfrom half import half\nprint(half(float(sys.argv[2])))\nprint("logged", file=sys.stderr)\nopen("half-" + sys.argv[2], "w").write("kept")\n',
   )
-  const flags = ['--param', 'x=0,4', '--in', 'src/half.py', '-o', 'jsonl']
+  const flags = ['--param', 'x=0,4', '--in', 'src/half.py', '--out', 'half-{x}', '-o', 'jsonl']
   const { code, stdout } = await home.run(['run', ...flags, 'src/script.py'], { cwd })
-  expect([code, stdout]).toEqual([5, expect.stringContaining('{"stdout":"2.5"}')])
+  expect([code, stdout]).toEqual([5, expect.stringContaining('"stdout":"2.5"')])
   const { jobs } = await home.json<Jobs>(['jobs'])
+  await home.run(['job', 'results', jobs[0]?.id ?? '', '--out', 'results'], { cwd })
+  expect(readFileSync(join(cwd, 'results', 'units', '000001', 'half-4'), 'utf8')).toBe('kept')
   const logs = await home.run(['job', 'logs', jobs[0]?.id ?? '', '1'])
   expect(logs.stdout).toContain('logged')
   const again = await home.run(['job', 'reproduce', jobs[0]?.id ?? '', '0', '--json'])

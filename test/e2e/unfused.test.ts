@@ -86,7 +86,7 @@ it.each(Object.entries(JOBS))('of %s', async (_, submit) => {
     seen.push(...[...all, ...without].filter(({ pid }) => !known.has(pid)))
     return new Set(seen.map((one) => one.unfused)).size === 2
   }
-  const [results] = await Promise.all([job.collect(), until('sandboxes of this job on both machines', 60_000, look)])
+  const [results] = await Promise.all([job.collect(), until('sandboxes of this job on both machines', 180_000, look)])
   for (const { pid } of seen) known.add(pid)
   expect(new Set(results.map(({ value }) => JSON.stringify(value))).size).toBe(UNITS)
   expect(await job.progress()).toMatchObject({ accepted: UNITS, executions: 2 * UNITS, disagreements: 0 })

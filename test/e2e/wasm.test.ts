@@ -89,7 +89,12 @@ it('files in and out', async () => {
   await using mesh = await Mesh.connect({ home: home.home })
   const copy = wasi(file, [], { inputs: ['in'], outputs: ['copy.txt'], cwd: lab.folder })
   await using job = await mesh.map(copy, grid({ x: [1, 2] }))
-  expect((await job.collect()).map(({ value }) => value.files['copy.txt'])).toEqual(['whole words\n', 'whole words\n'])
+  expect((await job.collect()).map(({ value }) => value.files?.bytes)).toEqual([12, 12])
+  const folder = join(lab.folder, 'results')
+  const { code } = await home.run(['job', 'results', job.id, '--out', folder])
+  expect(code).toBe(0)
+  const copies = ['000000', '000001'].map((unit) => readFileSync(join(folder, 'units', unit, 'copy.txt'), 'utf8'))
+  expect(copies).toEqual(['whole words\n', 'whole words\n'])
 })
 
 it('what no machine could run is refused before anything is sent', async () => {

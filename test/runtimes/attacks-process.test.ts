@@ -1,11 +1,17 @@
 /** Attacks by a process that has escaped the harness: on the node's pipe, on Deno's permissions, on limits. */
 
-import { writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { SandboxInit } from '../../node/runtimes/runtime.ts'
+import { TreeStore } from '../../node/store/tree-store.ts'
+import { UnitFiles } from '../../node/worker/unit-files.ts'
 import { LIMITS } from '../../protocol/limits.ts'
+import { encodeWasiProgram } from '../../protocol/wasm/wasi-program.ts'
 import { type Alter, allowAll, endOf, Laboratory } from './laboratory.ts'
+import { wasi, wasmOf } from './wat.ts'
 
 let lab: Laboratory
 let bare: Laboratory
@@ -27,6 +33,19 @@ const SPEAK = `
   const ends = (ends, more) => say(JSON.stringify({ token, id, ends, ...more }))
 `
 
+/** An archive of one file, in one part. */
+const LEAVE = `
+  const part = (text) => say(JSON.stringify({ token, id, part: btoa(text) }))
+  const leave = (name, text, kind = '0') => {
+    const fields = [name.padEnd(100, '\\0'), '0000600'.padEnd(24, '\\0'), text.length.toString(8).padStart(11, '0').padEnd(24, '\\0')]
+    const block = (sum) => (fields.join('') + sum + kind).padEnd(512, '\\0')
+    const sum = [...block('        ')].reduce((all, char) => all + char.charCodeAt(0), 0)
+    part('\\n' + block(sum.toString(8).padStart(6, '0') + '\\0 ') + text.padEnd(text === '' ? 0 : 512, '\\0') + '\\0'.repeat(1024))
+    part('')
+  }
+  const gives = (value) => ends([[null, value, '']])
+`
+
 describe('the pipe to the node', () => {
   test.each([
     ['a foreign token', `ends([[null, '1', '']], { token: 'guess' })`],
@@ -38,6 +57,7 @@ describe('the pipe to the node', () => {
     ['a log over the limit', `ends([[null, '1', 'x'.repeat(${LIMITS.UNIT_LOG_MAX_CHARS + 1})]])`],
     ['other fields', `ends([[null, '1', '']], { extra: 1 })`],
     ['other types', `ends([[1, 2, 3]])`],
+    ['files of a task that leaves none', `say(JSON.stringify({ token, id, part: 'AAAA' }))`],
     ['no JSON', `say('{')`],
     ['an empty frame', `say('')`],
     ['a huge frame', 'put(head(0xffffffff))'],
@@ -47,6 +67,28 @@ describe('the pipe to the node', () => {
   ])('refuses %s', async (_, say) => {
     const harness = await lab.file(`${SPEAK}${say}; fill(new Uint8Array(1))`)
     expect((await lab.attack('', { harness }, [0])).map(endOf)).toEqual(['E_PROTOCOL'])
+  })
+
+  test.each([
+    ['names that lead out', `leave('../out', 'x'); gives('{}')`, 'E_TREE: "../out" is not a plain relative path'],
+    ['names that are links', `leave('out', '', '2'); gives('{}')`, 'E_TREE: "out" is a link'],
+    ['files twice', `leave('out', 'x'); leave('out', 'x'); gives('{}')`, 'E_PROTOCOL'],
+    ['parts without an end', `part('\\n'); gives('{}')`, 'E_PROTOCOL'],
+    ['many small parts', `part('\\n'); part('x'); part(''); gives('{}')`, 'E_PROTOCOL'],
+    ['no parts', `part(''); gives('{}')`, 'E_PROTOCOL'],
+    ['what is no archive', `part('\\n' + 'x'.repeat(1024)); part(''); gives('{}')`, 'E_UNIT_CRASHED'],
+    ['a value without a place for files', `leave('out', 'x'); gives('[]')`, 'E_PROTOCOL'],
+    ['a value that is none', `leave('out', 'x'); gives('{')`, 'E_PROTOCOL'],
+  ])('does not keep %s', async (_, attack, refusal) => {
+    const folder = await mkdtemp(join(tmpdir(), 'talkoot-test-'))
+    const kept = new UnitFiles({ trees: new TreeStore({ folder, budgetBytes: 2 ** 30 }) })
+    const harness = await lab.file(`${SPEAK}${LEAVE}${attack}; fill(new Uint8Array(1))`)
+    const keepFiles: SandboxInit['keepFiles'] = (...given) => kept.keep(...given)
+    const base64 = wasmOf(wasi('')).toString('base64')
+    const source = encodeWasiProgram({ v: 1, base64, args: [], env: {}, stdin: null, files: [], outputs: ['out'] })
+    const [end] = await lab.attack(source, { harness, kind: 'wasi', keepFiles }, [{}])
+    expect(end?.ok === false && `${end.code}: ${end.message}`).toContain(refusal)
+    await rm(folder, { recursive: true, force: true })
   })
 
   test('a flood of frames is not kept', async () => {

@@ -47,7 +47,7 @@ async function valueOn(processor: Processor, kind: HarnessKind, source: string):
     const signal = AbortSignal.timeout(DEADLINE_MS)
     await session.start(signal)
     const { value } = await session.exchange([{ unit: 0, params: '{"n":20000}' }], signal).next()
-    if (!Array.isArray(value)) throw new Error(`${value?.code} ${value?.message}`)
+    if (!Array.isArray(value)) throw new Error(JSON.stringify(value))
     const [code, text] = value[0] ?? ['no end', '']
     if (code !== null) throw new Error(`${code} ${text}`)
     return text

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import type { HarnessKind } from '../../node/runtimes/js/frames.ts'
 import { type LaunchPlan, planLaunch } from '../../node/runtimes/js/launch.ts'
 import { type PreparedJs, prepare } from '../../node/runtimes/js/prepare.ts'
 import { spawnPlan } from '../../node/runtimes/js/process.ts'
@@ -22,6 +23,8 @@ export type AttackInit = Partial<SandboxInit> & {
   alter?: Alter
   /** A file in the place of the harness. */
   harness?: string
+  /** @default 'js' */
+  kind?: HarnessKind
 }
 
 export class Laboratory {
@@ -64,9 +67,16 @@ export class Laboratory {
   }
 
   sandbox(source: string, init: AttackInit = {}): Sandbox {
-    const job: SandboxInit = { source, seed: 7, cpus: 1, memoryMiB: 64, timeoutMs: 20_000, ...init }
+    const job: SandboxInit & Pick<AttackInit, 'kind'> = {
+      source,
+      seed: 7,
+      cpus: 1,
+      memoryMiB: 64,
+      timeoutMs: 20_000,
+      ...init,
+    }
     const openSession = async () =>
-      new Session({ ...job, kind: 'js', plan: this.plan(init), folder: this.prepared.folder })
+      new Session({ kind: 'js', ...job, plan: this.plan(init), folder: this.prepared.folder })
     return new JsSandbox({ openSession, onClosed: () => undefined }, job)
   }
 

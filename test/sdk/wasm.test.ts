@@ -9,7 +9,17 @@ import { LIMITS } from '../../protocol/limits.ts'
 import { compileSweep } from '../../protocol/sweep/generator.ts'
 import { decodeModuleTask } from '../../protocol/wasm/module-task.ts'
 import { decodeWasiProgram } from '../../protocol/wasm/wasi-program.ts'
-import { grid, type Job, type Json, type Mesh, range, type WasiOptions, wasi, wasm } from '../../sdk/index.ts'
+import {
+  type CommandValue,
+  grid,
+  type Job,
+  type Json,
+  type Mesh,
+  range,
+  type WasiOptions,
+  wasi,
+  wasm,
+} from '../../sdk/index.ts'
 import { wasi as programText, wasmOf } from '../runtimes/wat.ts'
 
 let cwd: string
@@ -60,13 +70,12 @@ it('is refused with what is wrong', async () => {
   await expect(wasm('absent.wasm', { takes: 'json', cwd }).bundle()).rejects.toEqual(refused('E_FILE', 'absent'))
   await expect(wasm('text', { takes: 'json', cwd }).bundle()).rejects.toEqual(refused('E_SOURCE', 'no WebAssembly'))
   await expect(program(['{'])).rejects.toEqual(refused('E_TASK_INVALID', 'single {'))
-  await expect(program([], { outputs: ['../up'] })).rejects.toEqual(refused('E_TASK_INVALID', 'relative path'))
-  await expect(program([], { outputs: ['a', 'A'] })).rejects.toEqual(refused('E_TASK_INVALID', 'twice'))
+  await expect(program([], { outputs: ['{'] })).rejects.toEqual(refused('E_TASK_INVALID', 'single {'))
   await expect(program([], { env: { 'A B': '' } })).rejects.toEqual(refused('E_TASK_INVALID'))
   symlinkSync('a', join(cwd, 'data', 'link'))
   await expect(program([], { inputs: ['data'] })).rejects.toEqual(refused('E_TREE', 'data/link is a link'))
   rmSync(join(cwd, 'data', 'link'))
-  const many = Array.from({ length: LIMITS.WASI_FILES_MAX + 1 }, (_, i) => `f${i}`)
+  const many = Array.from({ length: LIMITS.COMMAND_OUTPUTS_MAX + 1 }, (_, i) => `f${i}`)
   await expect(program([], { outputs: many })).rejects.toEqual(refused('E_TASK_INVALID'))
 })
 
@@ -97,11 +106,7 @@ it('has the types of what it takes and gives', () => {
     expectTypeOf(await mesh.map(wasm('f', { takes: 'json' }), sweep)).toEqualTypeOf<Job<Point, Json>>()
     const own = wasm<{ name: string }, { text: string }>('f', { takes: 'json' })
     expectTypeOf(await mesh.map(own, sweep)).toEqualTypeOf<Job<Point, { text: string }>>()
-    expectTypeOf(await mesh.map(wasi('p'), sweep)).toEqualTypeOf<Job<Point, { stdout: string }>>()
-    const files = await mesh.map(wasi('p', [], { outputs: ['a.txt'] }), sweep)
-    expectTypeOf((await files.collect())[0]?.value.files['a.txt']).toEqualTypeOf<
-      string | { base64: string } | undefined
-    >()
+    expectTypeOf(await mesh.map(wasi('p', [], { outputs: ['a.txt'] }), sweep)).toEqualTypeOf<Job<Point, CommandValue>>()
     // @ts-expect-error no such axis
     mesh.map(wasm('f', { takes: ['z'] }), sweep)
     // @ts-expect-error a name is no number

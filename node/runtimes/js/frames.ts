@@ -2,7 +2,8 @@
  * What the node and a sandbox process say to each other: u32 big-endian length, then JSON.
  *
  * node -> process: one `InitFrame`, then a `RunFrame` at a time. process -> node: one `ReadyFrame`, then for each
- * `RunFrame` its calls' ends in order, in as many `EndsFrame`s as it takes, and between them what a unit saves.
+ * `RunFrame` its calls' ends in order, in as many `EndsFrame`s as it takes, and between them what a unit saves, and before its
+ * end what it leaves as files: parts of an archive, the last of them empty.
  */
 
 /** The kinds of tasks whose units run in the harness. */
@@ -27,6 +28,9 @@ export type RunFrame = { id: number; calls: readonly Call[] }
 
 /** The end of one call: `[null, value as canonical JSON, log]` or `[code, message, log]`. */
 export type End = [code: string | null, text: string, log: string]
+
+/** Of each part of an archive but the last: as base64 it fits into a frame, and small ones would cost the node far more than the process. */
+export const PART_BYTES = 2 ** 20
 
 /** The byte a process appends to its stderr for each call that ended: see `progress.ts`. V8 and Deno never write it. */
 export const ENDED_MARK = 1

@@ -72,7 +72,11 @@ export async function prove(
       throw new TalkootError('E_RUNTIME_VERSION', `deno is ${session.denoVersion}, not ${DENO_VERSION}`)
     }
     const { value: ends } = await session.exchange([{ unit: 0, params: '{}' }], signal).next()
-    const [code, text] = Array.isArray(ends) ? (ends[0] ?? []) : [ends?.code, ends?.message]
+    const [code, text] = Array.isArray(ends)
+      ? (ends[0] ?? [])
+      : ends !== undefined && 'code' in ends
+        ? [ends.code, ends.message]
+        : []
     if (code !== null || text !== value) throw new TalkootError('E_RUNTIME_VERSION', `the probe gave ${code} ${text}`)
     const confinement = facts.bwrap === undefined ? 'runtime' : 'os'
     return { kind, version: DENO_VERSION, confinement, deterministic: true, uid }

@@ -96,6 +96,8 @@ export class SandboxProcess {
   kill(brokeProtocol?: string): void {
     this.#brokeProtocol ??= brokeProtocol
     this.#killed = true
+    // Nothing it has said after that counts.
+    if (brokeProtocol !== undefined) this.#received.length = 0
     this.#killGroup()
     // Its death is told only once its output has been read to the end.
     this.#child.stdout?.resume()

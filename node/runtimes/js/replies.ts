@@ -23,4 +23,5 @@ const checkpointSchema = z.strictObject({
   unit: z.int().min(0),
   state: textSchema(LIMITS.UNIT_CHECKPOINT_MAX_BYTES),
 })
-export const replySchema = z.union([endsSchema, checkpointSchema])
+const partSchema = z.strictObject({ token: z.string(), id: z.int().min(0), part: z.base64() })
+export const replySchema = z.union([endsSchema, checkpointSchema, partSchema])

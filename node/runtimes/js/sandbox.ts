@@ -1,9 +1,12 @@
 /** One job on one slot: keeps a warm process, and replaces it after a unit that killed it. */
 
+import { canonicalJson, type Json } from '../../../protocol/canonical.ts'
+import type { TreeRef } from '../../../protocol/data/tree.ts'
 import { isErrorCode, TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { Attempt } from '../../../protocol/work.ts'
 import { failed } from '../failed.ts'
+import { collectedFiles } from '../program/collect.ts'
 import type { Sandbox, SandboxInit, UnitInput } from '../runtime.ts'
 import type { End, RunCall } from './frames.ts'
 import type { Session } from './session.ts'
@@ -59,7 +62,7 @@ export class JsSandbox implements Sandbox {
       either.throwIfAborted()
       throw new TalkootError(value?.code ?? 'E_INTERNAL', value?.message ?? 'no answer')
     }
-    const [code, text] = value[0] ?? ['E_PROTOCOL', 'no answer']
+    const [code, text] = (Array.isArray(value) ? value[0] : undefined) ?? ['E_PROTOCOL', 'no answer']
     if (code !== null) throw TalkootError.fromObject({ code, message: text })
     if (text === 'true' || text === 'false') return text === 'true'
     throw new TalkootError('E_RESULT_TYPE', '`agree` returned neither true nor false')
@@ -88,6 +91,7 @@ export class JsSandbox implements Sandbox {
     const doubted = (code: string | null, index: number): boolean => code === 'E_MEMORY' && !(fresh && index === 0)
     const exchange = session.exchange(frame.map(toCall), signal)
     let ended = 0
+    let files: TreeRef | null = null
     try {
       for (;;) {
         const { done, value } = await exchange.next()
@@ -99,11 +103,26 @@ export class JsSandbox implements Sandbox {
           yield culprit.map(({ unit }) => failed(unit, value.code, value.message))
           return { again: others }
         }
+        if (!Array.isArray(value)) {
+          const [{ unit }] = frame.slice(ended) as [UnitInput]
+          const kept = await this.#keep(unit, value.archive, signal)
+          if (signal.aborted) return { again: [] }
+          // Where the process has died of it, that is told next.
+          if (session.alive && kept instanceof TalkootError) {
+            yield [failed(unit, kept.code, kept.message)]
+            return { again: frame.slice(ended + 1) }
+          }
+          files = kept instanceof TalkootError ? null : kept
+          continue
+        }
         const first = ended
         const doubt = value.findIndex(([code], i) => doubted(code, first + i))
         const believed = doubt < 0 ? value : value.slice(0, doubt)
         ended += believed.length
-        if (believed.length > 0) yield believed.map((end, i) => this.#attempt(frame[first + i], end))
+        if (believed.length > 0) {
+          yield believed.map((end, i) => this.#attempt(frame[first + i], end, i === 0 ? files : null))
+          files = null
+        }
         if (doubt < 0) continue
         await session.close()
         return { again: frame.slice(ended), alone: true }
@@ -115,10 +134,23 @@ export class JsSandbox implements Sandbox {
     }
   }
 
-  #attempt(input: UnitInput | undefined, [code, text, log]: End): Attempt {
+  /** What of them is kept, or why nothing is. */
+  async #keep(unit: number, archive: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<TreeRef | TalkootError> {
+    try {
+      const { keepFiles } = this.#init
+      const files = await collectedFiles(archive)
+      if (files === null) throw new TalkootError('E_PROTOCOL', 'what it left is cut off')
+      if (keepFiles === undefined) throw new TalkootError('E_INTERNAL', 'there is no place for files here')
+      return await keepFiles(unit, files, signal)
+    } catch (error) {
+      return TalkootError.from(error)
+    }
+  }
+
+  #attempt(input: UnitInput | undefined, [code, text, log]: End, files: TreeRef | null): Attempt {
     const unit = input?.unit ?? 0
     if (log !== '') this.#init.onReport?.({ unit, ...UNSEEN, stderr: log })
-    if (code === null) return { unit, ok: true, value: text }
+    if (code === null) return files === null ? { unit, ok: true, value: text } : withFiles(unit, text, files)
     return failed(unit, isErrorCode(code) ? code : 'E_PROTOCOL', text)
   }
 
@@ -142,3 +174,19 @@ export class JsSandbox implements Sandbox {
 
 const toCall = ({ unit, params, resumed }: UnitInput): RunCall =>
   resumed === undefined ? { unit, params } : { unit, params, resumed: Buffer.from(resumed).toString() }
+function withFiles(unit: number, text: string, files: TreeRef): Attempt {
+  const given = parsedObject(text)
+  if (given === null) return failed(unit, 'E_PROTOCOL', 'files, and a value that has no place for them')
+  const value = canonicalJson({ ...given, files })
+  if (Buffer.byteLength(value) <= LIMITS.UNIT_RESULT_MAX_BYTES) return { unit, ok: true, value }
+  return failed(unit, 'E_RESULT_TOO_BIG', `the result is over ${LIMITS.UNIT_RESULT_MAX_BYTES} bytes`)
+}
+
+function parsedObject(text: string): Record<string, Json> | null {
+  try {
+    const parsed: Json = JSON.parse(text)
+    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? parsed : null
+  } catch {
+    return null
+  }
+}

@@ -2,10 +2,12 @@
 
 import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import type { z } from 'zod'
 import { type ErrorCode, TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
+import { RUNTIME_KINDS } from '../../../protocol/runtime-kinds.ts'
 import type { SandboxInit } from '../runtime.ts'
-import type { Call, End, InitFrame, RunFrame, SandboxedKind } from './frames.ts'
+import { type Call, type End, type InitFrame, PART_BYTES, type RunFrame, type SandboxedKind } from './frames.ts'
 import type { LaunchPlan } from './launch.ts'
 import { type Death, SandboxProcess } from './process.ts'
 import { Progress } from './progress.ts'
@@ -13,6 +15,9 @@ import { readySchema, replySchema } from './replies.ts'
 
 /** What ended the process, and the index of the call that ran then. */
 export type Fatal = { index: number; code: ErrorCode; message: string }
+
+/** What the next of the calls to end has left: it is read before anything else is asked for, and ends early with the process. */
+export type LeftFiles = { archive: AsyncGenerator<Uint8Array> }
 
 export type SessionInit = Pick<SandboxInit, 'source' | 'seed' | 'memoryMiB' | 'timeoutMs' | 'onCheckpoint'> & {
   kind: SandboxedKind
@@ -58,26 +63,35 @@ export class Session {
     throw new TalkootError('E_RUNTIME_MISSING', `the sandbox does not start: ${code} ${message}`)
   }
 
-  /** Yields the ends of the calls in order, in groups. Returns what killed the process, if something but the signal did. */
-  async *exchange(calls: readonly Call[], signal: AbortSignal): AsyncGenerator<End[], Fatal | undefined> {
+  /** Yields the ends of the calls in order, in groups, and what each leaves before its end. Returns what killed the process, if something but the signal did. */
+  async *exchange(calls: readonly Call[], signal: AbortSignal): AsyncGenerator<End[] | LeftFiles, Fatal | undefined> {
     const id = ++this.#frames
     this.#progress.reset()
     this.process.send({ id, calls } satisfies RunFrame)
     let ended = 0
     let due = this.#deadline()
+    let hasLeft = false
     try {
       while (ended < calls.length) {
         const received = await this.#receive(Math.max(0, due - performance.now()), signal)
         if (signal.aborted) return undefined
         if ('death' in received) return await this.#fatalAt(ended, calls.length)
-        const { data } = replySchema.safeParse(received.frame)
-        const isOurs = data?.token === this.#token && data.id === id
-        if (isOurs && 'ends' in data && ended + data.ends.length <= calls.length) {
-          ended += data.ends.length
-          yield data.ends
+        const reply = this.#replyTo(id, received.frame)
+        if (reply !== undefined && 'ends' in reply && ended + reply.ends.length <= calls.length) {
+          ended += reply.ends.length
+          hasLeft = false
+          yield reply.ends
           due = this.#deadline()
-        } else if (isOurs && 'state' in data && calls.some((call) => 'unit' in call && call.unit === data.unit)) {
-          this.#init.onCheckpoint?.(data.unit, Buffer.from(data.state))
+        } else if (reply !== undefined && 'part' in reply && !hasLeft && this.#leavesFiles()) {
+          hasLeft = true
+          yield { archive: this.#archive(id, reply.part, signal) }
+          due = this.#deadline()
+        } else if (
+          reply !== undefined &&
+          'state' in reply &&
+          calls.some((call) => 'unit' in call && call.unit === reply.unit)
+        ) {
+          this.#init.onCheckpoint?.(reply.unit, Buffer.from(reply.state))
         } else this.process.kill('a frame that is not of this exchange')
       }
       return undefined
@@ -85,6 +99,34 @@ export class Session {
       // Left midway: what the process does now is nobody's, and its frames would be taken for the next exchange's.
       if (ended < calls.length) this.process.kill()
     }
+  }
+
+  /** In the time that a unit has. */
+  async *#archive(id: number, first: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    let leftMs = this.#init.timeoutMs + LIMITS.SANDBOX_FLUSH_MS
+    for (let part = first; part !== ''; ) {
+      const bytes = Buffer.from(part, 'base64')
+      yield bytes
+      const from = performance.now()
+      const received = await this.#receive(leftMs, signal)
+      leftMs = Math.max(0, leftMs - (performance.now() - from))
+      if ('death' in received) return
+      const reply = this.#replyTo(id, received.frame)
+      const isNext = reply !== undefined && 'part' in reply && (bytes.length === PART_BYTES || reply.part === '')
+      if (isNext) part = reply.part
+      else this.process.kill('a frame that is not of this exchange')
+    }
+  }
+
+  /** Undefined: it is none to this frame. */
+  #replyTo(id: number, frame: unknown): z.infer<typeof replySchema> | undefined {
+    const { data } = replySchema.safeParse(frame)
+    return data?.token === this.#token && data.id === id ? data : undefined
+  }
+
+  #leavesFiles(): boolean {
+    const { kind, source } = this.#init
+    return RUNTIME_KINDS[kind].leavesFiles(source)
   }
 
   /** Whether no call was ever made in this process. */

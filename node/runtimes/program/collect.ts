@@ -3,15 +3,11 @@
  * match. They come out through a pipe of their own, which the program is not given: a line, then a tar archive.
  */
 
-import { filePathFault } from '../../../protocol/command/file-path.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { UnitFile } from '../runtime.ts'
 import { filesOfTar } from '../tar.ts'
 import { INPUTS_FOLDER } from './surroundings.ts'
-
-/** The folder itself: every new file. */
-const EVERYTHING = '.'
 
 /** `out`: the descriptor of the pipe. */
 export type Collecting = { out: number; globs: readonly string[] }
@@ -57,14 +53,6 @@ for glob do
 done |
   env -i /usr/bin/tar --create --format=gnu --null --verbatim-files-from --files-from=-
 `
-
-/** @throws E_INPUT when it leads out of the folder of the unit, or no file could have such a name */
-export function globOf(filled: string): string {
-  const glob = filled.replace(/^\.\/(?=.)/, '').replace(/(?<=[^/])\/$/, '')
-  const fault = glob === EVERYTHING ? null : filePathFault(glob)
-  if (fault !== null) throw new TalkootError('E_INPUT', `--out ${JSON.stringify(glob.slice(0, 200))} ${fault}`)
-  return glob
-}
 
 /**
  * What came through the pipe; null: the program did not end well.

@@ -1,11 +1,11 @@
 /** A program with a unit's parameters in their places. */
 
 import type { Json } from '../../../protocol/canonical.ts'
+import { globOf } from '../../../protocol/command/output-glob.ts'
 import type { Program } from '../../../protocol/command/program.ts'
 import { fill, written } from '../../../protocol/command/template.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
-import { globOf } from './collect.ts'
 
 export type FilledUnit = {
   argv: readonly string[]

@@ -1,13 +1,15 @@
 /** The loop of the sandbox process: reads frames of calls, runs them in order, and writes their ends in groups. */
 
 import { LIMITS } from '../../../../protocol/limits.ts'
-import type { Call, InitFrame, RunFrame } from '../frames.ts'
+import { base64OfBytes } from '../../../../protocol/wasm/bytes.ts'
+import { type Call, type InitFrame, PART_BYTES, type RunFrame } from '../frames.ts'
 import { type Context, Log, type Outcome, runCall } from './call.ts'
 import { markCallEnded, readFrame, writeFrame } from './channel.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { encodeValue } from './encode.ts'
 import { Failure, failureOf } from './failure.ts'
 import { afterTurn, drainPromiseJobs, holdsRejections, monotonicMs } from './host.ts'
+import { Left } from './outputs/left.ts'
 import { seededRandom, useRandom } from './random.ts'
 import type { Task } from './task.ts'
 
@@ -62,7 +64,9 @@ export class Server {
 
   #end(outcome: Outcome, log: Log): void {
     this.#checkpoints.end()
-    const [code, text] = endOf(outcome)
+    const { archive, ...ended } = apart(outcome)
+    if (archive !== undefined) this.#send(archive)
+    const [code, text] = endOf(ended)
     // Getters and proxies of the value are task code, and may have made more of them.
     drainPromiseJobs()
     const end = JSON.stringify([code, text, log.text])
@@ -73,6 +77,28 @@ export class Server {
     if (late || this.#heldChars >= LIMITS.UNIT_RESULT_MAX_BYTES) this.#flush()
   }
 
+  /** What a unit leaves goes before its end, and after those of the units before it. */
+  #send(archive: Iterable<Uint8Array>): void {
+    this.#flush()
+    const frame = (part: Uint8Array): void =>
+      writeFrame(`{"token":"${this.#init.token}","id":${this.#frame.id},"part":"${base64OfBytes(part)}"}`)
+    const buffer = new Uint8Array(PART_BYTES)
+    let filled = 0
+    for (const bytes of archive) {
+      for (let at = 0; at < bytes.length; ) {
+        const some = bytes.subarray(at, at + PART_BYTES - filled)
+        buffer.set(some, filled)
+        filled += some.length
+        at += some.length
+        if (filled < PART_BYTES) continue
+        frame(buffer)
+        filled = 0
+      }
+    }
+    if (filled > 0) frame(buffer.subarray(0, filled))
+    frame(new Uint8Array())
+  }
+
   #flush(): void {
     if (this.#held.length === 0) return
     writeFrame(`{"token":"${this.#init.token}","id":${this.#frame.id},"ends":[${this.#held.join()}]}`)
@@ -80,6 +106,11 @@ export class Server {
     this.#heldChars = 0
     this.#flushedAtMs = monotonicMs()
   }
+}
+
+/** What a unit leaves, and its outcome without. */
+function apart({ state, value }: Outcome): Outcome & { archive?: Iterable<Uint8Array> } {
+  return Left.is(value) ? { state, value: value.value, archive: value.archive } : { state, value }
 }
 
 function endOf({ state, value }: Outcome): [code: string | null, text: string] {

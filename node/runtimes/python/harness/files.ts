@@ -1,5 +1,7 @@
 /** The files Python sees: Emscripten's, all in memory. They are bounded, and put back between units. */
 
+import type { Folder, Found } from '../../js/harness/outputs/files.ts'
+
 /** What Python wrote is of signed bytes. */
 type Bytes = Uint8Array | Int8Array
 
@@ -7,6 +9,7 @@ export type FileNode = {
   id: number
   contents?: Bytes | Record<string, FileNode>
   usedBytes?: number
+  mode: number
   name_next?: FileNode
 }
 
@@ -111,6 +114,35 @@ export class Files {
     if (bytes > this.#room) throw new this.#files.ErrnoError(ENOSPC)
     this.#room -= bytes
   }
+}
+
+/** What is in it, as a unit leaves it. */
+export function folderOf(node: FileNode): Folder {
+  const contents = isBytes(node.contents) ? {} : (node.contents ?? {})
+  return {
+    type: 'folder',
+    names: () => Object.keys(contents),
+    get: (name) => (Object.hasOwn(contents, name) ? foundOf(contents[name]) : undefined),
+  }
+}
+
+/** Of `st_mode`, as POSIX numbers it. */
+const KIND = 0o170000
+const LINK = 0o120000
+const PIPE = 0o010000
+const REGULAR = 0o100000
+const FOLDER = 0o040000
+const OWNER_EXECUTES = 0o100
+
+function foundOf(node: FileNode | undefined): Found | undefined {
+  if (node === undefined) return undefined
+  const { mode, contents, usedBytes = 0 } = node
+  const kind = mode & KIND
+  if (kind === FOLDER) return folderOf(node)
+  if (kind === LINK) return { type: 'link' }
+  if (kind !== REGULAR) return { type: kind === PIPE ? 'pipe' : 'device' }
+  const bytes = isBytes(contents) ? new Uint8Array(contents.buffer, contents.byteOffset, usedBytes) : new Uint8Array()
+  return { type: 'file', bytes, executable: (mode & OWNER_EXECUTES) !== 0 }
 }
 
 function nodesOf({ nameTable }: FileSystem): FileNode[] {

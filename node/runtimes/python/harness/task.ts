@@ -1,19 +1,25 @@
 /** A job's script: laid down and compiled once, then run for each unit from the same memory. */
 
+import type { Json } from '../../../../protocol/canonical.ts'
+import { globOf } from '../../../../protocol/command/output-glob.ts'
+import { fill } from '../../../../protocol/command/template.ts'
 import { LIMITS } from '../../../../protocol/limits.ts'
 import { bytesOfBase64 } from '../../../../protocol/wasm/bytes.ts'
 import type { Context } from '../../js/harness/call.ts'
 import { Failure } from '../../js/harness/failure.ts'
 import { drainPromiseJobs } from '../../js/harness/host.ts'
+import { archiveOf } from '../../js/harness/outputs/archive.ts'
+import { Left } from '../../js/harness/outputs/left.ts'
 import type { Task } from '../../js/harness/task.ts'
 import { connectDevices } from './devices.ts'
-import { Files } from './files.ts'
+import { type FileNode, Files, folderOf } from './files.ts'
 import { rememberMemory } from './memory.ts'
 import { Collected } from './output.ts'
 import type { Python } from './python.ts'
 import type { World } from './world.ts'
 
-type Source = { file: string; files: { path: string; base64: string }[] }
+type Source = { file: string; files: { path: string; base64: string }[]; outputs: string[] }
+type Point = Readonly<Record<string, Json>>
 type Reply = [code: ConstructorParameters<typeof Failure>[0] | null, value: unknown]
 
 const HOME = '/unit'
@@ -27,15 +33,21 @@ export class Script {
   readonly #world: World
   readonly #run: (unit: number, seed: number, params: string, resumed: string) => unknown
   readonly #isPrinting: boolean
+  readonly #outputs: readonly string[]
+  readonly #home: FileNode
+  readonly #given: ReadonlySet<string>
   readonly #putBack: () => void
   readonly #fault: Failure | undefined
 
   /** Nothing of the script is run yet, and what is wrong with it is each unit's failure. */
   constructor(source: string, python: Python, world: World) {
-    const { file, files } = JSON.parse(source) as Source
+    const { file, files, outputs } = JSON.parse(source) as Source
+    this.#outputs = outputs
+    this.#given = new Set(files.map(({ path }) => path))
     this.#python = python
     this.#world = world
     layDown(files, python)
+    this.#home = python.emscripten.FS.lookupPath(HOME).node
     this.#connectOutput()
     const { pyodide, emscripten } = python
     const driver = pyodide.pyimport('_talkoot')
@@ -67,9 +79,11 @@ export class Script {
   task(spoilt: () => void): Task {
     if (this.#fault !== undefined) throw this.#fault
     this.#putBack()
-    const run = (params: unknown, context: unknown): unknown => {
+    const run = (params: unknown, given: unknown): unknown => {
+      const [point, context] = [params as Point, given as Context]
+      const globs = this.#outputs.map((template) => globAt(template, context.unit, point))
       try {
-        return this.#runUnit(JSON.stringify(params), context as Context)
+        return this.#runUnit(point, context, globs)
       } catch (thrown) {
         if (Failure.is(thrown)) throw thrown
         spoilt()
@@ -81,7 +95,7 @@ export class Script {
     return { run, agree: undefined }
   }
 
-  #runUnit(params: string, { unit, seed, random, log, checkpoint, resumed }: Context): unknown {
+  #runUnit(point: Point, { unit, seed, random, log, checkpoint, resumed }: Context, globs: readonly string[]): unknown {
     const printed = new Collected(LIMITS.UNIT_RESULT_MAX_BYTES)
     const logged = new Collected(LIMITS.UNIT_LOG_MAX_CHARS)
     this.#world.surroundings.random = random
@@ -94,12 +108,15 @@ export class Script {
       if (isValue && printed.isOver) throw new Error('the value is too long')
     }
     try {
-      const [code, value] = JSON.parse(String(this.#run(unit, seed, params, JSON.stringify(resumed ?? null)))) as Reply
+      const said = this.#run(unit, seed, JSON.stringify(point), JSON.stringify(resumed ?? null))
+      const [code, value] = JSON.parse(String(said)) as Reply
       drainPromiseJobs()
       if (this.#python.metMemoryLimit()) throw outOfMemory()
       if (printed.isOver) throw new Failure('E_RESULT_TOO_BIG', `it printed over ${LIMITS.UNIT_RESULT_MAX_BYTES} bytes`)
       if (code !== null) throw new Failure(code, String(value))
-      return this.#isPrinting ? { stdout: printed.text().replace(/\n$/, '') } : value
+      const given = this.#isPrinting ? { stdout: printed.text().replace(/\n$/, '') } : value
+      if (globs.length === 0) return given
+      return new Left(this.#isPrinting ? Object(given) : { value }, archiveOf(folderOf(this.#home), globs, this.#given))
     } finally {
       if (logged.size > 0) log(logged.text().replace(/\n$/, ''))
     }
@@ -126,6 +143,12 @@ function layDown(files: Source['files'], { emscripten: { FS } }: Python): void {
     FS.mkdirTree(full.slice(0, full.lastIndexOf('/')))
     FS.writeFile(full, bytesOfBase64(base64))
   }
+}
+
+function globAt(template: string, unit: number, point: Point): string {
+  const filled = fill(template, unit, point)
+  if (filled !== undefined) return globOf(filled)
+  throw new Failure('E_INPUT', `"${template}" names a parameter the unit does not have`)
 }
 
 const outOfMemory = (): Failure => new Failure('E_MEMORY', 'the memory limit was reached')

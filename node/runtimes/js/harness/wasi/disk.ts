@@ -2,6 +2,9 @@
 
 import { Directory, File, type Inode, OpenDirectory, OpenFile, PreopenDirectory, wasi } from '@bjorn3/browser_wasi_shim'
 import { LIMITS } from '../../../../../protocol/limits.ts'
+import type { Folder } from '../outputs/files.ts'
+
+const TMP = 'tmp'
 
 export type GivenFile = { path: string; bytes: ArrayBuffer }
 
@@ -14,17 +17,27 @@ export class Disk {
 
   constructor(given: readonly GivenFile[]) {
     const top = folder()
-    top.contents.set('tmp', folder())
+    top.contents.set(TMP, folder())
     for (const { path, bytes } of given) place(top, path.split('/'), bytes)
     this.root = new Root(top.contents, { bytes: LIMITS.WASI_WRITTEN_MAX_BYTES })
   }
 
-  /** Null when there is no such file. */
-  read(path: string): Uint8Array | null {
-    const { inode_obj: found } = this.root.path_lookup(path, 0)
-    return found instanceof File ? found.data : null
+  /** All but the folder for what is temporary. */
+  get written(): Folder {
+    const { dir } = this.root
+    return folderOf(new Map([...dir.contents].filter(([name]) => name !== TMP)))
   }
 }
+
+const folderOf = (contents: ReadonlyMap<string, Inode>): Folder => ({
+  type: 'folder',
+  names: () => [...contents.keys()],
+  get(name) {
+    const found = contents.get(name)
+    if (found instanceof Directory) return folderOf(found.contents)
+    return found instanceof File ? { type: 'file', bytes: found.data, executable: false } : undefined
+  },
+})
 
 const folder = (): Directory => new Directory(new Map<string, Inode>())
 
@@ -53,7 +66,7 @@ class Root extends PreopenDirectory {
   }
 }
 
-class Folder extends OpenDirectory {
+class OpenFolder extends OpenDirectory {
   readonly #room: Room
 
   constructor(directory: Directory, room: Room) {
@@ -68,7 +81,7 @@ class Folder extends OpenDirectory {
 
 /** What was opened, with the bound on what is written. */
 function bounded({ ret, fd_obj: opened }: Opened, flags: number, room: Room): Opened {
-  if (opened instanceof OpenDirectory) return { ret, fd_obj: new Folder(opened.dir, room) }
+  if (opened instanceof OpenDirectory) return { ret, fd_obj: new OpenFolder(opened.dir, room) }
   if (!(opened instanceof OpenFile)) return { ret, fd_obj: opened }
   return { ret, fd_obj: new BoundedFile(opened.file, (flags & wasi.FDFLAGS_APPEND) !== 0, room) }
 }

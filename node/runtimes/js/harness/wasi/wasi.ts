@@ -2,15 +2,18 @@
 
 import { ConsoleStdout, type Fd, File, Inode, OpenFile, WASI } from '@bjorn3/browser_wasi_shim'
 import type { Json } from '../../../../../protocol/canonical.ts'
+import { globOf } from '../../../../../protocol/command/output-glob.ts'
 import { fill, written } from '../../../../../protocol/command/template.ts'
 import { LIMITS } from '../../../../../protocol/limits.ts'
 import { readModule } from '../../../../../protocol/wasm/binary.ts'
-import { base64OfBytes, bytesOfBase64 } from '../../../../../protocol/wasm/bytes.ts'
+import { bytesOfBase64 } from '../../../../../protocol/wasm/bytes.ts'
 import { checkProgram, WASI_IMPORTS } from '../../../../../protocol/wasm/convention.ts'
 import type { WasiProgram } from '../../../../../protocol/wasm/wasi-program.ts'
 import type { Context } from '../call.ts'
 import { Failure } from '../failure.ts'
-import { checkResultBytes, compileModule, withInstance } from '../instance.ts'
+import { compileModule, withInstance } from '../instance.ts'
+import { archiveOf } from '../outputs/archive.ts'
+import { Left } from '../outputs/left.ts'
 import { compiledOnce, type Task } from '../task.ts'
 import { ownCalls, Written } from './calls.ts'
 import { Disk, type GivenFile } from './disk.ts'
@@ -37,7 +40,7 @@ const NAME = 'program'
 const ENV = { HOME: '/', LANG: 'C.UTF-8', PWD: '/', TMPDIR: '/tmp', TZ: 'UTC' }
 
 function runUnit({ program, module, given, memoryMiB }: Compiled, point: Point, context: Context): unknown {
-  const { args, env, stdin } = filled(program, context.unit, point)
+  const { args, env, stdin, outputs } = filled(program, context.unit, point)
   // Numbers of inodes would tell how many units ran before.
   Reflect.set(Inode, 'next_ino', 1n)
   const disk = new Disk(given)
@@ -65,9 +68,9 @@ function runUnit({ program, module, given, memoryMiB }: Compiled, point: Point, 
   } finally {
     if (errors() !== '') context.log(errors())
   }
-  const files = Object.fromEntries(program.outputs.map((path) => [path, fileOf(disk, path)]))
   const value = { stdout: textOf(stdout.bytes()).replace(/\r?\n$/, '') }
-  return program.outputs.length === 0 ? value : { ...value, files }
+  if (outputs.length === 0) return value
+  return new Left(value, archiveOf(disk.written, outputs, new Set(given.map(({ path }) => path))))
 }
 
 /** The last errors are what tells. */
@@ -76,7 +79,7 @@ function withErrors(how: string, errors: string): string {
   return `${how}\n${errors.slice(-room)}`.trimEnd()
 }
 
-type Filled = { args: string[]; env: string[]; stdin: string }
+type Filled = { args: string[]; env: string[]; stdin: string; outputs: string[] }
 
 function filled(program: WasiProgram, unit: number, point: Point): Filled {
   const put = (template: string): string => {
@@ -100,18 +103,7 @@ function filled(program: WasiProgram, unit: number, point: Point): Filled {
     args: [NAME, ...program.args.map(plain)],
     env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
     stdin: program.stdin === null ? '' : put(program.stdin),
-  }
-}
-
-/** Text if it is, and else its bytes. */
-function fileOf(disk: Disk, path: string): string | { base64: string } {
-  const bytes = disk.read(path)
-  if (bytes === null) throw new Failure('E_OUTPUT_MISSING', `it wrote no file ${path}`)
-  checkResultBytes(bytes.length)
-  try {
-    return utf8.decode(bytes)
-  } catch {
-    return { base64: base64OfBytes(bytes) }
+    outputs: program.outputs.map((glob) => globOf(plain(glob))),
   }
 }
 
