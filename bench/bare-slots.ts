@@ -14,7 +14,7 @@ const DEADLINE_MS = 240_000
 const CALIBRATION_STEPS = 3_000_000
 const CALIBRATIONS = 5
 
-export type BareSlots = AsyncDisposable & {
+type BareSlots = AsyncDisposable & {
   /** The steps that one unit of so many milliseconds takes while all slots work. */
   stepsFor(unitMs: number): Promise<number>
   /** Runs so many units, dealt evenly to the slots, each slot's in one call. Milliseconds. */

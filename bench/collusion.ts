@@ -1,5 +1,5 @@
 /**
- * What is reached against peers that plot, and against those that earn trust and then cheat: `node bench/collusion.ts [--turncoats]`.
+ * What is reached against peers that plot, and against those that earn trust and then cheat: `node bench/collusion.ts [--turncoats [--after 100]]`.
  * Prints Markdown tables. The goal is 0.999, all lies are taken to agree, and the share of liars is known.
  */
 
@@ -23,8 +23,8 @@ const PLOTS = [
   { name: 'where three of them meet', boldness: 1, partners: 3 },
 ]
 
-const { turncoats = false } = parseArgs({
-  options: { turncoats: { type: 'boolean' } },
+const { turncoats = false, after: turns = ['100', '200', '400'] } = parseArgs({
+  options: { turncoats: { type: 'boolean' }, after: { type: 'string', multiple: true } },
 }).values
 if (!turncoats) {
   colluderTable('strangers only', 0, SHARES, null)
@@ -48,15 +48,16 @@ function colluderTable(pool: string, members: number, shares: number[], stated: 
 }
 
 /**
- * `of its results`: those accepted wrong before it is caught; mean over all that turn, its 95% interval, the worst run of five;
- * then of the single cheaters the median, the 95% quantile and the worst, and how many of them were above 5%.
+ * `of its results`: of those it gave before it was caught, or ever, the ones that were accepted and wrong; mean over all that
+ * turn, its 95% interval; then of the single cheaters the median, the 95% quantile and the worst, and how many were above 5%;
+ * the same as a share of those of its results that were accepted.
  */
 function turncoatTable(): void {
   console.log('\n### Earn, then cheat: one peer in twenty turns\n')
   console.log(
-    '| turns after | lies on | wrong accepted before it is caught | of its results | the worst run | one cheater: half, 95%, all | above 5% | left of those caught |\n|---|---|---|---|---|---|---|---|',
+    '| turns after | lies on | wrong accepted before it is caught | of its results | one cheater: half, 95%, all | above 5% | of those accepted: 95%, all | above 5% | caught | left of those caught | executions a unit |\n|---|---|---|---|---|---|---|---|---|---|---|',
   )
-  for (const after of [100, 200, 400]) {
+  for (const after of turns.map(Number)) {
     for (const rate of [0.05, 0.1, 0.3, 1]) {
       const bad = () => Array.from({ length: 5 }, () => turncoat(after, rate, 1))
       const runs = seeds((seed) => run(0.2, 0, bad, 500, seed), TURNCOAT_SEEDS)
@@ -64,20 +65,45 @@ function turncoatTable(): void {
       const mean = shares.reduce((total, share) => total + share, 0) / runs.length
       const variance = shares.reduce((total, share) => total + (share - mean) ** 2, 0) / (runs.length - 1)
       const half = 1.96 * Math.sqrt(variance / runs.length)
-      const single = runs.flatMap((figures) => figures.shares).sort((a, b) => a - b)
-      const quantile = (part: number) => percent(single[Math.ceil(part * single.length) - 1] ?? 0)
-      const above = single.filter((share) => share > 0.05).length
-      const percent = (share: number) => `${(100 * share).toFixed(1)}%`
-      console.log(
-        `| ${after} results | ${percent(rate)} | ${(sum(runs, 'lies') / (5 * runs.length)).toFixed(1)} | ${percent(mean)} ± ${percent(half)} | ${percent(Math.max(...shares))} | ${quantile(0.5)}, ${quantile(0.95)}, ${quantile(1)} | ${above} of ${single.length} | ${sum(runs, 'leftByCaught')} |`,
-      )
+      const given = runs.flatMap((figures) => figures.shares)
+      const accepted = runs.flatMap((figures) => figures.acceptedShares)
+      const cells = [
+        `${after} results`,
+        percent(rate),
+        (sum(runs, 'lies') / given.length).toFixed(1),
+        `${percent(mean)} ± ${percent(half)}`,
+        [0.5, 0.95, 1].map((part) => percent(quantile(given, part))).join(', '),
+        above(given),
+        [0.95, 1].map((part) => percent(quantile(accepted, part))).join(', '),
+        above(accepted),
+        `${sum(runs, 'caught')}`,
+        `${sum(runs, 'leftByCaught')}`,
+        (sum(runs, 'executions') / sum(runs, 'units')).toFixed(2),
+      ]
+      console.log(`| ${cells.join(' | ')} |`)
     }
   }
 }
 
-type Figures = Record<'wrong' | 'accepted' | 'executions' | 'units' | 'lies' | 'turns' | 'leftByCaught', number> & {
-  /** By cheater, of its results those accepted wrong before it was caught. */
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)}%`
+}
+
+function quantile(shares: number[], part: number): number {
+  return [...shares].sort((a, b) => a - b)[Math.ceil(part * shares.length) - 1] ?? 0
+}
+
+function above(shares: number[]): string {
+  return `${shares.filter((share) => share > 0.05).length} of ${shares.length}`
+}
+
+type Figures = Record<
+  'wrong' | 'accepted' | 'caught' | 'executions' | 'units' | 'lies' | 'turns' | 'leftByCaught',
+  number
+> & {
+  /** By cheater, those accepted wrong before it was caught: of the results it gave, and of those accepted. */
   shares: number[]
+  acceptedShares: number[]
 }
 
 function run(stated: number, members: number, makeBad: () => Peer[], perPeer: number, seed: number): Figures {
@@ -104,6 +130,7 @@ function run(stated: number, members: number, makeBad: () => Peer[], perPeer: nu
     lies: of('lies'),
     turns: of('turns'),
     shares: liars.map(({ lies, turns }) => lies / Math.max(1, turns)),
+    acceptedShares: liars.map(({ lies, accepted }) => lies / Math.max(1, accepted)),
     leftByCaught: outcome.caught === bad.length ? outcome.wrong : 0,
   }
 }
@@ -112,6 +139,6 @@ function seeds<T>(make: (seed: number) => T, count = SEEDS): T[] {
   return Array.from({ length: count }, (_, i) => make(i + 1))
 }
 
-function sum(runs: Figures[], key: Exclude<keyof Figures, 'shares'>): number {
+function sum(runs: Figures[], key: Exclude<keyof Figures, 'shares' | 'acceptedShares'>): number {
   return runs.reduce((total, figures) => total + figures[key], 0)
 }

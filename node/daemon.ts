@@ -1,12 +1,8 @@
 /** The composition root: the one place where a node's components are built, wired, started and stopped. */
 
 import { randomInt } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
-import { join as joinPath } from 'node:path'
-import type { Logger } from 'pino'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { Ad } from '../protocol/ad.ts'
-import type { StatePaths } from '../protocol/home.ts'
 import { LIMITS } from '../protocol/limits.ts'
 import { decodeToken } from '../protocol/membership/index.ts'
 import { LOGS_PROTOCOL } from '../protocol/tail.ts'
@@ -15,6 +11,7 @@ import { ApiServer } from './api/server.ts'
 import type { NodeServices } from './api/services.ts'
 import { Cleanup } from './cleanup.ts'
 import type { Settings } from './config.ts'
+import { type Ground, type GroundInit, layGround } from './ground.ts'
 import { IdleMemory } from './idle-memory.ts'
 import { JobService } from './jobs/job-service.ts'
 import { JobTrees } from './jobs/job-trees.ts'
@@ -22,39 +19,18 @@ import { Removals } from './jobs/removals.ts'
 import { createScheduler } from './jobs/scheduler/scheduler.ts'
 import { UnitFilesOfJobs } from './jobs/unit-files.ts'
 import { fetchBlob, serveBlobs } from './mesh/blob-exchange.ts'
-import { createMesh, type MeshNode } from './mesh/create.ts'
+import { createMesh, type MeshInit, type MeshNode } from './mesh/create.ts'
 import { DHT_DEFAULT, DHT_LIGHT } from './mesh/host.ts'
 import { TreeExchange } from './mesh/trees/tree-exchange.ts'
-import { type Offer, probeOffer } from './offer.ts'
-import { openRuntimes } from './runtimes/open.ts'
-import type { Runtime, RuntimeInit } from './runtimes/runtime.ts'
-import type { Runtimes } from './runtimes/runtimes.ts'
+import { type MachineAd, Offer } from './offer.ts'
 import { nodeServices } from './services.ts'
-import { BlobStore } from './store/blobs.ts'
-import { EvidenceStore } from './store/evidence.ts'
-import { JobRemoval } from './store/job-removal.ts'
-import { JobStore } from './store/job-store.ts'
-import { openLedger } from './store/ledger.ts'
-import { SqliteMeshStore } from './store/mesh-store.ts'
-import { SqlitePauseStore } from './store/pause-store.ts'
-import { PeerNumbers } from './store/peer-numbers.ts'
-import { PeerRuleStore } from './store/peer-rules.ts'
-import { ReceiptStore } from './store/receipt-store.ts'
-import { takeStateFolder } from './store/state-folder.ts'
-import { TreeStore } from './store/tree-store.ts'
-import { TreeUploads } from './store/tree-uploads.ts'
 import type { FetchTree } from './worker/inputs.ts'
 import { OwnerPause } from './worker/owner-pause.ts'
 import { Worker } from './worker/worker.ts'
 
-export type NodeInit = {
-  paths: StatePaths
-  settings: Settings
+type NodeInit = GroundInit & {
   /** A join token; the node joins that mesh before anything else. */
   join?: string | undefined
-  log: Logger
-  /** What runs js units, if not the runtime of this machine. */
-  openRuntime?(init: RuntimeInit): Runtime
   /** Told what has been done, for a person who waits. */
   onProgress?(step: 'sandbox' | 'mesh' | 'api'): void
 }
@@ -84,119 +60,45 @@ export async function startNode(init: NodeInit): Promise<RunningNode> {
 
 async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
   const { paths, settings, log } = init
-  const stores = openStores(paths, settings, cleanup)
-  const runtimes = startRuntimes(init, cleanup)
-  const offer = await probeOffer(runtimes, settings, paths.state)
+  const ground = layGround(init, cleanup)
+  const offer = new Offer(ground, { settings, stateFolder: paths.state })
+  const { complete } = await offer.prove()
   init.onProgress?.('sandbox')
 
-  const mesh = await createMesh(
-    { store: stores.meshStore },
-    {
-      describe: () => offer.describe(worker.facts().busy, pause.facts()),
-      listen: settings.listen,
-      announce: settings.announce,
-      outboundOnly: settings.outboundOnly,
-      mdns: settings.mdns,
-      dht: settings.dht === 'light' ? DHT_LIGHT : DHT_DEFAULT,
-      found: { kind: settings.mesh, name: settings.name },
-    },
-  )
-  const exchange = new TreeExchange({ mesh, trees: stores.trees, now: () => performance.now(), random: Math.random })
-  const fetchTree: FetchTree = (from, { digest, bytes }, { signal, onFetched = () => undefined }) =>
-    exchange.fetch(digest, { from: [from], maxBytes: bytes, signal, onProgress: onFetched })
-  cleanup.add(() => exchange.stop())
-  const worker = buildWorker({ ...stores, runtimes, mesh, fetchTree, offer }, init)
-  const pause = new OwnerPause({
-    store: stores.pauseStore,
-    wallClock: Date.now,
-    onChange: (paused) => {
-      worker.pause(paused)
-      mesh.adChanged()
-      jobs.ownAdChanged()
-    },
-    onError: passing(log),
-  })
-  watchPeers({ mesh, worker, ...stores }, cleanup)
-  mesh.serve(LOGS_PROTOCOL, (channel, { id }) => worker.tail(channel, id))
-  mesh.serve(WORK_PROTOCOL, (channel, peer) => worker.serve(channel, peer))
-  serveBlobs(mesh, stores.blobs)
-  if (init.join !== undefined) await join(mesh, init.join)
-  cleanup.add(() => mesh.stop())
-  await mesh.start()
-  cleanup.add(() => worker.stop())
-  worker.start()
-  init.onProgress?.('mesh')
-
-  // As others see it, but for what only an ad that is sent has: a number and addresses.
-  const ownAd = (): Ad => ({
-    ...offer.describe(worker.facts().busy, pause.facts()),
-    v: 1,
-    peer: mesh.peerId,
-    mesh: mesh.meshId,
-    seq: 0,
-    ttlMs: LIMITS.AD_TTL_MS,
-    reach: settings.outboundOnly ? 'outbound' : 'dialable',
-    addresses: [],
-  })
-  const unitFiles = new UnitFilesOfJobs({
-    ...stores,
-    named: stores.jobStore.unitFiles,
-    fetchTree,
-    onError: passing(log),
-  })
-  cleanup.add(() => unitFiles.stop())
-  const jobTrees = new JobTrees({ ...stores, onError: passing(log) })
-  const jobs = new JobService({
-    ...stores,
-    jobs: stores.jobStore,
-    trees: jobTrees,
-    unitFiles,
-    scheduler: createScheduler({
-      random: xoroshiro128plus(randomInt(2 ** 31)),
-      credit: (peer) => stores.evidence.creditAt(peer, Date.now()),
-    }),
-    mesh,
-    worker,
-    runtimes,
-    signer: mesh.signer,
-    ownAd,
-    now: () => performance.now(),
-    wallClock: Date.now,
-    random: Math.random,
-    onError: passing(log),
-  })
-  cleanup.add(() => jobs.stop())
-  void offer.complete.then(() => {
+  const describe = () => offer.describe(worker.facts().busy, pause.facts())
+  const mesh = await createMesh({ store: ground.meshStore }, meshInit(settings, describe))
+  const fetchTree = exchangeTrees({ ...ground, mesh }, cleanup)
+  const worker = buildWorker({ ...ground, mesh, fetchTree, offer }, settings)
+  const adChanged = () => {
     mesh.adChanged()
     jobs.ownAdChanged()
+  }
+  const pause = new OwnerPause({
+    ...ground,
+    store: ground.pauseStore,
+    onChange: (paused) => {
+      worker.pause(paused)
+      adChanged()
+    },
   })
-  cleanup.add(() => pause.stop())
-  pause.start()
-  jobs.start()
-  const removals = new Removals({
-    ...stores,
-    reports: stores.jobStore.reports,
-    jobs,
-    jobTrees,
-    loose: unitFiles.loose,
-    now: () => performance.now(),
-    onError: passing(log),
-  })
-  cleanup.add(() => removals.stop())
-  removals.start()
+  await enterMesh({ ...ground, mesh, worker }, init.join, cleanup)
+  init.onProgress?.('mesh')
 
-  const idleMemory = new IdleMemory({
-    isIdle: () => worker.facts().busy === 0 && jobs.counts().running === 0,
-  })
-  cleanup.add(() => idleMemory.stop())
-  idleMemory.start()
+  const ownAd = () => adOf(describe(), mesh, settings)
+  const { jobs, removals } = buildJobs({ ...ground, mesh, worker, fetchTree, ownAd }, cleanup)
+  const idleMemory = new IdleMemory({ isIdle: () => worker.facts().busy === 0 && jobs.counts().running === 0 })
+  for (const part of [pause, jobs, removals, idleMemory]) {
+    cleanup.add(() => part.stop())
+    part.start()
+  }
+  void complete.then(adChanged)
 
   const stopping = new AbortController()
   cleanup.add(() => stopping.abort())
   const stopped = Promise.withResolvers<void>()
   const stop = () => cleanup.run().then(stopped.resolve)
   const services = nodeServices(
-    { ...stores, onError: passing(log), mesh, jobs, removals, runtimes, worker, pause, offer, ownAd },
+    { ...ground, mesh, jobs, removals, worker, pause, offer, ownAd },
     { apiUrl: () => api.url, requestStop: () => setImmediate(stop), stopping: stopping.signal },
   )
   const server = new ApiServer({ services, log }, { port: settings.apiPort, addressFile: paths.api })
@@ -204,6 +106,59 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
   const api = await server.start()
   init.onProgress?.('api')
   return { services, api, stopped: stopped.promise, stop }
+}
+
+function meshInit(settings: Settings, describe: () => MachineAd): MeshInit {
+  const { listen, announce, outboundOnly, mdns } = settings
+  const dht = settings.dht === 'light' ? DHT_LIGHT : DHT_DEFAULT
+  return { describe, listen, announce, outboundOnly, mdns, dht, found: { kind: settings.mesh, name: settings.name } }
+}
+
+function exchangeTrees({ mesh, trees, now, random }: Ground & { mesh: MeshNode }, cleanup: Cleanup): FetchTree {
+  const exchange = new TreeExchange({ mesh, trees, now, random })
+  cleanup.add(() => exchange.stop())
+  return (from, { digest, bytes }, { signal, onFetched = () => undefined }) =>
+    exchange.fetch(digest, { from: [from], maxBytes: bytes, signal, onProgress: onFetched })
+}
+
+type WorkerParts = Ground & { mesh: MeshNode; fetchTree: FetchTree; offer: Offer }
+
+function buildWorker(parts: WorkerParts, settings: Settings): Worker {
+  const { mesh, offer, blobs, evidence, rules } = parts
+  return new Worker(
+    {
+      ...parts,
+      runtimeVersion: (kind) => offer.versionOf(kind),
+      signer: mesh.signer,
+      fetchTask: async (from, digest, length, signal) => {
+        if (blobs.has(digest)) return blobs.get(digest)
+        const bounded = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.REQUEST_TIMEOUT_MS)])
+        return await fetchBlob(mesh, from, { digest, length }, bounded)
+      },
+      doneFor: (peer) => evidence.servedMs(peer),
+      isBlocked: (peer) => {
+        const known = mesh.peers().find(({ id }) => id === peer)
+        return rules.of(peer, known?.ad ?? null)?.verdict === 'blocked'
+      },
+    },
+    { ...settings, slots: offer.slots, confinement: offer.confinement ?? 'runtime' },
+  )
+}
+
+type MeshParts = Ground & { mesh: MeshNode; worker: Worker }
+
+/** What others ask is answered from the first connection on. */
+async function enterMesh(parts: MeshParts, token: string | undefined, cleanup: Cleanup): Promise<void> {
+  const { mesh, worker, blobs } = parts
+  watchPeers(parts, cleanup)
+  mesh.serve(LOGS_PROTOCOL, (channel, { id }) => worker.tail(channel, id))
+  mesh.serve(WORK_PROTOCOL, (channel, peer) => worker.serve(channel, peer))
+  serveBlobs(mesh, blobs)
+  if (token !== undefined) await join(mesh, token)
+  cleanup.add(() => mesh.stop())
+  await mesh.start()
+  cleanup.add(() => worker.stop())
+  worker.start()
 }
 
 /** A machine whose start script always names its token is a member already when it starts again. */
@@ -215,9 +170,7 @@ async function join(mesh: MeshNode, token: string): Promise<void> {
   }
 }
 
-type Watchers = { mesh: MeshNode; worker: Worker; receiptStore: ReceiptStore; rules: PeerRuleStore }
-
-function watchPeers({ mesh, worker, receiptStore, rules }: Watchers, cleanup: Cleanup): void {
+function watchPeers({ mesh, worker, receiptStore, rules }: MeshParts, cleanup: Cleanup): void {
   const stopping = new AbortController()
   cleanup.add(() => stopping.abort())
   rules.watch(() => worker.rulesChanged(), stopping.signal)
@@ -231,87 +184,36 @@ function watchPeers({ mesh, worker, receiptStore, rules }: Watchers, cleanup: Cl
   }, stopping.signal)
 }
 
-function openStores(paths: StatePaths, settings: Settings, cleanup: Cleanup) {
-  const folder = takeStateFolder(paths.state)
-  cleanup.add(() => folder.release())
-  const ledger = openLedger(paths.ledger)
-  cleanup.add(() => ledger.close())
-  const peers = new PeerNumbers(ledger)
-  const trees = new TreeStore({ folder: paths.trees, budgetBytes: settings.diskMiB * 2 ** 20 })
-  const uploads = new TreeUploads({ trees })
-  cleanup.add(() => uploads.stop())
-  return {
-    ledger,
-    evidence: new EvidenceStore({ ledger, peers }),
-    jobStore: new JobStore({ ledger, peers }),
-    removal: new JobRemoval({ ledger }),
-    receiptStore: new ReceiptStore({ ledger, peers }),
-    rules: new PeerRuleStore({ ledger, wallClock: Date.now }),
-    meshStore: new SqliteMeshStore(ledger),
-    pauseStore: new SqlitePauseStore(ledger),
-    blobs: new BlobStore(paths.blobs),
-    trees,
-    uploads,
-    // What own jobs gave is never given up for room: before there is too little of that on the disk, no more is fetched.
-    unitTrees: new TreeStore({ folder: paths.unitFiles, budgetBytes: Number.POSITIVE_INFINITY }),
-  }
+type JobParts = Ground & { mesh: MeshNode; worker: Worker; fetchTree: FetchTree; ownAd(): Ad }
+
+function buildJobs(parts: JobParts, cleanup: Cleanup): { jobs: JobService; removals: Removals } {
+  const { mesh, jobStore, evidence, wallClock } = parts
+  const unitFiles = new UnitFilesOfJobs({ ...parts, named: jobStore.unitFiles })
+  cleanup.add(() => unitFiles.stop())
+  const jobTrees = new JobTrees(parts)
+  const jobs = new JobService({
+    ...parts,
+    jobs: jobStore,
+    trees: jobTrees,
+    unitFiles,
+    scheduler: createScheduler({
+      random: xoroshiro128plus(randomInt(2 ** 31)),
+      credit: (peer) => evidence.creditAt(peer, wallClock()),
+    }),
+    signer: mesh.signer,
+  })
+  const removals = new Removals({ ...parts, reports: jobStore.reports, jobs, jobTrees, loose: unitFiles.loose })
+  return { jobs, removals }
 }
 
-function startRuntimes({ paths, openRuntime }: NodeInit, cleanup: Cleanup): Runtimes {
-  const scratchDir = joinPath(paths.state, 'sandbox')
-  mkdirSync(scratchDir, { recursive: true, mode: 0o700 })
-  const runtimes = openRuntimes({ scratchDir }, openRuntime === undefined ? {} : { js: openRuntime })
-  cleanup.add(() => runtimes.stop())
-  return runtimes
-}
-
-type WorkerParts = {
-  runtimes: Runtimes
-  mesh: MeshNode
-  blobs: BlobStore
-  trees: TreeStore
-  fetchTree: FetchTree
-  evidence: EvidenceStore
-  rules: PeerRuleStore
-  offer: Offer
-}
-
-function buildWorker(
-  { runtimes, mesh, blobs, trees, fetchTree, evidence, rules, offer }: WorkerParts,
-  { settings, log }: NodeInit,
-): Worker {
-  return new Worker(
-    {
-      runtimes,
-      runtimeVersion: (kind) => offer.versionOf(kind),
-      signer: mesh.signer,
-      fetchTask: async (from, digest, length, signal) => {
-        if (blobs.has(digest)) return blobs.get(digest)
-        const bounded = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.REQUEST_TIMEOUT_MS)])
-        return await fetchBlob(mesh, from, { digest, length }, bounded)
-      },
-      trees,
-      fetchTree,
-      doneFor: (peer) => evidence.servedMs(peer),
-      isBlocked: (peer) => {
-        const known = mesh.peers().find(({ id }) => id === peer)
-        return rules.of(peer, known?.ad ?? null)?.verdict === 'blocked'
-      },
-      now: () => performance.now(),
-      random: Math.random,
-      onError: passing(log),
-    },
-    {
-      slots: offer.slots,
-      memoryMiB: settings.memoryMiB,
-      confinement: offer.probe?.confinement ?? 'runtime',
-      strangersWithoutOsSandbox: settings.strangersWithoutOsSandbox,
-      shares: settings.shares,
-      commands: settings.commands,
-      python: settings.python,
-    },
-  )
-}
-
-/** Failures of single peers and streams: expected in a mesh, of interest only when looked for. */
-const passing = (log: Logger) => (error: unknown) => log.debug({ err: error }, 'a passing failure')
+/** As others see this machine, but for what only an ad that is sent has: a number and addresses. */
+const adOf = (machine: MachineAd, { peerId, meshId }: MeshNode, { outboundOnly }: Settings): Ad => ({
+  ...machine,
+  v: 1,
+  peer: peerId,
+  mesh: meshId,
+  seq: 0,
+  ttlMs: LIMITS.AD_TTL_MS,
+  reach: outboundOnly ? 'outbound' : 'dialable',
+  addresses: [],
+})

@@ -8,93 +8,102 @@ import { LIMITS } from '../protocol/limits.ts'
 import { type RuntimeKind, runtimeKinds } from '../protocol/runtime-kinds.ts'
 import { VERSION } from '../protocol/version.ts'
 import type { Settings } from './config.ts'
-import type { RuntimeProbe } from './runtimes/runtime.ts'
+import type { Confinement, RuntimeProbe } from './runtimes/runtime.ts'
 import type { Runtimes } from './runtimes/runtimes.ts'
 import { measureSpeed } from './worker/benchmark.ts'
 
 /** The part of an ad that is about the machine, not about the mesh. */
 export type MachineAd = Omit<Ad, 'v' | 'peer' | 'mesh' | 'seq' | 'ttlMs' | 'reach' | 'addresses'>
 
-export type Offer = {
-  /** Units at once; 0 when no runtime works here. */
-  slots: number
-  /** How what is sandboxed is confined here; null: nothing is run. */
-  probe: RuntimeProbe | null
+type Components = { runtimes: Runtimes; now(): number }
+type Init = { settings: Settings; stateFolder: string }
+
+/** What takes long to prove. */
+const SLOW: readonly RuntimeKind[] = ['python', 'container']
+
+export class Offer {
   /** What the owner should know. */
-  warnings: string[]
-  /** Settled once everything was tried: what takes long to prove is told when it is proved. */
-  complete: Promise<void>
+  readonly warnings: string[] = []
+  readonly #components: Components
+  readonly #init: Init
+  readonly #proved = new Map<RuntimeKind, RuntimeProbe>()
+  #speed = 1
+
+  constructor(components: Components, init: Init) {
+    this.#components = components
+    this.#init = init
+  }
+
+  /**
+   * Tries what runs units. Without a runtime that works the node still joins, submits and says why it runs nothing. `complete`
+   * settles once everything was tried.
+   */
+  async prove(): Promise<{ complete: Promise<void> }> {
+    const { settings } = this.#init
+    const soon = AbortSignal.timeout(LIMITS.PROBE_TIMEOUT_MS)
+    await this.#prove('js', soon, 'no units can be run here')
+    for (const kind of runtimeKinds) if (kind !== 'js' && !SLOW.includes(kind)) await this.#prove(kind, soon)
+    const slow: Promise<void>[] = []
+    if (settings.python !== 'nobody') {
+      // The first time, its snapshot is made.
+      const late = AbortSignal.timeout(LIMITS.PYTHON_SNAPSHOT_TIMEOUT_MS)
+      slow.push(this.#prove('python', late, 'Python is not offered'))
+    }
+    // An image is unpacked and run.
+    if (settings.containers && this.slots > 0) {
+      slow.push(this.#prove('container', AbortSignal.timeout(LIMITS.PROBE_TIMEOUT_MS)))
+    }
+    return { complete: Promise.all(slow).then(() => undefined) }
+  }
+
+  /** Units at once; 0 when no runtime works here. */
+  get slots(): number {
+    return this.#proved.has('js') ? this.#init.settings.cpus : 0
+  }
+
+  /** How what is sandboxed is confined here; null: nothing is run. */
+  get confinement(): Confinement | null {
+    return this.#proved.get('js')?.confinement ?? null
+  }
+
   /** Of the runtime of a kind; empty: it is not offered. */
-  versionOf(kind: RuntimeKind): string
-  describe(busySlots: number, paused: Ad['paused']): MachineAd
-}
-
-/** Without a runtime that works the node still joins, submits and says why it runs nothing. */
-export async function probeOffer(runtimes: Runtimes, settings: Settings, stateFolder: string): Promise<Offer> {
-  const signal = AbortSignal.timeout(LIMITS.PROBE_TIMEOUT_MS)
-  const warnings: string[] = []
-  const proved = new Map<RuntimeKind, RuntimeProbe>()
-  let speed = 1
-  try {
-    const js = runtimes.of('js')
-    const probe = await js.probe(signal)
-    speed = await measureSpeed(js, () => performance.now(), signal)
-    if (probe.warning !== undefined) warnings.push(probe.warning)
-    proved.set('js', probe)
-  } catch (thrown) {
-    const { code, message, hint } = TalkootError.from(thrown, 'E_RUNTIME_MISSING')
-    warnings.push(`${code}: no units can be run here: ${message}; ${hint}`)
-  }
-  // Programs and containers that do not work here are not offered; `doctor` says why.
-  const prove = (
-    kind: RuntimeKind,
-    within: AbortSignal,
-    onFault: (error: TalkootError) => void = () => undefined,
-  ): Promise<void> =>
-    runtimes
-      .of(kind)
-      .probe(within)
-      .then(
-        (probe) => void proved.set(kind, probe),
-        (thrown) => onFault(TalkootError.from(thrown, 'E_RUNTIME_MISSING')),
-      )
-  const provePython = (): Promise<void> =>
-    prove('python', AbortSignal.timeout(LIMITS.PYTHON_SNAPSHOT_TIMEOUT_MS), ({ code, message, hint }) => {
-      warnings.push(`${code}: Python is not offered: ${message}; ${hint}`)
-    })
-  const probe = proved.get('js') ?? null
-  const slots = probe === null ? 0 : settings.cpus
-  const atOnce = runtimeKinds.filter((kind) => !['js', 'python', 'container'].includes(kind))
-  for (const kind of atOnce) await prove(kind, signal)
-  // The first time, the snapshot of Python is made; an image is unpacked and run each time.
-  const complete = Promise.all([
-    settings.python === 'nobody' ? null : provePython(),
-    settings.containers && slots > 0 ? prove('container', AbortSignal.timeout(LIMITS.PROBE_TIMEOUT_MS)) : null,
-  ]).then(() => undefined)
-  return {
-    slots,
-    probe,
-    warnings,
-    complete,
-    versionOf: (kind) => proved.get(kind)?.version ?? '',
-    describe: (busy, paused) => describe(busy, paused),
+  versionOf(kind: RuntimeKind): string {
+    return this.#proved.get(kind)?.version ?? ''
   }
 
-  function describe(busySlots: number, paused: Ad['paused']): MachineAd {
+  describe(busySlots: number, paused: Ad['paused']): MachineAd {
+    const { settings, stateFolder } = this.#init
     return {
       name: settings.name,
       version: VERSION,
       os: platform(),
       arch: arch(),
-      cpus: slots,
+      cpus: this.slots,
       memory: settings.memoryMiB * 2 ** 20,
       disk: Math.min(settings.diskMiB * 2 ** 20, freeBytes(stateFolder)),
-      speed,
-      freeSlots: paused === null ? Math.max(0, slots - busySlots) : 0,
+      speed: this.#speed,
+      freeSlots: paused === null ? Math.max(0, this.slots - busySlots) : 0,
       paused,
-      runtimes: [...proved.values()].map(({ kind, version, confinement }) => ({ kind, version, confinement })),
+      runtimes: [...this.#proved.values()].map(({ kind, version, confinement }) => ({ kind, version, confinement })),
       labels: settings.labels,
-      strangers: probe?.confinement === 'os' || settings.strangersWithoutOsSandbox,
+      strangers: this.confinement === 'os' || settings.strangersWithoutOsSandbox,
+    }
+  }
+
+  /** What does not work here is not offered; where no loss is named, `doctor` alone says why. */
+  async #prove(kind: RuntimeKind, signal: AbortSignal, loss?: string): Promise<void> {
+    const { runtimes, now } = this.#components
+    try {
+      const runtime = runtimes.of(kind)
+      const probe = await runtime.probe(signal)
+      if (kind === 'js') {
+        this.#speed = await measureSpeed(runtime, now, signal)
+        if (probe.warning !== undefined) this.warnings.push(probe.warning)
+      }
+      this.#proved.set(kind, probe)
+    } catch (thrown) {
+      const { code, message, hint } = TalkootError.from(thrown, 'E_RUNTIME_MISSING')
+      if (loss !== undefined) this.warnings.push(`${code}: ${loss}: ${message}; ${hint}`)
     }
   }
 }

@@ -2,7 +2,7 @@
 
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { Ad } from '../protocol/ad.ts'
-import type { PeerInfo, Peers } from '../protocol/api.ts'
+import type { PeerInfo, Peers } from '../protocol/api-peers.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import type { PeerRule, PeerRules, PeerVerdict, RuleRequest, RuleTarget } from '../protocol/peer-rules.ts'
 import { trustIn } from './jobs/known-peers.ts'
@@ -11,7 +11,7 @@ import type { MeshNode } from './mesh/create.ts'
 import type { AdmittedPeer, HeardPeer } from './mesh/mesh.ts'
 import type { EvidenceStore } from './store/evidence.ts'
 import type { PeerRuleStore } from './store/peer-rules.ts'
-import type { Worker } from './worker/worker.ts'
+import type { ShareFacts, Worker } from './worker/worker.ts'
 
 /** From this many outvoted results on, one in twenty of all, a peer is called a liar; and who is caught while a confidence is asked. */
 const LIAR_OUTVOTED_MIN = 3
@@ -51,6 +51,17 @@ export class PeerDirectory {
     }
   }
 
+  /** By id, unique end of an id, or name. @throws E_NOT_FOUND */
+  find(wanted: string): PeerInfo {
+    const { peers } = this.list()
+    const found = peers.filter(({ id, name }) => id === wanted || name === wanted || id.endsWith(wanted))
+    const [peer] = found
+    if (peer === undefined || wanted === '') throw new TalkootError('E_NOT_FOUND', `no peer ${wanted}`)
+    if (found.length > 1)
+      throw new TalkootError('E_NOT_FOUND', `${found.length} peers are called ${wanted}: give the id`)
+    return peer
+  }
+
   /** In force when it returns. @throws E_NOT_FOUND, E_USAGE for this node itself, E_DISK_FULL */
   setRule(target: RuleTarget, request: RuleRequest): PeerRules {
     const { rules, mesh } = this.#components
@@ -80,17 +91,6 @@ export class PeerDirectory {
     return { kind, who: this.find(who).id }
   }
 
-  /** By id, unique start or end of an id, or name. @throws E_NOT_FOUND */
-  find(wanted: string): PeerInfo {
-    const { peers } = this.list()
-    const found = peers.filter(({ id, name }) => id === wanted || name === wanted || id.endsWith(wanted))
-    const [peer] = found
-    if (peer === undefined || wanted === '') throw new TalkootError('E_NOT_FOUND', `no peer ${wanted}`)
-    if (found.length > 1)
-      throw new TalkootError('E_NOT_FOUND', `${found.length} peers are called ${wanted}: give the id`)
-    return peer
-  }
-
   #self(): PeerInfo {
     const { mesh, ownAd } = this.#components
     const place = { connected: true, direction: null, address: null, lastSeenMs: 0 }
@@ -112,26 +112,25 @@ export class PeerDirectory {
     id: string,
     facts: Pick<PeerInfo, 'role' | 'trust' | 'connected' | 'direction' | 'address' | 'lastSeenMs'> & { ad: Ad },
   ): PeerInfo {
-    const standing = this.#components.evidence.standing(id)
+    const { worker, evidence, rules } = this.#components
+    const standing = evidence.standing(id)
     const { agreed, outvoted } = standing
-    const caught = this.#components.evidence.isCaught(id)
-    const liar = caught || (outvoted >= LIAR_OUTVOTED_MIN && outvoted >= LIAR_SHARE * (agreed + outvoted))
+    const liar =
+      evidence.isCaught(id) || (outvoted >= LIAR_OUTVOTED_MIN && outvoted >= LIAR_SHARE * (agreed + outvoted))
     const notes = liar ? [`returned wrong results: outvoted on ${outvoted} of ${agreed + outvoted} units`] : []
     if (facts.ad.paused !== null) notes.push('paused by its owner')
-    const self = facts.trust === 'self'
-    const rule = this.#components.rules.of(id, facts.ad)
+    const rule = rules.of(id, facts.ad)
     if (rule !== null) notes.unshift(noteOf(rule))
-    const { peer: _peer, ...share } = this.#components.worker.shareOf(id) ?? { peer: id }
-    const servedMs = this.#components.evidence.servedMs(id)
+    const share = worker.shareOf(id)
     return {
       schema: 'talkoot.peer/1',
       id,
       name: facts.ad.name,
-      self,
+      self: facts.trust === 'self',
       standing,
-      credit: creditOf(facts.trust, this.#components.evidence.creditAt(id, Date.now())),
-      share: 'weight' in share ? share : null,
-      servedMs,
+      credit: creditOf(facts.trust, evidence.creditAt(id, Date.now())),
+      share: share && withoutPeer(share),
+      servedMs: evidence.servedMs(id),
       liar,
       rule,
       notes,
@@ -139,6 +138,8 @@ export class PeerDirectory {
     }
   }
 }
+
+const withoutPeer = ({ peer: _, ...share }: ShareFacts): Omit<ShareFacts, 'peer'> => share
 
 function noteOf({ verdict, kind, who, reason }: PeerRule): string {
   const whole = kind === 'operator' ? `${verdict} here, with all of operator ${who}` : `${verdict} here`

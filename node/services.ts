@@ -1,11 +1,9 @@
 /** What a node can be asked for over its local API. */
 
 import type { Ad } from '../protocol/ad.ts'
-import type { Status } from '../protocol/api.ts'
 import { TalkootError } from '../protocol/errors.ts'
-import { fingerprintOf } from '../protocol/fingerprint.ts'
-import { VERSION } from '../protocol/version.ts'
 import type { NodeServices } from './api/services.ts'
+import type { Ground } from './ground.ts'
 import type { JobService } from './jobs/job-service.ts'
 import { ReceiptExport } from './jobs/receipt-export.ts'
 import type { Removals } from './jobs/removals.ts'
@@ -14,36 +12,16 @@ import { UnitTails } from './jobs/unit-tails.ts'
 import type { MeshNode } from './mesh/create.ts'
 import type { Offer } from './offer.ts'
 import { PeerDirectory } from './peer-directory.ts'
-import type { Runtimes } from './runtimes/runtimes.ts'
-import type { BlobStore } from './store/blobs.ts'
-import type { EvidenceStore } from './store/evidence.ts'
-import type { JobStore } from './store/job-store.ts'
-import type { SqliteMeshStore } from './store/mesh-store.ts'
-import type { PeerRuleStore } from './store/peer-rules.ts'
-import type { ReceiptStore } from './store/receipt-store.ts'
-import type { TreeStore } from './store/tree-store.ts'
-import type { TreeUploads } from './store/tree-uploads.ts'
+import { statusOf } from './status.ts'
 import type { OwnerPause } from './worker/owner-pause.ts'
 import type { Worker } from './worker/worker.ts'
 
-type Components = {
+type Components = Ground & {
   mesh: MeshNode
-  meshStore: SqliteMeshStore
   jobs: JobService
   removals: Removals
-  runtimes: Runtimes
   worker: Worker
   pause: OwnerPause
-  blobs: BlobStore
-  trees: TreeStore
-  uploads: TreeUploads
-  unitTrees: TreeStore
-  /** Told of passing failures of peers. */
-  onError(error: unknown): void
-  evidence: EvidenceStore
-  rules: PeerRuleStore
-  jobStore: JobStore
-  receiptStore: ReceiptStore
   offer: Offer
   ownAd(): Ad
 }
@@ -51,40 +29,59 @@ type Components = {
 type Init = { apiUrl(): string; requestStop(): void; stopping: AbortSignal }
 
 export function nodeServices(components: Components, init: Init): NodeServices {
-  const { mesh, meshStore, jobs, blobs, jobStore, receiptStore } = components
-  const receipts = new ReceiptExport({
-    jobs: jobStore,
-    receipts: receiptStore,
-    blobs,
-    signer: mesh.signer,
-    chainOf: (peer) => mesh.chainOf(peer),
-  })
-  const tails = new UnitTails({ ...components, explain: jobs.explain })
-  const reproducing = {
-    jobs: jobStore,
-    blobs,
-    trees: components.trees,
-    runtimes: components.runtimes,
-    now: () => performance.now(),
-  }
-  const peers = new PeerDirectory(components)
-  const startedAt = performance.now()
-  const statusNow = () => status(components, init.apiUrl(), performance.now() - startedAt)
   return {
-    status: statusNow,
+    ...machineServices(components, init),
+    ...peerServices(components),
+    ...tokenServices(components),
+    ...fileServices(components, init),
+    ...jobServices(components),
+    ...unitServices(components),
+  }
+}
+
+type Services<Name extends keyof NodeServices> = Pick<NodeServices, Name>
+
+function machineServices(
+  components: Components,
+  { apiUrl, requestStop }: Init,
+): Services<'status' | 'pause' | 'resume' | 'requestStop'> {
+  const { pause, now } = components
+  const startedAt = now()
+  const status = () => statusOf(components, { url: apiUrl(), uptimeMs: now() - startedAt })
+  return {
+    status,
     pause: (forMs) => {
-      components.pause.pause(forMs)
-      return statusNow()
+      pause.pause(forMs)
+      return status()
     },
     resume: () => {
-      components.pause.resume()
-      return statusNow()
+      pause.resume()
+      return status()
     },
+    requestStop,
+  }
+}
+
+function peerServices(
+  components: Components,
+): Services<'peers' | 'peer' | 'evidence' | 'setPeerRule' | 'clearPeerRule' | 'explainPeer'> {
+  const { evidence, jobs, wallClock } = components
+  const peers = new PeerDirectory(components)
+  return {
     peers: () => peers.list(),
     peer: (idOrName) => peers.find(idOrName),
-    evidence: () => ({ schema: 'talkoot.evidence/1', peers: components.evidence.all(Date.now()) }),
+    evidence: () => ({ schema: 'talkoot.evidence/1', peers: evidence.all(wallClock()) }),
     setPeerRule: (target, request) => peers.setRule(target, request),
     clearPeerRule: (target, verdict) => peers.clearRule(target, verdict),
+    explainPeer: (idOrName) => {
+      const { id, notes } = peers.find(idOrName)
+      return jobs.explain.peer(id, notes)
+    },
+  }
+}
+
+function tokenServices({ mesh, meshStore, wallClock }: Components): Services<'createToken' | 'tokens' | 'revokeToken'> {
+  return {
     createToken: async (request) => {
       const { text, info } = mesh.createToken(request)
       const { id, role, usesMax: uses, createdAt, expiresAt } = info
@@ -97,7 +94,7 @@ export function nodeServices(components: Components, init: Init): NodeServices {
         role,
         uses: usesMax,
         usesLeft,
-        expiresInMs: Math.max(0, expiresAt - Date.now()),
+        expiresInMs: Math.max(0, expiresAt - wallClock()),
         state,
         members: meshStore.tokenUsers(id),
       })),
@@ -106,14 +103,33 @@ export function nodeServices(components: Components, init: Init): NodeServices {
       await mesh.revokeToken(id, options)
       return { schema: 'talkoot.revoked/1', id, members: options.members ? meshStore.tokenUsers(id) : [] }
     },
+  }
+}
+
+function fileServices(
+  { blobs, uploads, unitTrees }: Components,
+  { stopping }: Init,
+): Services<'putBlob' | 'beginTree' | 'takeChunks' | 'unitFiles'> {
+  return {
     putBlob: (digest, bytes) => ({
       schema: 'talkoot.blob/1',
       digest: blobs.put(bytes, digest),
       bytes: bytes.length,
     }),
-    unitFiles: (digest) => components.unitTrees.hold(digest, init.stopping),
-    beginTree: (digest, description) => components.uploads.begin(digest, description, init.stopping),
-    takeChunks: (digest, chunks, bytes) => components.uploads.take(digest, chunks, bytes),
+    beginTree: (digest, description) => uploads.begin(digest, description, stopping),
+    takeChunks: (digest, chunks, bytes) => uploads.take(digest, chunks, bytes),
+    unitFiles: (digest) => unitTrees.hold(digest, stopping),
+  }
+}
+
+function jobServices({
+  mesh,
+  jobs,
+  removals,
+}: Components): Services<
+  'submit' | 'retry' | 'plan' | 'jobs' | 'job' | 'cancel' | 'remove' | 'hold' | 'release' | 'explainJob' | 'watchJob'
+> {
+  return {
     submit: async (request, options) => {
       checkSubmits(mesh)
       return await jobs.submit({ ...request, retryOf: null }, options)
@@ -126,22 +142,33 @@ export function nodeServices(components: Components, init: Init): NodeServices {
     jobs: () => ({ schema: 'talkoot.jobs/1', jobs: jobs.list() }),
     job: (id) => jobs.info(id),
     cancel: (id) => jobs.cancel(id),
-    remove: (ids) => components.removals.remove(ids),
+    remove: (ids) => removals.remove(ids),
+    hold: (id) => jobs.hold(id),
+    release: (id) => jobs.release(id),
     explainJob: (id) => jobs.explain.job(id),
+    watchJob: (id, signal) => jobs.watch(id, signal),
+  }
+}
+
+function unitServices(
+  components: Components,
+): Services<'results' | 'receipts' | 'explainUnit' | 'logs' | 'follow' | 'reproduce'> {
+  const { jobs, mesh, jobStore, receiptStore } = components
+  const receipts = new ReceiptExport({
+    ...components,
+    jobs: jobStore,
+    receipts: receiptStore,
+    signer: mesh.signer,
+    chainOf: (peer) => mesh.chainOf(peer),
+  })
+  const tails = new UnitTails({ ...components, explain: jobs.explain })
+  return {
+    results: (id, query, signal) => jobs.results(id, query, signal),
+    receipts: (id, signal) => receipts.lines(id, signal),
     explainUnit: (id, unit) => jobs.explain.unit(id, unit),
     logs: (id, unit) => jobs.logs(id, unit),
     follow: (id, unit, signal) => tails.follow(id, unit, signal),
-    explainPeer: (idOrName) => {
-      const { id, notes } = peers.find(idOrName)
-      return jobs.explain.peer(id, notes)
-    },
-    hold: (id) => jobs.hold(id),
-    release: (id) => jobs.release(id),
-    watchJob: (id, signal) => jobs.watch(id, signal),
-    results: (id, query, signal) => jobs.results(id, query, signal),
-    receipts: (id, signal) => receipts.lines(id, signal),
-    reproduce: (id, unit) => reproductionOf(reproducing, id, unit),
-    requestStop: init.requestStop,
+    reproduce: (id, unit) => reproductionOf({ ...components, jobs: jobStore }, id, unit),
   }
 }
 
@@ -150,51 +177,4 @@ function checkSubmits(mesh: MeshNode): void {
   if (mesh.status().role === 'worker') {
     throw new TalkootError('E_ROLE', 'this node joined as worker: it may not submit work')
   }
-}
-
-function status(components: Components, url: string, uptimeMs: number): Status {
-  const { mesh, jobs, worker, pause, offer, ownAd, trees, unitTrees } = components
-  const ad = ownAd()
-  const { slots, busy, queued, total } = worker.facts()
-  const { mesh: facts, role, addresses } = mesh.status()
-  const halted = jobs.halted
-  return {
-    schema: 'talkoot.status/1',
-    version: VERSION,
-    peer: mesh.peerId,
-    name: ad.name,
-    mesh: {
-      id: facts.id,
-      fingerprint: fingerprintOf(facts.id),
-      kind: facts.kind,
-      role,
-      invitation: invitationOf(mesh),
-    },
-    pid: process.pid,
-    uptimeMs,
-    listen: addresses,
-    url,
-    offering: { cpus: ad.cpus, memory: ad.memory, disk: ad.disk, slots, slotsUsed: busy },
-    disk: { budget: trees.budget, used: trees.used, unitFiles: unitTrees.used },
-    runtimes: ad.runtimes,
-    confinement: offer.probe?.confinement ?? null,
-    warnings:
-      halted === null ? offer.warnings : [...offer.warnings, `${halted.code}: ${halted.message}; ${halted.hint}`],
-    peers: mesh.peers().length,
-    jobs: jobs.counts(),
-    paused: pause.facts(),
-    working: { running: busy, queued, total, shares: sharesOf(worker, mesh, ad) },
-  }
-}
-
-function sharesOf(worker: Worker, mesh: MeshNode, own: Ad): Status['working']['shares'] {
-  const names = new Map(mesh.peers().map(({ id, ad }) => [id, ad.name]))
-  names.set(mesh.peerId, own.name)
-  return worker.shares().map((share) => ({ ...share, name: names.get(share.peer) ?? '' }))
-}
-
-/** What a stranger needs to come into an open mesh; null for a private one, or one that nobody could dial. */
-function invitationOf(mesh: MeshNode): string | null {
-  const { mesh: facts, addresses } = mesh.status()
-  return facts.kind === 'open' && addresses.length > 0 ? mesh.invite() : null
 }

@@ -5,15 +5,13 @@
  */
 
 import { z } from 'zod'
-import { adSchema } from './ad.ts'
 import { count, ms } from './amounts.ts'
+import { shareSchema } from './api-peers.ts'
 import type { TalkootError } from './errors.ts'
 import { findingSchema } from './finding.ts'
 import { LIMITS } from './limits.ts'
 import { digestSchema, policySchema, taskRefSchema } from './manifest.ts'
 import { roleSchema } from './membership/roles.ts'
-import { peerCreditSchema, standingSchema } from './peer-credit.ts'
-import { peerRuleSchema } from './peer-rules.ts'
 import { reasonSchema } from './reasons.ts'
 import { sweepSchema } from './sweep/schema.ts'
 import { blameSchema } from './work.ts'
@@ -47,7 +45,7 @@ export const API = {
   /** GET: JobInfo. DELETE cancels: JobInfo. */
   job: (id: string) => `/v1/jobs/${encodeURIComponent(id)}`,
   /**
-   * POST RemovalRequest: Removed. The jobs are gone when this is answered, what they took of the disk comes back bit by bit.
+   * POST removalRequestSchema: Removed. The jobs are gone when this is answered, what they took of the disk comes back bit by bit.
    * E_JOB_RUNNING of one that runs, E_JOB_NEEDED of one that another needs; then all of them stay.
    */
   removals: '/v1/removals',
@@ -73,7 +71,7 @@ export const API = {
   jobResults: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/results`,
   /** GET: NDJSON as in protocol/proof.ts; whole if its last line is a seal. */
   jobReceipts: (id: string) => `/v1/jobs/${encodeURIComponent(id)}/receipts`,
-  /** POST PauseRequest: Status; the machine runs nothing from now on. */
+  /** POST pauseRequestSchema: Status; the machine runs nothing from now on. */
   pause: '/v1/pause',
   /** POST: Status. */
   resume: '/v1/resume',
@@ -115,20 +113,7 @@ export const errorBodySchema = z.object({
   /** With E_JOB_UNPLACEABLE: what each clause excludes. */
   clauses: z.array(clauseSchema).optional(),
 })
-export type ErrorBody = z.infer<typeof errorBodySchema>
-
-/** What one submitter has of the slots of this machine. */
-export const shareSchema = z.object({
-  peer: z.string(),
-  name: z.string(),
-  /** Against others that want slots here at the same time. */
-  weight: z.number().min(0),
-  /** Slot time it used since it came, milliseconds. */
-  slotMs: ms,
-  running: count,
-  queued: count,
-})
-export type Share = z.infer<typeof shareSchema>
+type ErrorBody = z.infer<typeof errorBodySchema>
 
 export const statusSchema = z.object({
   schema: z.literal('talkoot.status/1'),
@@ -156,8 +141,8 @@ export const statusSchema = z.object({
     slots: count,
     slotsUsed: count,
   }),
-  /** What is taken of the disk, bytes: of `budget`, by files of jobs; beside it, by what units of own jobs left. */
-  disk: z.object({ budget: count, used: count, unitFiles: count }),
+  /** What is taken of the disk, bytes: of `budget`, by files of jobs, unpacked images among them; beside it, by what units of own jobs left. */
+  disk: z.object({ budget: count, used: count, images: count, unitFiles: count }),
   runtimes: z.array(z.object({ kind: z.string(), version: z.string(), confinement: z.enum(['os', 'runtime']) })),
   /** The strongest confinement that was proved by running a unit, or null when nothing can be run. */
   confinement: z.enum(['os', 'runtime']).nullable(),
@@ -180,57 +165,6 @@ export type Status = z.infer<typeof statusSchema>
 
 /** How long the machine is to be paused, milliseconds; null: until it is resumed. */
 export const pauseRequestSchema = z.strictObject({ forMs: z.int().min(1).nullable().default(null) })
-export type PauseRequest = z.input<typeof pauseRequestSchema>
-
-export const peerInfoSchema = z.object({
-  schema: z.literal('talkoot.peer/1'),
-  id: z.string(),
-  name: z.string(),
-  role: roleSchema,
-  trust: z.enum(['self', 'member', 'stranger']),
-  self: z.boolean(),
-  /** False for a peer that members told of, with its own signed ad, and that is still being dialled. */
-  connected: z.boolean(),
-  /** Null for this node and for peers not connected now. */
-  direction: z.enum(['inbound', 'outbound']).nullable(),
-  address: z.string().nullable(),
-  /** Its last statement, or null when none is known. */
-  ad: adSchema.nullable(),
-  /** Since its last sign of life; of a peer not connected, to those who told of it. Null when there was none. */
-  lastSeenMs: ms.nullable(),
-  standing: standingSchema,
-  credit: peerCreditSchema,
-  /** What it has of the slots of this machine; null when it asked for none lately. */
-  share: shareSchema.omit({ peer: true, name: true }).nullable(),
-  /** Slot time of accepted work it did for this machine, milliseconds; it raises its weight here. */
-  servedMs: ms,
-  /** Outvoted often enough that its results are no longer asked for. */
-  liar: z.boolean(),
-  /** What was decided of it here, by itself or by its operator. */
-  rule: peerRuleSchema.nullable(),
-  notes: z.array(z.string()),
-})
-export type PeerInfo = z.infer<typeof peerInfoSchema>
-
-/** Somebody this node turned away, newest first. */
-export const refusalSchema = z.object({
-  /** Null when it never proved who it is. */
-  peer: z.string().nullable(),
-  address: z.string(),
-  code: z.string(),
-  count,
-  agoMs: ms,
-})
-export type Refusal = z.infer<typeof refusalSchema>
-
-export const peersSchema = z.object({
-  schema: z.literal('talkoot.peers/1'),
-  peers: z.array(peerInfoSchema),
-  /** Who is blocked or trusted here, connected or not; oldest first. */
-  rules: z.array(peerRuleSchema),
-  refused: z.array(refusalSchema),
-})
-export type Peers = z.infer<typeof peersSchema>
 
 export const blobStoredSchema = z.object({
   schema: z.literal('talkoot.blob/1'),
@@ -263,7 +197,6 @@ export type RetryRequest = z.input<typeof retryRequestSchema>
 export const removalRequestSchema = z.strictObject({
   jobs: z.array(z.string().min(1).max(100)).min(1).max(LIMITS.REMOVAL_JOBS_MAX),
 })
-export type RemovalRequest = z.input<typeof removalRequestSchema>
 
 export const removedSchema = z.object({ schema: z.literal('talkoot.removed/1'), jobs: z.array(digestSchema) })
 export type Removed = z.infer<typeof removedSchema>

@@ -87,7 +87,7 @@ export const ERRORS = {
     'correct what the message names; a task module exports a function, or defineTask(...), as its default',
   ),
   E_TASK_BUNDLE: entry('user', 'correct the error esbuild names in the task module'),
-  E_TASK_TOO_BIG: entry('user', 'bundle less: large data goes as sweep rows, or with `--in` of a program'),
+  E_TASK_TOO_BIG: entry('user', 'bundle less: large data goes as sweep rows, or with `--in` of a script or program'),
   E_INPUT: entry('user', 'the parameters do not fit the input schema of the task'),
   E_OUTPUT: entry('user', 'the value does not fit the output schema of the task'),
   E_JOB_STOPPED: entry(
@@ -131,6 +131,10 @@ export const ERRORS = {
     'user',
     'a module is missing: import at the top of a js task, so that it is bundled; bring those of Python with --in',
   ),
+  E_WHEEL: entry(
+    'user',
+    'bring the wheel that was built for any machine, or for the Pyodide that docs/python.md names',
+  ),
   E_PROTOCOL: entry('user', 'the task broke the sandbox protocol and its process was ended'),
   E_EXIT: entry('user', 'the program ended with that exit code or signal; the message ends with its last errors'),
   E_OUTPUT_MISSING: entry('user', 'make the program write that file before it ends, or name with --out what it writes'),
@@ -161,7 +165,7 @@ export const ERRORS = {
   ),
   E_CONTAINER_UNUSABLE: entry(
     'owner',
-    'install podman and runc, and run the node as root; the message says what is missing',
+    'install podman and crun, and let users make namespaces; the message says what is missing',
   ),
   E_IMAGE: entry('user', 'save one image as `docker save` or `podman save` does, within the bounds of docs/limits.md'),
   E_NATIVE_PLATFORM: entry('owner', 'programs are run on Linux with bubblewrap and user namespaces only'),
@@ -177,10 +181,10 @@ export const ERRORS = {
 export type ErrorCode = keyof typeof ERRORS
 
 /** Facts of one error, plain data only. */
-export type ErrorMeta = Readonly<Record<string, string | number | boolean | null | readonly string[]>>
+type ErrorMeta = Readonly<Record<string, string | number | boolean | null | readonly string[]>>
 
 /** An error as it travels: over the wire, in the ledger, in `--json`. */
-export type ErrorObject = { code: ErrorCode; message: string; mover: Mover; hint: string; meta?: ErrorMeta | undefined }
+type ErrorObject = { code: ErrorCode; message: string; mover: Mover; hint: string; meta?: ErrorMeta | undefined }
 
 export class TalkootError extends Error {
   override readonly name = 'TalkootError'

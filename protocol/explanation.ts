@@ -10,7 +10,7 @@ import { REASONS, type Reason, reasonSchema } from './reasons.ts'
 import { blameSchema } from './work.ts'
 
 /** A reason with the words of the list, for whoever does not have the list. */
-export const reasonedSchema = z.object({
+const reasonedSchema = z.object({
   reason: reasonSchema,
   says: z.string(),
   mover: z.enum(['user', 'owner', 'peer', 'platform', 'bug', 'nobody']),

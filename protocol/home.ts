@@ -8,8 +8,6 @@ export type StatePaths = {
   readonly state: string
   /** The owner's settings. */
   readonly config: string
-  /** Folder of what can be made again. */
-  readonly cache: string
   /** URL and token of the running node. */
   readonly api: string
   readonly ledger: string
@@ -19,37 +17,35 @@ export type StatePaths = {
   readonly trees: string
   /** Files that units of own jobs left. */
   readonly unitFiles: string
+  /** What units of own jobs had saved when the node stopped. */
+  readonly checkpoints: string
   readonly log: string
 }
 
 /**
- * With TALKOOT_HOME set, everything is in that folder. Else the XDG base directories: XDG_STATE_HOME, XDG_CONFIG_HOME
- * and XDG_CACHE_HOME, by default ~/.local/state, ~/.config and ~/.cache, each with a folder `talkoot`. As the XDG
- * specification asks, a relative path in an XDG variable is ignored.
+ * With TALKOOT_HOME set, everything is in that folder. Else the XDG base directories: XDG_STATE_HOME and
+ * XDG_CONFIG_HOME, by default ~/.local/state and ~/.config, each with a folder `talkoot`. As the XDG specification asks, a
+ * relative path in an XDG variable is ignored.
  */
 export function statePaths(env: Readonly<Record<string, string | undefined>> = process.env): StatePaths {
   const home = env.TALKOOT_HOME
   if (home) {
     const folder = resolve(home)
-    return pathsIn(folder, folder, join(folder, 'cache'))
+    return pathsIn(folder, folder)
   }
   const base = (variable: string | undefined, ...otherwise: string[]): string =>
     join(variable && isAbsolute(variable) ? variable : join(env.HOME || homedir(), ...otherwise), 'talkoot')
-  return pathsIn(
-    base(env.XDG_STATE_HOME, '.local', 'state'),
-    base(env.XDG_CONFIG_HOME, '.config'),
-    base(env.XDG_CACHE_HOME, '.cache'),
-  )
+  return pathsIn(base(env.XDG_STATE_HOME, '.local', 'state'), base(env.XDG_CONFIG_HOME, '.config'))
 }
 
-const pathsIn = (state: string, config: string, cache: string): StatePaths => ({
+const pathsIn = (state: string, config: string): StatePaths => ({
   state,
   config: join(config, 'config.json'),
-  cache,
   api: join(state, 'api.json'),
   ledger: join(state, 'ledger.sqlite'),
   blobs: join(state, 'blobs'),
   trees: join(state, 'trees'),
   unitFiles: join(state, 'unit-files'),
+  checkpoints: join(state, 'checkpoints'),
   log: join(state, 'node.log'),
 })

@@ -60,6 +60,10 @@ export const LIMITS = {
   /** Provider records kept for others. */
   DHT_RECORDS_MAX: 5_000,
   DHT_RECORDS_PER_PEER_MAX: 64,
+  /** Closer peers, and as many providers: a key has some 400 at most. */
+  DHT_ANSWER_PEERS_MAX: 512,
+  /** Of whom addresses are kept. */
+  PEERS_ADDRESSED_MAX: 5_000,
   PEER_BEAT_MS: 10_000,
   PEER_SILENCE_MS: 30_000,
   SYNC_MESSAGES_PER_SECOND: 20,
@@ -162,6 +166,8 @@ export const LIMITS = {
   COMMAND_OPEN_FILES_MAX: 1_024,
   /** How often the memory of all processes of a unit is added up. */
   COMMAND_MEMORY_LOOK_MS: 100,
+  /** A sandbox whose folders are not empty again so long after a unit is not used for the next. */
+  COMMAND_REFRESH_MAX_MS: 1_000,
   /** How often the file is looked at in which a unit saves its state. */
   COMMAND_CHECKPOINT_LOOK_MS: 1_000,
 
@@ -170,13 +176,12 @@ export const LIMITS = {
   WASM_NAME_MAX_CHARS: 256,
   /** Modules a js task has compiled whose bytes are remembered, so as not to look through them again. */
   WASM_MODULES_KEPT_MAX: 4,
-  /** Files a WASI program is given, and the folders they lie in. */
-  WASI_FILES_MAX: 1_000,
+  /** What a unit saves of itself: in base64, as a string of JSON, it is a checkpoint. */
+  WASM_CHECKPOINT_MAX_BYTES: 380 * KiB,
   /** What a WASI program may write to files. All of it is memory. */
   WASI_WRITTEN_MAX_BYTES: 64 * MiB,
 
   // a Python script as a task
-  PYTHON_FILES_MAX: 1_000,
   /** Of Python's own memory at its start, on top of the memory of the unit. */
   PYTHON_INTERPRETER_MIB: 30,
   /** What Pyodide takes beside that of the machine's memory, on top of what V8 reserves. */
@@ -195,8 +200,6 @@ export const LIMITS = {
   /** Of all layers: files, folders and links, and what they unpack to. */
   IMAGE_ENTRIES_MAX: 500_000,
   IMAGE_MAX_BYTES: 16 * 1024 * MiB,
-  /** Unpacked, at a node; more while jobs need them. */
-  IMAGES_KEPT_MAX: 4,
 
   // trees of files
   TREE_CHUNK_BYTES: 1 * MiB,
@@ -255,6 +258,8 @@ export const LIMITS = {
   SANDBOX_BASE_MIB: 560,
   SANDBOX_OPEN_FILES_MAX: 64,
   SANDBOX_FILE_MAX_BYTES: 16 * MiB,
+  /** Files a script or a WASI program is given: they are laid down anew for every unit. */
+  SANDBOX_INPUT_FILES_MAX: 10_000,
   /** Checkpoints that leave it; those beyond are passed over. */
   SANDBOX_CHECKPOINTS_PER_SECOND_BYTES: 1 * MiB,
 

@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { canonicalBytes, DIGEST_PATTERN, decodeCanonical, digestOf } from './canonical.ts'
 import { TalkootError } from './errors.ts'
+import { parseToFirstFault } from './first-fault.ts'
 import { LIMITS } from './limits.ts'
 import { runtimeKindSchema } from './runtime-kinds.ts'
 import { unitRunsSchema } from './sweep/chosen.ts'
@@ -18,7 +19,7 @@ const expression = z.string().max(LIMITS.EXPRESSION_MAX_CHARS)
  * - `tolerance`: numbers within `absolute + relative * max(|a|, |b|)`, everything else exactly;
  * - `function`: the `agree(a, b)` the task module exports, run in the submitter's own sandbox.
  */
-export const agreeSchema = z.discriminatedUnion('kind', [
+const agreeSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('exact') }),
   z.strictObject({
     kind: z.literal('tolerance'),
@@ -38,7 +39,7 @@ const CONFIDENCE_MAX = 1 - 1e-8
  * `confidence`: as many as it takes until a value is right with the probability `goal`; `collusion` is the chance that
  * two bad results of strangers for one unit agree, 1: all who lie tell the same lie. docs/verification.md.
  */
-export const verifySchema = z.discriminatedUnion('kind', [
+const verifySchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('none') }),
   z
     .strictObject({
@@ -89,7 +90,7 @@ export const taskRefSchema = z.strictObject({
 })
 export type TaskRef = z.infer<typeof taskRefSchema>
 
-export const retrySchema = z.strictObject({ job: digestSchema, units: unitRunsSchema })
+const retrySchema = z.strictObject({ job: digestSchema, units: unitRunsSchema })
 export type Retry = z.infer<typeof retrySchema>
 
 export const manifestSchema = z.strictObject({
@@ -132,9 +133,9 @@ export function decodeManifest(bytes: Uint8Array): { id: JobId; manifest: Manife
       `the job description is ${bytes.length} bytes, ${LIMITS.MANIFEST_MAX_BYTES} at most`,
     )
   }
-  let parsed: ReturnType<typeof manifestSchema.safeParse>
+  let parsed: z.ZodSafeParseResult<Manifest>
   try {
-    parsed = manifestSchema.safeParse(decodeCanonical(bytes))
+    parsed = parseToFirstFault(manifestSchema, decodeCanonical(bytes))
   } catch (cause) {
     throw new TalkootError('E_JOB_INVALID', 'the job description is not canonical', { cause })
   }

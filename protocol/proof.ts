@@ -63,7 +63,7 @@ export const certificateLineSchema = z.strictObject({
 export const sealLineSchema = z.strictObject({ seal: base64(LIMITS.CERT_MAX_BYTES), signature })
 
 /** What the submitter signs (context `seal`): how much there was when the receipts were exported. */
-export const sealSchema = z.strictObject({
+const sealSchema = z.strictObject({
   v: z.literal(1),
   job: digestSchema,
   state: z.enum(['running', 'done', 'cancelled']),

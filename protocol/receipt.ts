@@ -2,6 +2,7 @@
 
 import { canonicalBytes, decodeCanonical, digestOf } from './canonical.ts'
 import { TalkootError } from './errors.ts'
+import { parseToFirstFault } from './first-fault.ts'
 import type { JobId } from './manifest.ts'
 import { isSignedBy, type Signer } from './signatures.ts'
 import { type Attempt, type Receipt, receiptSchema } from './work.ts'
@@ -45,9 +46,13 @@ export async function checkReceipt(
 
 /** What a receipt says, its signature not looked at. @throws E_FRAME */
 export function decodeReceipt(receipt: Uint8Array): Receipt {
+  let content: unknown
   try {
-    return receiptSchema.parse(decodeCanonical(receipt))
+    content = decodeCanonical(receipt)
   } catch (cause) {
-    throw new TalkootError('E_FRAME', 'a malformed receipt', { cause })
+    throw new TalkootError('E_FRAME', 'a receipt that is not canonical CBOR', { cause })
   }
+  const parsed = parseToFirstFault(receiptSchema, content)
+  if (!parsed.success) throw new TalkootError('E_FRAME', 'a malformed receipt')
+  return parsed.data
 }

@@ -4,11 +4,11 @@ import { z } from 'zod'
 import { decodeContainer, treesOfContainer } from './command/container.ts'
 import { decodeProgram, parametersOf, treesOfProgram } from './command/program.ts'
 import type { TreeRef } from './data/tree.ts'
-import { decodeScript } from './python/script.ts'
+import { decodeScript, parametersOfScript } from './python/script.ts'
 import { decodeModuleTask, parametersOfModule } from './wasm/module-task.ts'
 import { decodeWasiProgram, parametersOfWasi } from './wasm/wasi-program.ts'
 
-export type KindFacts = {
+type KindFacts = {
   /**
    * `sandboxed`: it can do nothing but compute, and is run for anybody. `offered`: neither can it, but it costs memory, and is
    * run for whom the owner offers it. `native`: a program, for whom the owner names.
@@ -16,18 +16,20 @@ export type KindFacts = {
   trust: 'sandboxed' | 'offered' | 'native'
   /** Whether its tasks may bring an `agree` function. */
   agrees: boolean
-  /** Parameters its units read; null: only a run would show. @throws E_SOURCE if the source is no task of the kind */
-  parametersOf(source: string): string[] | null
+  /** Parameters its description names: a sweep that lacks one is refused. @throws E_SOURCE if the source is no task of the kind */
+  parametersOf(source: string): string[]
   /** Trees of files it brings: they are fetched before its first unit. @throws E_SOURCE if the source is no task of the kind */
   treesOf(source: string): TreeRef[]
   /** Whether its units leave files. @throws E_SOURCE if the source is no task of the kind */
   leavesFiles(source: string): boolean
 }
 
+const listed = (inputs: TreeRef | null): TreeRef[] => (inputs === null ? [] : [inputs])
+
 /** Each has its runtime in `node/runtimes/open.ts`. */
 export const RUNTIME_KINDS = {
   /** A bundled module. */
-  js: { trust: 'sandboxed', agrees: true, parametersOf: () => null, treesOf: () => [], leavesFiles: () => false },
+  js: { trust: 'sandboxed', agrees: true, parametersOf: () => [], treesOf: () => [], leavesFiles: () => false },
   /** A function of a WebAssembly module: `wasm/module-task.ts`. */
   wasm: {
     trust: 'sandboxed',
@@ -41,18 +43,15 @@ export const RUNTIME_KINDS = {
     trust: 'sandboxed',
     agrees: false,
     parametersOf: (source) => parametersOfWasi(decodeWasiProgram(source)),
-    treesOf: () => [],
+    treesOf: (source) => listed(decodeWasiProgram(source).inputs),
     leavesFiles: (source) => decodeWasiProgram(source).outputs.length > 0,
   },
   /** A Python script: `python/script.ts`. */
   python: {
     trust: 'offered',
     agrees: false,
-    parametersOf: (source) => {
-      decodeScript(source)
-      return null
-    },
-    treesOf: () => [],
+    parametersOf: (source) => parametersOfScript(decodeScript(source)),
+    treesOf: (source) => listed(decodeScript(source).inputs),
     leavesFiles: (source) => decodeScript(source).outputs.length > 0,
   },
   /** A program of the machine: `command/program.ts`. */

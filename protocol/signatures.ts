@@ -5,7 +5,7 @@ import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
 import { concat } from 'uint8arrays/concat'
 import { fromString } from 'uint8arrays/from-string'
 
-export type SignatureContext = 'manifest' | 'receipt' | 'ad' | 'certificate' | 'revocation' | 'seal'
+type SignatureContext = 'manifest' | 'receipt' | 'ad' | 'certificate' | 'revocation' | 'seal'
 
 export interface Signer {
   readonly peer: string

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { TalkootError } from './errors.ts'
+import { parseToFirstFault } from './first-fault.ts'
 
 /**
  * @param what is described
@@ -14,7 +15,7 @@ export function decodeSource<T>(schema: z.ZodType<T>, source: string, what: stri
   } catch (cause) {
     throw new TalkootError('E_SOURCE', `the description of the ${what} is not JSON`, { cause })
   }
-  const parsed = schema.safeParse(content)
+  const parsed = parseToFirstFault(schema, content)
   if (!parsed.success) throw new TalkootError('E_SOURCE', z.prettifyError(parsed.error))
   return parsed.data
 }

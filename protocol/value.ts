@@ -8,16 +8,16 @@ export function isPlainValue(text: string): boolean {
   try {
     const value: Json = JSON.parse(text)
     // The depth comes first: what is canonical is found by recursion.
-    return isShallow(value, LIMITS.UNIT_VALUE_DEPTH_MAX) && canonicalJson(value) === text
+    return isJson(value, LIMITS.UNIT_VALUE_DEPTH_MAX) && canonicalJson(value) === text
   } catch {
     return false
   }
 }
 
-/** Whether objects and lists are nested so many levels at most: what is read by recursion is asked first. */
-export function isShallow(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return true
-  if (levels === 0) return false
-  for (const member of Object.values(value)) if (!isShallow(member, levels - 1)) return false
+/** Whether it is data as JSON has it, nested so many levels at most: what is read by recursion, or has a fault in each of its members, is asked first. */
+export function isJson(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return typeof value !== 'bigint' && value !== undefined
+  if (levels === 0 || ArrayBuffer.isView(value)) return false
+  for (const member of Object.values(value)) if (!isJson(member, levels - 1)) return false
   return true
 }

@@ -12,7 +12,7 @@ import type { Result } from './result.ts'
 type Cell = string | number | boolean | null
 type Cells = Record<string, Cell>
 
-export type FlatRow = { fixed: Cells; params: Cells; value: Cells }
+type FlatRow = { fixed: Cells; params: Cells; value: Cells }
 
 const FIRST = ['unit']
 const LAST = ['status', 'error', 'attempts']

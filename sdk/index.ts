@@ -10,7 +10,8 @@
  * for await (const result of job) console.log(result.params.seed, result.value)
  */
 
-export type { JobInfo, JobState, JobSummary, PeerInfo, Peers, Status } from '../protocol/api.ts'
+export type { JobInfo, JobState, JobSummary, Status } from '../protocol/api.ts'
+export type { PeerInfo, Peers } from '../protocol/api-peers.ts'
 export type { Json } from '../protocol/canonical.ts'
 export { type ErrorCode, TalkootError } from '../protocol/errors.ts'
 export type { JobExplanation, PeerExplanation, UnitExplanation } from '../protocol/explanation.ts'

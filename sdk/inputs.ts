@@ -6,6 +6,7 @@ import { onFile } from '../node/files/file-error.ts'
 import { describeFiles, type FoundFile, findFiles, type Named } from '../node/files/read-tree.ts'
 import type { Json } from '../protocol/canonical.ts'
 import { fill, parametersIn, templateFault } from '../protocol/command/template.ts'
+import { sandboxInputs } from '../protocol/data/sandbox-inputs.ts'
 import { decodeTree, type Tree, type TreeRef, treeBytes } from '../protocol/data/tree.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import { LIMITS } from '../protocol/limits.ts'
@@ -70,6 +71,13 @@ export async function readInputs(
   return await readNamed(await namedBy(names, cwd), [], { signal, onProgress })
 }
 
+/** As `readInputs`, for tasks in the sandbox of JavaScript. @throws E_FILE, E_TREE */
+export async function readSandboxInputs(...given: Parameters<typeof readInputs>): Promise<LocalTree | null> {
+  const local = await readInputs(...given)
+  if (local !== null) sandboxInputs(local.tree)
+  return local
+}
+
 /** A folder at the place it has: what environments hold leads to it. */
 export async function readFolders(
   folders: readonly string[],
@@ -124,7 +132,7 @@ async function namedByOne(name: string, cwd: string): Promise<Named[]> {
 }
 
 /** Where it lies there: as it is named here, or by its name alone if that is outside the folder. */
-function placeOf(name: string): string {
+export function placeOf(name: string): string {
   const plain = normalize(name).replace(/\/$/, '')
   if (plain === '.') return ''
   return isAbsolute(plain) || plain.startsWith('..') ? basename(plain) : plain

@@ -8,12 +8,11 @@ import {
   type JobSummary,
   jobInfoSchema,
   jobsSchema,
-  type Peers,
-  peersSchema,
   type RetryRequest,
   type Status,
   statusSchema,
 } from '../protocol/api.ts'
+import { type Peers, peersSchema } from '../protocol/api-peers.ts'
 import { digestOf, type Json } from '../protocol/canonical.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import type { Policy } from '../protocol/manifest.ts'

@@ -1,15 +1,25 @@
 /** A Python script as a task: run for each point of a sweep, in the sandbox of JavaScript tasks. docs/python.md */
 
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Json } from '../protocol/canonical.ts'
-import { LIMITS } from '../protocol/limits.ts'
 import { encodeScript, scriptSchema } from '../protocol/python/script.ts'
-import { readFilesInTask } from './files-in-task.ts'
-import { filledNames, namedBy } from './inputs.ts'
-import { type BundleContext, checkedTask, type ProgramTask, type TaskBundle, taskBundle } from './task-bundle.ts'
+import { checkWheels } from '../protocol/python/wheel.ts'
+import { filledNames, placeOf, readSandboxInputs } from './inputs.ts'
+import {
+  type BundleContext,
+  base64Of,
+  checkedTask,
+  type ProgramTask,
+  type TaskBundle,
+  taskBundle,
+} from './task-bundle.ts'
 
 export type PythonOptions = {
-  /** Modules, wheels of pure Python and data the script needs, read when it is submitted; there, beside the script. */
+  /**
+   * Modules, wheels and data the script needs: files, folders and globs, read when it is submitted; read-only there,
+   * beside the script. `data/{sample}.csv` stands for the file of each point.
+   */
   inputs?: readonly string[]
   /**
    * Globs of the files it writes that are kept, with placeholders; `.`: every file. Each must match something. The value is `{ stdout, files }`
@@ -30,14 +40,17 @@ export class PythonTask<Needs, Value> implements ProgramTask<Needs, Value> {
     this.options = options
   }
 
-  /** @throws E_FILE, E_TREE, E_TASK_INVALID, E_TASK_TOO_BIG */
-  async bundle({ points, signal }: BundleContext): Promise<TaskBundle> {
+  /** @throws E_FILE, E_TREE, E_WHEEL, E_TASK_INVALID, E_TASK_TOO_BIG */
+  async bundle({ points, ...reading }: BundleContext): Promise<TaskBundle> {
     const { inputs = [], outputs = [], cwd = '.' } = this.options
     const name = this.file instanceof URL ? fileURLToPath(this.file) : this.file
-    const [script] = await namedBy([name], cwd)
-    const filesMax = LIMITS.PYTHON_FILES_MAX
-    const files = await readFilesInTask([name, ...filledNames(inputs, points)], { cwd, filesMax, signal })
-    return taskBundle('python', encodeScript(checkedTask(scriptSchema, { v: 1, file: script?.path, files, outputs })))
+    const base64 = await base64Of(resolve(cwd, name))
+    const local = await readSandboxInputs(filledNames(inputs, points), cwd, reading)
+    checkWheels(local?.tree.files.map(({ path }) => path) ?? [])
+    const script = { v: 1, file: placeOf(name), base64, inputs: local?.ref ?? null, outputs }
+    return taskBundle('python', encodeScript(checkedTask(scriptSchema, script)), {
+      trees: local === null ? [] : [local],
+    })
   }
 }
 

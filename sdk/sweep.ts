@@ -10,7 +10,7 @@ import { parseRows } from '../protocol/sweep/rows.ts'
 import type { Axes, Axis, Draw, Sweep as SweepData } from '../protocol/sweep/schema.ts'
 
 /** Stores the bytes of a file with the node and returns their digest. */
-export type StoreBytes = (bytes: Uint8Array) => Promise<string>
+type StoreBytes = (bytes: Uint8Array) => Promise<string>
 
 /** A sweep whose points are `Point`s. */
 export type Sweep<Point> = {

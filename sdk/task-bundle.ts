@@ -1,6 +1,8 @@
 /** A task as it is sent: its source under its digest, and the files it names. */
 
+import { readFile, stat } from 'node:fs/promises'
 import { z } from 'zod'
+import { onFile } from '../node/files/file-error.ts'
 import { digestOf } from '../protocol/canonical.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import { LIMITS } from '../protocol/limits.ts'
@@ -50,5 +52,12 @@ export function checkedTask<T>(schema: z.ZodType<T>, description: unknown): T {
   return parsed.data
 }
 
-export const tooBig = (): TalkootError =>
-  new TalkootError('E_TASK_TOO_BIG', `the task and its files are over ${LIMITS.TASK_MAX_BYTES / 2 ** 20} MiB`)
+/** A file that is part of a task itself. @throws E_FILE, E_TASK_TOO_BIG */
+export async function base64Of(file: string): Promise<string> {
+  const { size } = await onFile(file, () => stat(file))
+  if (size > LIMITS.TASK_MAX_BYTES) throw tooBig()
+  return (await onFile(file, () => readFile(file))).toString('base64')
+}
+
+const tooBig = (): TalkootError =>
+  new TalkootError('E_TASK_TOO_BIG', `the task is over ${LIMITS.TASK_MAX_BYTES / 2 ** 20} MiB`)

@@ -1,15 +1,23 @@
 /** A WASI program as a task: what is started for each point of a sweep, in the sandbox of JavaScript tasks. */
 
-import { LIMITS } from '../protocol/limits.ts'
 import { decodeWasiProgram, encodeWasiProgram, wasiProgramSchema } from '../protocol/wasm/wasi-program.ts'
 import type { CommandValue } from './command.ts'
-import { readFilesInTask } from './files-in-task.ts'
-import { filledNames } from './inputs.ts'
-import { type BundleContext, checkedTask, type ProgramTask, type TaskBundle, taskBundle } from './task-bundle.ts'
-import { moduleIn, pathOf } from './wasm.ts'
+import { filledNames, readSandboxInputs } from './inputs.ts'
+import {
+  type BundleContext,
+  base64Of,
+  checkedTask,
+  type ProgramTask,
+  type TaskBundle,
+  taskBundle,
+} from './task-bundle.ts'
+import { pathOf } from './wasm.ts'
 
 export type WasiOptions = {
-  /** Files, folders and globs the program needs, read when it is submitted; read-only there, under `/`. */
+  /**
+   * Files, folders and globs the program needs, read when it is submitted; read-only there, under `/`. `data/{sample}.csv` stands
+   * for the file of each point.
+   */
   inputs?: readonly string[]
   /** Globs of the files it writes that are kept, with placeholders; `.`: every file. Each must match something. */
   outputs?: readonly string[]
@@ -34,15 +42,14 @@ export class WasiProgramTask implements ProgramTask<unknown, CommandValue> {
   }
 
   /** @throws E_FILE, E_TREE, E_SOURCE if the module is no program, E_TASK_INVALID, E_TASK_TOO_BIG */
-  async bundle({ points, signal }: BundleContext): Promise<TaskBundle> {
+  async bundle({ points, ...reading }: BundleContext): Promise<TaskBundle> {
     const { inputs = [], outputs = [], env = {}, stdin = null, cwd = '.' } = this.options
-    const base64 = await moduleIn(pathOf(this.file, cwd))
-    const filesMax = LIMITS.WASI_FILES_MAX
-    const files = await readFilesInTask(filledNames(inputs, points), { cwd, filesMax, signal })
-    const program = { v: 1, base64, args: this.args, env, stdin, files, outputs }
+    const base64 = await base64Of(pathOf(this.file, cwd))
+    const local = await readSandboxInputs(filledNames(inputs, points), cwd, reading)
+    const program = { v: 1, base64, args: this.args, env, stdin, inputs: local?.ref ?? null, outputs }
     const source = encodeWasiProgram(checkedTask(wasiProgramSchema, program))
     decodeWasiProgram(source)
-    return taskBundle('wasi', source)
+    return taskBundle('wasi', source, { trees: local === null ? [] : [local] })
   }
 }
 

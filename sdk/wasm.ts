@@ -1,13 +1,10 @@
 /** A function of a WebAssembly module as a task. docs/wasm.md is how it is called. */
 
-import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { onFile } from '../node/files/file-error.ts'
 import type { Json } from '../protocol/canonical.ts'
-import { LIMITS } from '../protocol/limits.ts'
 import { decodeModuleTask, encodeModuleTask, type ModuleTask, moduleTaskSchema } from '../protocol/wasm/module-task.ts'
-import { checkedTask, type ProgramTask, type TaskBundle, taskBundle, tooBig } from './task-bundle.ts'
+import { base64Of, checkedTask, type ProgramTask, type TaskBundle, taskBundle } from './task-bundle.ts'
 
 /** What its units give, by how the function gives it. */
 type Given = { number: number; numbers: number[]; floats: number[]; bytes: string; json: Json }
@@ -35,7 +32,7 @@ export class WasmTask<Needs, Value> implements ProgramTask<Needs, Value> {
 
   /** @throws E_FILE, E_SOURCE if the module is not as the task says, E_TASK_INVALID, E_TASK_TOO_BIG */
   async bundle(): Promise<TaskBundle> {
-    const source = encodeModuleTask(checkedTask(moduleTaskSchema, { ...this.#how, base64: await moduleIn(this.file) }))
+    const source = encodeModuleTask(checkedTask(moduleTaskSchema, { ...this.#how, base64: await base64Of(this.file) }))
     decodeModuleTask(source)
     return taskBundle('wasm', source)
   }
@@ -63,10 +60,3 @@ export function wasm(
 
 export const pathOf = (file: URL | string, cwd: string): string =>
   file instanceof URL || file.startsWith('file:') ? fileURLToPath(file) : resolve(cwd, file)
-
-/** As base64. @throws E_FILE, E_TASK_TOO_BIG */
-export async function moduleIn(file: string): Promise<string> {
-  const { size } = await onFile(file, () => stat(file))
-  if (size > LIMITS.TASK_MAX_BYTES) throw tooBig()
-  return (await onFile(file, () => readFile(file))).toString('base64')
-}

@@ -4,6 +4,7 @@
  *
  *     --rounds N    of each engine; medians are reported. Default 3
  *     --only NAME   engines whose name begins so; may be given again
+ *     --workload NAME   workloads whose name begins so; may be given again
  *     --out FOLDER  where the results go. Default: bench/peers/results
  */
 
@@ -23,6 +24,7 @@ const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
     only: { type: 'string', multiple: true },
+    workload: { type: 'string', multiple: true },
     out: { type: 'string', default: fileURLToPath(new URL('./results', import.meta.url)) },
   },
 })
@@ -48,6 +50,7 @@ const COUNT_MAX: Record<Workload, number> = {
 const wanted = [TALKOOT, TALKOOT_QUORUM, ...PEERS].filter(
   ({ name }) => options.only?.some((prefix) => name.startsWith(prefix)) ?? true,
 )
+const workloads = WORKLOADS.filter((name) => options.workload?.some((prefix) => name.startsWith(prefix)) ?? true)
 const missing = wanted.flatMap((engine) => {
   const why = engine.missing()
   return why === null ? [] : [{ name: engine.name, why }]
@@ -67,7 +70,7 @@ for (let round = 0; round < Number(options.rounds); round++) {
 async function measure(engine: Engine): Promise<void> {
   await using running = await engine.start()
   versions.set(engine, running.version)
-  for (const workload of WORKLOADS.filter((one) => engine.workloads.includes(one))) {
+  for (const workload of workloads.filter((one) => engine.workloads.includes(one))) {
     const { count, seconds } = await lastingRun(running, workload, engine.lastingSeconds)
     const measured = count / seconds
     const known = rates.get(engine)?.get(workload) ?? []

@@ -2,7 +2,7 @@
 
 import type { Workload } from './engine.ts'
 
-export type Rate = { median: number; all: number[] }
+type Rate = { median: number; all: number[] }
 export type Measured = { name: string; version: string; perSecond: Partial<Record<Workload, Rate>> }
 
 export type PeersReport = {

@@ -59,8 +59,7 @@ export const python: Benchmark = {
 
 /** When the first and the last of so many units had ended, from the opening of a sandbox on. */
 async function endsOf(runtime: Runtime, text: string, units: number): Promise<[first: number, last: number]> {
-  const files = [{ path: 'bench.py', base64: Buffer.from(text).toString('base64') }]
-  const source = encodeScript({ v: 1, file: 'bench.py', files })
+  const source = encodeScript({ v: 1, file: 'bench.py', base64: Buffer.from(text).toString('base64') })
   const began = performance.now()
   const sandbox = runtime.open({ source, seed: 1, cpus: 1, memoryMiB: 64, timeoutMs: 60_000 })
   const ends: number[] = []

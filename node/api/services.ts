@@ -7,14 +7,13 @@ import type {
   JobSummary,
   Jobs,
   jobRequestSchema,
-  PeerInfo,
-  Peers,
   Removed,
   ResultRow,
   ResultsQuery,
   retryRequestSchema,
   Status,
 } from '../../protocol/api.ts'
+import type { PeerInfo, Peers } from '../../protocol/api-peers.ts'
 import type { Revoked, TokenCreated, Tokens, tokenRequestSchema } from '../../protocol/api-tokens.ts'
 import type { TreeLayout } from '../../protocol/data/layout.ts'
 import type { ChunksQuery, TreeUpload } from '../../protocol/data/upload.ts'
@@ -27,7 +26,7 @@ import type { Reproduction } from '../../protocol/reproduction.ts'
 import type { UnitOutput } from '../../protocol/tail.ts'
 
 /** `read` gives a chunk. */
-export type UnitFilesHeld = {
+type UnitFilesHeld = {
   description: Uint8Array
   layout: TreeLayout
   read(chunk: number): Promise<Uint8Array>
@@ -41,10 +40,10 @@ export interface NodeServices {
   pause(forMs: number | null): Status
   resume(): Status
   peers(): Peers
-  /** By id, unique part of an id, or name. @throws E_NOT_FOUND */
+  /** By id, unique end of an id, or name. @throws E_NOT_FOUND */
   peer(idOrName: string): PeerInfo
   evidence(): PeerEvidence
-  /** By id, unique part of an id, or name; in force when it returns. @throws E_NOT_FOUND, E_USAGE, E_DISK_FULL */
+  /** By id, unique end of an id, or name; in force when it returns. @throws E_NOT_FOUND, E_USAGE, E_DISK_FULL */
   setPeerRule(target: RuleTarget, request: RuleRequest): PeerRules
   /** @throws E_NOT_FOUND when there is no such rule, E_DISK_FULL */
   clearPeerRule(target: RuleTarget, verdict: PeerVerdict): PeerRules
@@ -83,7 +82,7 @@ export interface NodeServices {
   logs(idOrPrefix: string, unit: number): UnitLogs
   /** What a unit writes from now on, until it is decided. @param id of a job, whole. @throws E_NOT_FOUND */
   follow(id: string, unit: number, signal: AbortSignal): AsyncIterable<UnitOutput>
-  /** By id, unique part of an id, or name. @throws E_NOT_FOUND */
+  /** By id, unique end of an id, or name. @throws E_NOT_FOUND */
   explainPeer(idOrName: string): PeerExplanation
   /** The job now and after each change; ends with its first state that is not `running`, or with the signal. */
   watchJob(idOrPrefix: string, signal: AbortSignal): AsyncIterable<JobSummary>

@@ -5,7 +5,8 @@ import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { API, peersSchema } from '../../protocol/api.ts'
+import { API } from '../../protocol/api.ts'
+import { peersSchema } from '../../protocol/api-peers.ts'
 import { tokenCreatedSchema } from '../../protocol/api-tokens.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { Client } from '../../sdk/client.ts'
@@ -14,7 +15,7 @@ import { endProcess, spawnNode } from './supervision.ts'
 /** In the order they are started. */
 export const NAMES = ['alder', 'birch', 'cedar'] as const
 
-export type LocalMesh = AsyncDisposable & {
+type LocalMesh = AsyncDisposable & {
   /** The state folder of the first node. */
   home: string
   /** Its API. */

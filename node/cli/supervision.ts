@@ -6,11 +6,11 @@ import { fileURLToPath } from 'node:url'
 import { TalkootError } from '../../protocol/errors.ts'
 
 /** How long the parent matters: until the node is up, or for as long as it lives. */
-export type Bond = 'until-up' | 'for-life'
+type Bond = 'until-up' | 'for-life'
 
-export type UpReport = { up: object } | { error: { code: string; message: string } }
+type UpReport = { up: object } | { error: { code: string; message: string } }
 
-export type SpawnInit = {
+type SpawnInit = {
   /** A command line of `talkoot up`. */
   argv: readonly string[]
   env: Readonly<Record<string, string | undefined>>
@@ -72,7 +72,7 @@ export async function endProcess(child: ChildProcess): Promise<void> {
 }
 
 /** The process that started this one, if it waits for a report. */
-export type Parent = {
+type Parent = {
   bond: Bond
   /** Aborts when a parent for life is gone, however it ended. */
   gone: AbortSignal

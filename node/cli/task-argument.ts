@@ -15,8 +15,8 @@ import { WasmTask } from '../../sdk/wasm.ts'
 import { onFile } from '../files/file-error.ts'
 import type { Context } from './context.ts'
 
-export type ProgramFlags = { image?: string; in?: string[]; folder?: string[]; env?: string[]; stdin?: string }
-export type ModuleFlags = { takes?: string; gives?: string; export?: string }
+type ProgramFlags = { image?: string; in?: string[]; folder?: string[]; env?: string[]; stdin?: string }
+type ModuleFlags = { takes?: string; gives?: string; export?: string }
 export type TaskFlags = ProgramFlags & ModuleFlags & { out?: string[] }
 
 type Terminal = Pick<Context, 'argv' | 'io'>

@@ -30,7 +30,7 @@ export class Changes<Key> {
   }
 }
 
-export class Watch implements Disposable {
+class Watch implements Disposable {
   readonly #dispose: () => void
   #changed = false
   #wake: (() => void) | null = null

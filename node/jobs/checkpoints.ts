@@ -1,11 +1,12 @@
 /**
- * What units in flight have saved of themselves, for their next attempts. Hints, in memory only: any may be lost at any time,
+ * What units in flight have saved of themselves, for their next attempts. Hints, in memory while the node runs: any may be lost at any time,
  * and its unit begins anew. Where results are checked, an attempt goes on from what its own peer has saved and from nothing
  * else, or a result would rest on two peers and be counted as the word of one.
  */
 
 import { LIMITS } from '../../protocol/limits.ts'
 import type { JobId, Policy } from '../../protocol/manifest.ts'
+import type { KeptCheckpoint } from '../store/checkpoint-file.ts'
 import type { PeerId } from './scheduler/events.ts'
 import type { Scheduler } from './scheduler/scheduler.ts'
 
@@ -39,14 +40,21 @@ export class Checkpoints {
     const { policyOf, scheduler, now } = this.#components
     const policy = policyOf(job)
     if (policy === undefined || !scheduler.isHeld(job, unit, peer)) return
-    const kept = this.#jobs.get(job) ?? { bytes: 0, checkpoints: new Map() }
-    this.#jobs.set(job, kept)
-    const key = keyOf(policy, unit, peer)
-    this.#delete(kept, key)
-    // Its own memory: what came may be a part of a larger frame.
-    kept.checkpoints.set(key, { unit, peer, state: new Uint8Array(state), at: now() })
-    this.#add(kept, state.length + ENTRY_BYTES)
-    this.#trim(kept)
+    this.#set(job, keyOf(policy, unit, peer), { unit, peer, state, at: now() })
+  }
+
+  /** All of them, for the next start of this node. */
+  *all(): Generator<KeptCheckpoint> {
+    const now = this.#components.now()
+    for (const [job, { checkpoints }] of this.#jobs) {
+      for (const [key, { at, ...checkpoint }] of checkpoints) yield { job, key, ...checkpoint, ageMs: now - at }
+    }
+  }
+
+  /** Before any unit is given out. */
+  restore(all: Iterable<KeptCheckpoint>): void {
+    const now = this.#components.now()
+    for (const { job, key, ageMs, ...checkpoint } of all) this.#set(job, key, { ...checkpoint, at: now - ageMs })
   }
 
   /** What the unit goes on from on this peer. */
@@ -75,6 +83,16 @@ export class Checkpoints {
   forget(job: JobId): void {
     this.#bytes -= this.#jobs.get(job)?.bytes ?? 0
     this.#jobs.delete(job)
+  }
+
+  #set(job: JobId, key: string, checkpoint: Checkpoint): void {
+    const kept = this.#jobs.get(job) ?? { bytes: 0, checkpoints: new Map() }
+    this.#jobs.set(job, kept)
+    this.#delete(kept, key)
+    // Its own memory: what came may be a part of something larger.
+    kept.checkpoints.set(key, { ...checkpoint, state: new Uint8Array(checkpoint.state) })
+    this.#add(kept, checkpoint.state.length + ENTRY_BYTES)
+    this.#trim(kept)
   }
 
   #trim(kept: Kept): void {

@@ -9,7 +9,7 @@ import type { Credit, JudgedVoice, Verification, Voter } from './verification/ve
 type Confidence = Extract<Policy['verify'], { kind: 'confidence' }>
 
 /** A peer, and units it does in a unit of time. */
-export type PlannedPeer = { trust: Voter['trust']; credit: Credit; rate: number }
+type PlannedPeer = { trust: Voter['trust']; credit: Credit; rate: number }
 
 /** Peers of one trust class, taken to be alike. */
 type Class = { trust: Voter['trust']; peers: number; checks: number; share: number }

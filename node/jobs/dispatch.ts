@@ -6,7 +6,6 @@ import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { JobId } from '../../protocol/manifest.ts'
 import type { Role } from '../../protocol/membership/roles.ts'
-import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
 import { WORK_PROTOCOL } from '../../protocol/work.ts'
 import { memoryChannels } from '../mesh/memory-channel.ts'
 import type { AdmittedPeer, Channel, Mesh } from '../mesh/mesh.ts'
@@ -15,7 +14,10 @@ import type { Worker } from '../worker/worker.ts'
 import type { Checkpoints } from './checkpoints.ts'
 import { independenceOf } from './independence.ts'
 import { trustIn } from './known-peers.ts'
-import type { AttemptEnd, PeerId, SchedulerEvent, TrustClass } from './scheduler/events.ts'
+import type { LiveJob } from './live-job.ts'
+import type { PeerId, SchedulerEvent, TrustClass } from './scheduler/events.ts'
+import type { Scheduler } from './scheduler/scheduler.ts'
+import type { UnitFilesOfJobs } from './unit-files.ts'
 import { type Beside, WorkerSession } from './worker-session.ts'
 
 type Components = {
@@ -24,11 +26,9 @@ type Components = {
   rules: PeerRuleStore
   /** What this node offers, as others see it. */
   ownAd(): Ad
-  signedManifest(job: JobId): { manifest: Uint8Array; signature: Uint8Array } | null
-  /** Of a job that runs; null for any other. */
-  sweepOf(job: JobId): CompiledSweep | null
-  /** As `WorkerSession` asks for it. */
-  fetchFiles(job: JobId, peer: PeerId, end: AttemptEnd): Promise<AttemptEnd> | null
+  live: ReadonlyMap<JobId, LiveJob>
+  scheduler: Pick<Scheduler, 'isAwaited'>
+  unitFiles: Pick<UnitFilesOfJobs, 'fetch'>
   checkpoints: Checkpoints
   /** `beside` comes with results. */
   onEvent(event: SchedulerEvent, beside?: Beside): void
@@ -171,13 +171,17 @@ export class Dispatch {
   }
 
   #hold({ id: peer, role, ad, address }: Held, channel: Channel, trust: TrustClass): void {
-    const { onEvent, onError, signedManifest, sweepOf, fetchFiles, checkpoints } = this.#components
+    const { live, scheduler, unitFiles, checkpoints, onEvent, onError } = this.#components
     const session = new WorkerSession(
       {
         channel,
-        signedManifest,
-        sweepOf,
-        fetchFiles,
+        jobOf: (job) => live.get(job),
+        fetchFiles: (id, from, end) => {
+          const job = live.get(id)
+          const isAwaited = (): boolean => scheduler.isAwaited(id, end.unit, from)
+          if (job === undefined || !isAwaited()) return null
+          return unitFiles.fetch(from, { job: id, task: job.manifest.task, isAwaited }, end)
+        },
         checkpoints,
         onEvent: (event, beside) => {
           if (event.type === 'results') this.#retries.delete(peer)

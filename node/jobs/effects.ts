@@ -1,23 +1,23 @@
 /** Does what the scheduler says is to be done. */
 
-import type { Finding } from '../../protocol/finding.ts'
 import type { JobId } from '../../protocol/manifest.ts'
 import type { Comparer } from './comparer.ts'
 import type { DecisionLog } from './decision-log.ts'
 import type { Dispatch } from './dispatch.ts'
 import { toFinding } from './finding.ts'
+import type { Gates } from './gates.ts'
 import type { LiveJob } from './live-job.ts'
 import type { Recall } from './recall.ts'
 import type { SchedulerEffect } from './scheduler/events.ts'
 
 type Components = {
   live: ReadonlyMap<JobId, LiveJob>
+  gates: Pick<Gates, 'stop'>
   dispatch: Dispatch
   comparer: Comparer
   log: DecisionLog
   recall: Recall
   onSettled(job: LiveJob): void
-  onStopped(job: LiveJob, finding: Finding): void
 }
 
 export class Effects {
@@ -39,7 +39,7 @@ export class Effects {
   }
 
   #applyTo(job: LiveJob, effect: Exclude<SchedulerEffect, { type: 'drop' | 'revoke' | 'credit' }>): void {
-    const { dispatch, comparer, log, recall, onSettled, onStopped } = this.#components
+    const { gates, dispatch, comparer, log, recall, onSettled } = this.#components
     const { n } = job.stored
     switch (effect.type) {
       case 'run':
@@ -70,7 +70,7 @@ export class Effects {
         recall.read(job.stored, effect.of)
         break
       case 'stopped':
-        onStopped(job, toFinding(effect.finding, job.manifest.policy))
+        gates.stop(job.stored, toFinding(effect.finding, job.manifest.policy))
         break
       case 'settled':
         onSettled(job)

@@ -2,7 +2,7 @@
 
 export type Capacity = { slots: number; freeSlots: number; speed: number }
 
-export type Band = { lowMs: number; likelyMs: number; highMs: number }
+type Band = { lowMs: number; likelyMs: number; highMs: number }
 
 export type Work = {
   units: number

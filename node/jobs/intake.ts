@@ -60,7 +60,7 @@ export class Intake {
   #checkTask({ task, policy }: JobDescription, sweep: CompiledSweep): void {
     const { agrees, parametersOf } = RUNTIME_KINDS[task.runtime]
     const read = parametersOf(new TextDecoder().decode(this.#components.blobs.get(task.digest)))
-    const unknown = read?.filter((name) => !sweep.names.has(name)) ?? []
+    const unknown = read.filter((name) => !sweep.names.has(name))
     if (unknown.length > 0) {
       const has = [...sweep.names].join(', ') || 'none'
       throw new TalkootError('E_JOB_INVALID', `the program names {${unknown.join('}, {')}}; the sweep has ${has}`)

@@ -7,15 +7,18 @@ import type { UnitLogs } from '../../protocol/report.ts'
 import { type CompiledSweep, checkUnit } from '../../protocol/sweep/generator.ts'
 import type { JobRow, JobStore } from '../store/job-store.ts'
 import { findingOf } from './finding.ts'
-import type { JobProgress } from './scheduler/events.ts'
+import type { Intake } from './intake.ts'
+import { namesOf } from './known-peers.ts'
+import type { Candidate } from './matching/expression.ts'
+import type { RunningJobs } from './running-jobs.ts'
+import type { Standings } from './standings.ts'
 
 type Components = {
   jobs: JobStore
-  /** Null for a job that is not being worked on. */
-  progress(job: JobId): JobProgress | null
-  sweepOf(job: JobId): CompiledSweep
-  /** Peer ids and what their owners call them. */
-  peerNames(): ReadonlyMap<string, string>
+  intake: Pick<Intake, 'compile'>
+  running: Pick<RunningJobs, 'live'>
+  standings: Pick<Standings, 'progress'>
+  knownPeers(): Candidate[]
   /** This machine's wall clock, for ages only. */
   wallClock(): number
 }
@@ -44,12 +47,12 @@ export class JobViews {
 
   info(idOrPrefix: string): JobInfo {
     const job = this.find(idOrPrefix)
-    return { ...this.#summary(job, this.#components.peerNames()), sweep: this.manifestOf(job.id).sweep }
+    return { ...this.#summary(job, this.#names()), sweep: this.manifestOf(job.id).sweep }
   }
 
   /** Newest first. */
   list(): JobSummary[] {
-    const names = this.#components.peerNames()
+    const names = this.#names()
     const jobs = this.#components.jobs.list()
     // Some were removed: those that are still there are read once more.
     if (jobs.length < this.#briefs.size) this.#briefs.clear()
@@ -59,8 +62,8 @@ export class JobViews {
   /** @throws E_NOT_FOUND */
   logs(idOrPrefix: string, unit: number): UnitLogs {
     const { id, n } = this.find(idOrPrefix)
-    checkUnit(this.#components.sweepOf(id), unit)
-    const names = this.#components.peerNames()
+    checkUnit(this.sweepOf(id), unit)
+    const names = this.#names()
     const attempts = this.#components.jobs.reports
       .of(n, unit)
       .map(({ peer, report: { unit: _, ...told } }) => ({ ...told, peer, name: names.get(peer) ?? '' }))
@@ -73,11 +76,20 @@ export class JobViews {
     return decodeManifest(stored.manifest).manifest
   }
 
+  sweepOf(id: JobId): CompiledSweep {
+    const { running, intake } = this.#components
+    return running.live.get(id)?.sweep ?? intake.compile(this.manifestOf(id))
+  }
+
+  #names(): ReadonlyMap<string, string> {
+    return namesOf(this.#components.knownPeers())
+  }
+
   #summary(
     { n, id, state, createdMs, heldMs, finding, units, totals }: JobRow,
     names: ReadonlyMap<string, string>,
   ): JobSummary {
-    const progress = this.#components.progress(id)
+    const progress = this.#components.standings.progress(id)
     const peers = this.#components.jobs.creditOf(n)
     const { errorSum, ...counts } = totals
     const brief = this.#briefOf(id)

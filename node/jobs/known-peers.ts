@@ -18,6 +18,10 @@ export function knownPeers({ mesh, rules, ownAd }: Components): Candidate[] {
   return [{ id: mesh.peerId, role: 'self', trust: 'self', ad: ownAd() }, ...others]
 }
 
+/** What their owners call them, by id. */
+export const namesOf = (peers: readonly Candidate[]): Map<string, string> =>
+  new Map(peers.map(({ id, ad }) => [id, ad.name]))
+
 /** How far a peer of this role is believed before it has shown anything, unless the user says that it is. */
 export function trustIn(role: Role | 'self', rule: { verdict: string } | null): Candidate['trust'] {
   if (role === 'self') return 'self'

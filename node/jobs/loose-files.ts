@@ -8,7 +8,7 @@ import type { Digest } from '../../protocol/canonical.ts'
 import type { JobId } from '../../protocol/manifest.ts'
 import type { TreeStore } from '../store/tree-store.ts'
 import type { UnitFileRefs } from '../store/unit-file-refs.ts'
-import type { SchedulerEffect, SchedulerEvent } from './scheduler/events.ts'
+import type { Step } from './stepper.ts'
 
 type Components = {
   trees: Pick<TreeStore, 'drop' | 'digests'>
@@ -16,9 +16,6 @@ type Components = {
   named: Pick<UnitFileRefs, 'has'>
   onError(error: unknown): void
 }
-
-/** One step of the scheduler. */
-type Step = { event: SchedulerEvent; effects: readonly SchedulerEffect[] }
 
 /** Looked at in one turn of the event loop. */
 const LOOKED_AT_ONCE = 256
@@ -54,7 +51,7 @@ export class LooseFiles {
   }
 
   /** Call it after each step. */
-  heard({ event, effects }: Step, isDecided: (job: JobId, unit: number) => boolean): void {
+  heard({ event, effects }: Pick<Step, 'event' | 'effects'>, isDecided: (job: JobId, unit: number) => boolean): void {
     if (this.#waiting.size === 0) return
     const units = event.type === 'results' ? event.attempts.map(({ unit }) => ({ job: event.job, unit })) : []
     for (const effect of effects) if (effect.type === 'accepted' || effect.type === 'failed') units.push(effect)

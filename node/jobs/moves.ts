@@ -2,11 +2,10 @@
 
 import type { JobId } from '../../protocol/manifest.ts'
 import { Changes } from './changes.ts'
-import type { SchedulerEffect, SchedulerEvent } from './scheduler/events.ts'
+import type { Step } from './stepper.ts'
 
 export class Moves extends Changes<JobId> {
-  /** One step of the scheduler. */
-  tell(event: SchedulerEvent, effects: readonly SchedulerEffect[]): void {
+  tell({ event, effects }: Step): void {
     if (event.type === 'peer.up' || event.type === 'peer.down' || event.type === 'peer.ad') this.notifyAll()
     const jobs = new Set(effects.flatMap((effect) => ('job' in effect ? [effect.job] : [])))
     if ('job' in event && typeof event.job === 'string') jobs.add(event.job)

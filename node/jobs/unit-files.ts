@@ -3,6 +3,7 @@
  * They are kept beside the ledger, out of the budget of what is kept for others, as long as an accepted unit needs them.
  */
 
+import { setImmediate } from 'node:timers/promises'
 import type { Digest } from '../../protocol/canonical.ts'
 import { type Tree, type TreeRef, treeBytes } from '../../protocol/data/tree.ts'
 import { filesOf } from '../../protocol/data/unit-files.ts'
@@ -28,7 +29,12 @@ type Components = {
 }
 
 /** Whose files they are. */
-type Of = { job: JobId; task: TaskRef }
+type Of = {
+  job: JobId
+  task: TaskRef
+  /** Whether the attempt would count: no more once the peer has told of another. */
+  isAwaited(): boolean
+}
 
 type GoodEnd = Extract<AttemptEnd, { ok: true }>
 
@@ -51,7 +57,7 @@ export class UnitFilesOfJobs {
 
   /** The end when its files are here, or the failure it is without them; null: it has none. Never rejects. */
   fetch(from: string, of: Of, end: AttemptEnd): Promise<AttemptEnd> | null {
-    return end.ok && this.#leaveFiles(of.task) ? this.#inTurn(from, of.job, end) : null
+    return end.ok && this.#leaveFiles(of.task) ? this.#inTurn(from, of, end) : null
   }
 
   async stop(): Promise<void> {
@@ -59,7 +65,7 @@ export class UnitFilesOfJobs {
     await this.loose.stop()
   }
 
-  async #inTurn(from: string, job: JobId, end: GoodEnd): Promise<AttemptEnd> {
+  async #inTurn(from: string, of: Of, end: GoodEnd): Promise<AttemptEnd> {
     const queue = this.#queues.get(from) ?? { length: 0, last: null }
     if (queue.length >= LIMITS.UNIT_FETCHES_PER_PEER_MAX) {
       return without(end, new TalkootError('E_OUTPUT_LOST', 'the worker has told of too many before'))
@@ -67,8 +73,9 @@ export class UnitFilesOfJobs {
     this.#queues.set(from, queue)
     queue.length += 1
     const before = queue.last
-    const fetch = () => this.#fetched(from, job, end)
-    queue.last = before === null ? fetch() : before.then(fetch)
+    const fetch = () => this.#fetched(from, of, end)
+    // In a turn of its own: by then what came before has been heard.
+    queue.last = before === null ? fetch() : before.then(() => setImmediate()).then(fetch)
     const fetched = await queue.last
     queue.length -= 1
     if (queue.length === 0) this.#queues.delete(from)
@@ -76,8 +83,9 @@ export class UnitFilesOfJobs {
   }
 
   /** Never rejects. */
-  async #fetched(from: string, job: JobId, end: GoodEnd): Promise<AttemptEnd> {
+  async #fetched(from: string, { job, isAwaited }: Of, end: GoodEnd): Promise<AttemptEnd> {
     try {
+      if (!isAwaited()) throw new TalkootError('E_OUTPUT_LOST', 'the worker has told of the unit before')
       const files = filesOf(JSON.parse(end.value))
       if (files === null) throw new TalkootError('E_OUTPUT_LOST', 'the worker told of no files')
       this.#stopping.signal.throwIfAborted()

@@ -6,20 +6,18 @@ import { LIMITS } from '../../protocol/limits.ts'
 import type { JobId } from '../../protocol/manifest.ts'
 import { checkReceipt, type SignedReceipt } from '../../protocol/receipt.ts'
 import type { KeptReport, UnitProcess, UnitReport } from '../../protocol/report.ts'
-import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
 import { withoutControls } from '../../protocol/text.ts'
 import { isPlainValue } from '../../protocol/value.ts'
 import { type Attempt, type ToSubmitter, type ToWorker, toSubmitterSchema } from '../../protocol/work.ts'
 import type { Channel } from '../mesh/mesh.ts'
 import type { Checkpoints } from './checkpoints.ts'
+import type { LiveJob } from './live-job.ts'
 import type { AttemptEnd, SchedulerEvent, TrustClass } from './scheduler/events.ts'
 
 type Components = {
   channel: Channel
-  /** What introduces a job to a worker. */
-  signedManifest(job: JobId): { manifest: Uint8Array; signature: Uint8Array } | null
-  /** Of a job that runs; null for any other. */
-  sweepOf(job: JobId): CompiledSweep | null
+  /** Undefined: it does not run. */
+  jobOf(job: JobId): Pick<LiveJob, 'signed' | 'sweep'> | undefined
   /** An end with files, when they are here, or the failure it is without; null: it has none. Never rejects. */
   fetchFiles(job: JobId, peer: string, end: AttemptEnd): Promise<AttemptEnd> | null
   checkpoints: Pick<Checkpoints, 'keep' | 'of' | 'ended'>
@@ -72,10 +70,10 @@ export class WorkerSession {
   /** Gives units to the worker, in as many frames as their parameters need. */
   run(job: JobId, units: readonly [unit: number, params: string][]): void {
     if (!this.#introduced.has(job)) {
-      const signed = this.#components.signedManifest(job)
-      if (signed === null) return
+      const running = this.#components.jobOf(job)
+      if (running === undefined) return
       this.#introduced.add(job)
-      this.#tell({ t: 'job', job, ...signed })
+      this.#tell({ t: 'job', job, ...running.signed })
     }
     for (const [unit] of units) this.#resume(job, unit)
     this.#endsLeft += units.length
@@ -158,9 +156,9 @@ export class WorkerSession {
     this.#endsLeft -= attempts.length
     if (this.#endsLeft < 0) throw new TalkootError('E_FLOOD', 'the worker tells of more ends than it was given units')
     const signed = { receipt, signature }
-    const sweep = this.#components.sweepOf(job)
+    const sweep = this.#components.jobOf(job)?.sweep
     // Signed, it would be kept among the others, and nobody could prove anything with them.
-    if (sweep !== null && attempts.some(({ unit }) => sweep.next(unit - 1) !== unit || unit >= sweep.size))
+    if (sweep !== undefined && attempts.some(({ unit }) => sweep.next(unit - 1) !== unit || unit >= sweep.size))
       throw new TalkootError('E_FRAME', 'a unit the job does not have')
     const ends = await checkReceipt(this.peer, job, attempts, signed)
     this.#components.checkpoints.ended(job, attempts, this.peer)

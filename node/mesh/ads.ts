@@ -10,7 +10,7 @@ import type { MeshStore } from './store.ts'
 /** What the node says of itself; the mesh adds who, where and which number. */
 export type AdContent = Omit<Ad, 'v' | 'peer' | 'mesh' | 'seq' | 'ttlMs' | 'reach' | 'addresses'>
 
-export type AdPlace = Pick<Ad, 'mesh' | 'reach' | 'addresses'>
+type AdPlace = Pick<Ad, 'mesh' | 'reach' | 'addresses'>
 
 export class AdPress {
   readonly #store: MeshStore

@@ -18,15 +18,19 @@ const answerSchema = z.discriminatedUnion('t', [
 ])
 type Answer = z.infer<typeof answerSchema>
 
-type BlobSource = { has(digest: Digest): boolean; get(digest: Digest): Uint8Array }
+type BlobSource = {
+  sizeOf(digest: Digest): number | null
+  part(digest: Digest, at: number, length: number): Uint8Array
+}
 
 /** Serves what this node keeps to whoever is admitted and knows its digest. */
 export function serveBlobs(mesh: Mesh, blobs: BlobSource): void {
   mesh.serve(BLOB_PROTOCOL, async (channel) => {
     for await (const frame of channel) {
       const { digest } = decodeFrame(requestSchema, frame)
-      if (!blobs.has(digest)) await tell(channel, { t: 'absent' })
-      else await sendChunks(channel, blobs.get(digest))
+      const size = blobs.sizeOf(digest)
+      if (size === null) await tell(channel, { t: 'absent' })
+      else await sendChunks(channel, size, (at) => blobs.part(digest, at, LIMITS.BLOB_CHUNK_BYTES))
     }
   })
 }
@@ -55,10 +59,9 @@ export async function fetchBlob(
   }
 }
 
-async function sendChunks(channel: Channel, bytes: Uint8Array): Promise<void> {
-  for (let from = 0; from < bytes.length; from += LIMITS.BLOB_CHUNK_BYTES) {
-    await tell(channel, { t: 'chunk', bytes: bytes.subarray(from, from + LIMITS.BLOB_CHUNK_BYTES) })
-  }
+/** One part in memory at a time: who asks on many channels and does not read is many times in memory. */
+async function sendChunks(channel: Channel, size: number, partAt: (at: number) => Uint8Array): Promise<void> {
+  for (let at = 0; at < size; at += LIMITS.BLOB_CHUNK_BYTES) await tell(channel, { t: 'chunk', bytes: partAt(at) })
   await tell(channel, { t: 'end' })
 }
 

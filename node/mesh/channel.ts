@@ -6,7 +6,7 @@
  * libp2p's readers reset a stream. The reader never pauses: credits arrive even while our own sender waits.
  *
  * On the wire each message is prefixed by its length (varint); its first byte is its kind:
- * 0 data; 1 credit, 4 bytes big-endian; 2 end, UTF-8 `CODE message` or nothing for a clean end.
+ * 0 data; 1 credit, 4 bytes big-endian, a quarter of a window or more; 2 end, UTF-8 `CODE message` or nothing for a clean end.
  */
 
 import type { Stream } from '@libp2p/interface'
@@ -29,7 +29,7 @@ const GRANT_BYTES = WINDOW_BYTES / 4
 
 const costOf = (frame: Uint8Array) => frame.length + FRAME_COST_BYTES
 
-export type ChannelReport = (code: ErrorCode, message: string) => void
+type ChannelReport = (code: ErrorCode, message: string) => void
 
 type Waiter = { cost: number; resolve: () => void; reject: (error: TalkootError) => void }
 
@@ -149,7 +149,10 @@ export class FramedChannel implements Channel {
       this.#inbox.push(new Uint8Array(body.buffer, body.byteOffset, body.length))
       this.#wakeReader?.()
     } else if (message[0] === CREDIT && body.length === 4) {
-      this.#ours += new DataView(body.buffer, body.byteOffset, 4).getUint32(0)
+      const granted = new DataView(body.buffer, body.byteOffset, 4).getUint32(0)
+      // Only what was sent is granted again, so these bound the number of such messages.
+      if (granted < GRANT_BYTES) throw new TalkootError('E_FLOOD', 'the peer grants in crumbs')
+      this.#ours += granted
       if (this.#ours > WINDOW_BYTES) throw new TalkootError('E_FLOOD', 'the peer granted more than a window')
       this.#admitWaiters()
     } else if (message[0] === END) {

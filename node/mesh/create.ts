@@ -18,7 +18,7 @@ import { Session, type SessionComponents } from './session.ts'
 import type { MeshStore } from './store.ts'
 import type { TokenInfo, TokenOptions } from './tokens.ts'
 
-export type MeshComponents = { store: MeshStore }
+type MeshComponents = { store: MeshStore }
 
 export type MeshInit = {
   /** What this node offers, asked for whenever an ad is made. */
@@ -36,7 +36,7 @@ export type MeshInit = {
   found?: { kind: MeshKind; name: string }
 }
 
-export type MeshStatus = {
+type MeshStatus = {
   mesh: { id: string; kind: MeshKind; name: string }
   role: Role
   running: boolean

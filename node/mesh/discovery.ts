@@ -31,7 +31,7 @@ export const SWEEP_MS = 5 * 60_000
 export const SWEEP_CONTACTS = 16
 export const WORK_PROVIDERS = 8
 
-export type DiscoveryComponents = {
+type DiscoveryComponents = {
   host: MeshHost
   mesh: string
   peers: PeerTable

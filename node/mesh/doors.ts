@@ -22,7 +22,7 @@ const STREAM_LIMITS = {
   maxOutboundStreams: LIMITS.CHANNELS_PER_CONNECTION_MAX,
 }
 
-export type DoorsComponents = {
+type DoorsComponents = {
   host: MeshHost
   peers: PeerTable
   refusals: Refusals

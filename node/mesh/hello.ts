@@ -21,6 +21,7 @@ import { signedAdSchema } from '../../protocol/ad.ts'
 import { bytesSchema } from '../../protocol/bytes.ts'
 import { canonicalBytes, decodeCanonical } from '../../protocol/canonical.ts'
 import { TalkootError } from '../../protocol/errors.ts'
+import { parseToFirstFault } from '../../protocol/first-fault.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { chainSchema } from '../../protocol/membership/index.ts'
 
@@ -95,9 +96,9 @@ export class HelloTalk {
     } catch (cause) {
       throw new TalkootError('E_HANDSHAKE', 'the handshake broke off', { cause })
     }
-    const refusal = refuseSchema.safeParse(message)
+    const refusal = parseToFirstFault(refuseSchema, message)
     if (refusal.success) throw new RefusedByPeer(TalkootError.fromObject(refusal.data))
-    const parsed = schema.safeParse(message)
+    const parsed = parseToFirstFault(schema, message)
     if (!parsed.success) throw new TalkootError('E_HANDSHAKE', 'the peer sent another message than was its turn')
     return parsed.data
   }

@@ -10,9 +10,11 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { LIMITS } from '../../protocol/limits.ts'
+import { holdAnswers, networkOf } from './dht-answers.ts'
 import { type Handshakes, meshEncrypter } from './encrypter.ts'
+import { holdAddresses } from './held-addresses.ts'
 import { holdRecords } from './provider-records.ts'
-import { holdToBuckets, refreshEvery, routingTableOf, TRIE_DEPTH } from './routing-table.ts'
+import { holdToBuckets, keepNobody, refreshEvery, routingTableOf, TRIE_DEPTH } from './routing-table.ts'
 
 export type DhtSettings = {
   kBucketSize: number
@@ -56,6 +58,11 @@ export const REFRESH_MS = HOUR_MS
  */
 export const RECORD_AGES = { validity: 30 * MINUTE_MS, threshold: 15 * MINUTE_MS, interval: 5 * MINUTE_MS }
 export const PEER_AGES = { maxPeerAge: 24 * HOUR_MS, maxAddressAge: 24 * HOUR_MS }
+
+/** Values are not asked for in a mesh. The library takes public keys from whoever sends them, with megabytes beside, and keeps them for good. */
+const keepNothing = async (): Promise<never> => {
+  throw new Error('this mesh keeps no values')
+}
 
 export async function createHost(
   privateKey: PrivateKey,
@@ -109,11 +116,15 @@ export async function createHost(
         // A lone first node would wait for a peer that never comes.
         allowQueryWithZeroPeers: true,
         reprovide: RECORD_AGES,
+        validators: { pk: keepNothing },
       }),
     },
   })
   holdToBuckets(routingTableOf(host), (peer) => host.getConnections(peer).length > 0)
+  keepNobody(routingTableOf(host))
   holdRecords(host)
+  holdAddresses(host)
+  holdAnswers(networkOf(host))
   refreshEvery(host, REFRESH_MS)
   return host
 }

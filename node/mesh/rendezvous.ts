@@ -27,7 +27,7 @@ const SHARD_BITS_MAX = 16
 /** Two looks at the same large mesh differ by this part at most, as a rule. */
 const SIZE_NOISE = 0.25
 
-export type RendezvousComponents = {
+type RendezvousComponents = {
   host: MeshHost
   mesh: string
   neighbourhood: Pick<Neighbourhood, 'size' | 'lookAround'>

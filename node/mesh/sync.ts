@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { type SignedAd, signedAdSchema } from '../../protocol/ad.ts'
 import { canonicalBytes, decodeCanonical } from '../../protocol/canonical.ts'
 import { type ErrorCode, isErrorCode, TalkootError } from '../../protocol/errors.ts'
+import { parseToFirstFault } from '../../protocol/first-fault.ts'
 import { framesOf } from '../../protocol/frames.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import {
@@ -294,10 +295,16 @@ function answer(link: Link, message: Message): void {
 }
 
 function parse(frame: Uint8Array): Message {
+  const parsed = parseToFirstFault(messageSchema, decoded(frame))
+  if (parsed.success) return parsed.data
+  throw new TalkootError('E_FRAME', 'a sync message of no known shape')
+}
+
+function decoded(frame: Uint8Array): unknown {
   try {
-    return messageSchema.parse(decodeCanonical(frame))
+    return decodeCanonical(frame)
   } catch (cause) {
-    throw new TalkootError('E_FRAME', 'a sync message of no known shape', { cause })
+    throw new TalkootError('E_FRAME', 'a sync message that is not canonical CBOR', { cause })
   }
 }
 

@@ -22,7 +22,7 @@ export type TokenOptions = {
   role: CertifiedRole
 }
 
-export type TokenState = 'live' | 'expired' | 'revoked' | 'used'
+type TokenState = 'live' | 'expired' | 'revoked' | 'used'
 
 export type TokenInfo = Omit<TokenRecord, 'secretHash' | 'revoked'> & { state: TokenState }
 

@@ -1,8 +1,8 @@
 /** The life of a runtime, whatever it runs: prepared once, its sandboxes ended with it, its folder removed. */
 
-import { rm } from 'node:fs/promises'
 import { TalkootError } from '../../protocol/errors.ts'
 import type { Runtime, RuntimeProbe, Sandbox, SandboxInit } from './runtime.ts'
+import { removeFolder } from './scratch.ts'
 
 /** What a runtime finds out and lays down before its first unit. */
 export type Prepared = {
@@ -17,7 +17,7 @@ export type SandboxComponents<P extends Prepared> = {
   onClosed(sandbox: Sandbox): void
 }
 
-export type PreparedRuntimeInit<P extends Prepared> = {
+type PreparedRuntimeInit<P extends Prepared> = {
   /** Called once. Leaves nothing behind if it fails; the signal is that the runtime stops. */
   prepare(signal: AbortSignal): Promise<P>
   openSandbox(components: SandboxComponents<P>, init: SandboxInit): Sandbox
@@ -58,7 +58,7 @@ export class PreparedRuntime<P extends Prepared> implements Runtime {
     await Promise.all([...this.#sandboxes].map((sandbox) => sandbox.close()))
     const prepared = await this.#prepared?.catch(() => undefined)
     if (prepared === undefined) return
-    const { dispose = ({ folder }: P) => rm(folder, { recursive: true, force: true }) } = this.#init
+    const { dispose = ({ folder }: P) => removeFolder(folder) } = this.#init
     await dispose(prepared)
   }
 

@@ -7,6 +7,7 @@ import type { UnitReport as UnitReportOnWire } from '../../protocol/report.ts'
 import type { RuntimeKind } from '../../protocol/runtime-kinds.ts'
 import type { OutputStream } from '../../protocol/tail.ts'
 import type { Attempt } from '../../protocol/work.ts'
+import type { DiskBudget } from '../files/disk-budget.ts'
 
 /** How strongly a runtime confines a unit. `os`: bubblewrap and the runtime's own; `runtime`: the runtime's own only. */
 export type Confinement = 'os' | 'runtime'
@@ -80,6 +81,8 @@ export type UnitInput = { unit: number; params: string; resumed?: Uint8Array }
 export type RuntimeInit = {
   /** A private folder, made if need be. What is written there is removed by `stop()`. */
   scratchDir: string
+  /** What is unpacked there, and stays for the next job, counts in it. @default as much as it takes */
+  disk?: DiskBudget
 }
 
 export interface Runtime {

@@ -4,7 +4,7 @@ import { TalkootError } from '../../protocol/errors.ts'
 import type { RuntimeKind } from '../../protocol/runtime-kinds.ts'
 import type { Runtime, Sandbox, SandboxInit } from './runtime.ts'
 
-export type RuntimesByKind = Readonly<Partial<Record<RuntimeKind, Runtime>>>
+type RuntimesByKind = Readonly<Partial<Record<RuntimeKind, Runtime>>>
 
 export class Runtimes {
   readonly #byKind: RuntimesByKind

@@ -1,8 +1,10 @@
 /** A folder of this node for what its sandboxes are given, where the user they run as can read it. */
 
+import { execFile } from 'node:child_process'
 import { chmod, lstat, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { TalkootError } from '../../protocol/errors.ts'
 
 export type User = { uid: number; gid: number }
@@ -49,8 +51,19 @@ async function removeAbandoned(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
     const pid = name.startsWith(FOLDER) ? Number.parseInt(name.slice(FOLDER.length), 10) : Number.NaN
     if (!(pid > 0) || isRunning(pid) || !(await isOurs(join(parent, name)))) continue
-    await rm(join(parent, name), { recursive: true, force: true }).catch(() => undefined)
+    await removeFolder(join(parent, name)).catch(() => undefined)
   }
+}
+
+/** Also one of which an ordinary user has closed parts to itself, as images may. Idempotent. */
+export async function removeFolder(folder: string): Promise<void> {
+  const remove = () => rm(folder, { recursive: true, force: true })
+  await remove().catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EACCES') throw error
+    // Removing goes on for a moment after it has failed: what it takes meanwhile is missed.
+    await promisify(execFile)('chmod', ['-R', 'u+rwX', folder]).catch(() => undefined)
+    await remove()
+  })
 }
 
 /** Anyone may make a folder of such a name where all can write, and lead whoever removes it elsewhere by a link. */

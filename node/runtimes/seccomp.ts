@@ -6,7 +6,7 @@
 
 /**
  * Numbers of each refused call: x86-64 and arm64 (include/uapi/asm-generic/unistd.h); null where there is none. Among them
- * are those that hold memory which no process is seen to use: memfd, and what System V shares.
+ * are those that hold memory which no process is seen to use: memfd, queues of messages, and what System V shares.
  */
 const REFUSED: Record<string, readonly [x64: number, arm64: number | null]> = {
   acct: [163, 89],
@@ -41,6 +41,7 @@ const REFUSED: Record<string, readonly [x64: number, arm64: number | null]> = {
   mount_setattr: [442, 442],
   move_mount: [429, 429],
   move_pages: [279, 239],
+  mq_open: [240, 180],
   msgget: [68, 186],
   name_to_handle_at: [303, 264],
   open_by_handle_at: [304, 265],
@@ -80,14 +81,11 @@ const MACHINES = {
   arm64: { audit: 0xc00000b7, column: 1, clone: 220, clone3: 435, ioctl: 29, mmap: 222, prctl: 167, socket: 198 },
 } as const
 
-/** Families of sockets that a network namespace confines; some others, as vsock, it does not. */
-const AF_UNIX = 1
-const AF_INET = 2
-const AF_INET6 = 10
-const AF_NETLINK = 16
+/** AF_UNIX, AF_INET, AF_INET6, AF_NETLINK: those that a network namespace confines; some others, as vsock, it does not. */
+export const SOCKET_FAMILIES: readonly number[] = [1, 2, 10, 16]
 
 /** `none`: no sockets at all. `confined`: those that reach nothing but the unit's own processes. */
-export type Sockets = 'none' | 'confined'
+type Sockets = 'none' | 'confined'
 
 /** Offsets in `struct seccomp_data`; of an argument, its lower half. */
 const NUMBER = 0
@@ -163,10 +161,9 @@ const judge = (call: number, offset: number, rules: readonly Instruction[]): Ins
 ]
 
 function allowFamilies(socket: number): Instruction[] {
-  const families = [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK]
   const rules: Instruction[] = [
     [LOAD, 0, 0, argument(0)],
-    ...families.flatMap((family): Instruction[] => [
+    ...SOCKET_FAMILIES.flatMap((family): Instruction[] => [
       [JUMP_EQUAL, 0, 1, family],
       [RETURN, 0, 0, ALLOW],
     ]),

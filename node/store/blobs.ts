@@ -1,10 +1,13 @@
 /** Bytes named by their digest: task bundles and the rows of sweeps. A file appears whole or not at all. */
 
 import {
+  closeSync,
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
@@ -31,13 +34,30 @@ export class BlobStore {
 
   /** @throws E_NOT_FOUND, and E_BLOB when the disk changed the bytes */
   get(digest: Digest): Uint8Array {
-    if (!this.has(digest)) throw new TalkootError('E_NOT_FOUND', `no bytes with digest ${digest} are kept here`)
+    if (!this.has(digest)) throw absent(digest)
     const bytes = readFileSync(this.#file(digest))
     if (digestOf(bytes) !== digest) {
       rmSync(this.#file(digest), { force: true })
       throw new TalkootError('E_BLOB', `the bytes kept for ${digest} were damaged; they have been removed`)
     }
     return bytes
+  }
+
+  /** Of what is kept here, unverified; null: nothing of the digest. */
+  sizeOf(digest: Digest): number | null {
+    return statSync(this.#file(digest), { throwIfNoEntry: false })?.size ?? null
+  }
+
+  /** Some of the bytes, unverified, `length` at most. @throws E_NOT_FOUND */
+  part(digest: Digest, at: number, length: number): Uint8Array {
+    if (!this.has(digest)) throw absent(digest)
+    const file = openSync(this.#file(digest), 'r')
+    try {
+      const bytes = new Uint8Array(length)
+      return bytes.subarray(0, readSync(file, bytes, 0, length, at))
+    } finally {
+      closeSync(file)
+    }
   }
 
   /** Keeps the bytes and returns their digest. @throws E_BLOB when they are too long or not those expected */
@@ -78,3 +98,6 @@ export class BlobStore {
     return join(this.#folder, digest)
   }
 }
+
+const absent = (digest: Digest): TalkootError =>
+  new TalkootError('E_NOT_FOUND', `no bytes with digest ${digest} are kept here`)

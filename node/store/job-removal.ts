@@ -11,7 +11,7 @@ import type { Ledger } from './ledger.ts'
 /** In the place of a job's state. */
 export const REMOVED = 'removed'
 
-export type RemovedJob = { n: number; id: JobId }
+type RemovedJob = { n: number; id: JobId }
 
 /** Whether a step has taken long enough. */
 type Enough = () => boolean

@@ -6,7 +6,7 @@ import type { Ledger } from './ledger.ts'
 import type { PeerNumbers } from './peer-numbers.ts'
 
 /** `place`: in the order in which they were kept; a cursor to read on from. */
-export type StoredReceipt = { place: number; peer: string; receipt: Uint8Array; signature: Uint8Array }
+type StoredReceipt = { place: number; peer: string; receipt: Uint8Array; signature: Uint8Array }
 
 export class ReceiptStore {
   readonly #ledger: Ledger

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { TalkootError } from '../../protocol/errors.ts'
 
-export type StateFolder = { readonly path: string; release(): void }
+type StateFolder = { readonly path: string; release(): void }
 
 /**
  * Creates the folder if need be and takes it for this process until `release`, or until the process ends in any

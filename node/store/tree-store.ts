@@ -9,7 +9,7 @@
  *     await held.read(chunk)
  *     held.release()                                          from now on it may be evicted
  *
- * What is held or pinned stays. Of the rest the least recently held goes first when room is wanted.
+ * What is held or pinned stays. The rest goes when room is wanted, as the budget says, which others may take from as well.
  */
 
 import {
@@ -26,8 +26,9 @@ import {
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DIGEST_PATTERN, type Digest, digestOf } from '../../protocol/canonical.ts'
-import { decodeTree, type Tree } from '../../protocol/data/tree.ts'
+import { decodeTree } from '../../protocol/data/tree.ts'
 import { TalkootError } from '../../protocol/errors.ts'
+import { DiskBudget, type Lodger } from '../files/disk-budget.ts'
 import { readFolder } from '../files/read-tree.ts'
 import { costOf } from './tree-cost.ts'
 import { TreeFolder } from './tree-folder.ts'
@@ -39,11 +40,8 @@ const COST = 'cost'
 /** Not a tree: on its way in or out. */
 const PASSING = '.'
 
-type Entry = {
+type Entry = Lodger & {
   digest: Digest
-  /** Of the budget. */
-  cost: number
-  holders: number
   /** It goes with its last holder, unless it is asked for again. */
   unwanted: boolean
   /** Once somebody has held it since the start. */
@@ -61,23 +59,15 @@ export type HeldTree = Pick<TreeFolder, 'layout' | 'folder' | 'has' | 'missing' 
 
 export class TreeStore {
   readonly #folder: string
-  /** Bytes. */
-  readonly budget: number
-  /** Least recently held first. */
+  readonly disk: DiskBudget
   readonly #trees = new Map<Digest, Entry>()
-  #used = 0
   #passing = 0
 
   constructor(init: { folder: string; budgetBytes: number }) {
     this.#folder = init.folder
-    this.budget = init.budgetBytes
+    this.disk = new DiskBudget(init.budgetBytes)
     mkdirSync(init.folder, { recursive: true, mode: 0o700 })
     this.#find()
-  }
-
-  /** Of the budget, bytes. */
-  get used(): number {
-    return this.#used
   }
 
   /** On its disk, bytes. */
@@ -99,7 +89,7 @@ export class TreeStore {
     const entry = this.#trees.get(digest)
     if (entry === undefined) return
     if (entry.holders > 0) entry.unwanted = true
-    else await this.#evict(entry)
+    else await this.disk.evict(entry)
   }
 
   /** Keeps what is here of a tree, as it is, until it is let go; true of one that is not looked at. @throws E_NOT_FOUND */
@@ -146,9 +136,9 @@ export class TreeStore {
     const digest = digestOf(description)
     let gone: Promise<unknown> = Promise.resolve()
     if (!this.#trees.has(digest)) {
-      const cost = costOf(tree, description)
-      gone = this.#makeRoom(cost)
-      this.#keep({ digest, description, cost }, (coming) => mkdirSync(join(coming, FILES), { mode: 0o700 }))
+      const entry = this.#entry(digest, costOf(tree, description))
+      gone = this.disk.take(entry)
+      this.#keep(entry, description, (coming) => mkdirSync(join(coming, FILES), { mode: 0o700 }))
     }
     const held = await this.hold(digest, signal)
     await gone
@@ -171,18 +161,13 @@ export class TreeStore {
     const { digest, description } = await readFolder(folder, signal)
     if (this.#trees.has(digest)) return await this.#complete(digest, folder, signal)
     const tree = decodeTree(description)
-    const cost = costOf(tree, description)
-    const gone = this.#makeRoom(cost)
-    const entry = this.#keep({ digest, description, cost }, (coming) => renameSync(folder, join(coming, FILES)))
+    const entry = this.#entry(digest, costOf(tree, description))
+    const gone = this.disk.take(entry)
+    this.#keep(entry, description, (coming) => renameSync(folder, join(coming, FILES)))
     entry.opened = Promise.resolve(TreeFolder.whole(this.#place(digest, FILES), tree))
     const held = await this.hold(digest, signal)
     await gone
     return held
-  }
-
-  /** What a tree would take of the budget. @throws E_DISK_BUDGET when it would not fit if nothing else were needed */
-  checkFits(tree: Tree, description: Uint8Array): void {
-    if (costOf(tree, description) > this.budget) throw overBudget(costOf(tree, description), this.budget)
   }
 
   /** A tree that is here, perhaps in part: the rest of it from a folder that has all. */
@@ -226,13 +211,12 @@ export class TreeStore {
 
   #release(entry: Entry): void {
     entry.holders -= 1
-    if (entry.holders === 0 && entry.unwanted) void this.#evict(entry)
+    if (entry.holders === 0 && entry.unwanted) void this.disk.evict(entry)
   }
 
   /** On the disk too: what was used last is known after a restart. */
   #touch(entry: Entry): void {
-    this.#trees.delete(entry.digest)
-    this.#trees.set(entry.digest, entry)
+    this.disk.touch(entry)
     const now = new Date()
     utimesSync(this.#place(entry.digest), now, now)
   }
@@ -240,49 +224,30 @@ export class TreeStore {
   async #description(entry: Entry): Promise<Uint8Array> {
     const description = await readFile(this.#place(entry.digest, DESCRIPTION))
     if (digestOf(description) === entry.digest) return new Uint8Array(description)
-    if (entry.holders === 1) await this.#evict(entry)
+    if (entry.holders === 1) await this.disk.evict(entry)
     throw new TalkootError(
       'E_TREE',
       `the description kept for ${entry.digest} was damaged; the files have been removed`,
     )
   }
 
-  /** Room in the budget at once, on the disk when the promise settles. */
-  #makeRoom(cost: number): Promise<unknown> {
-    if (cost > this.budget) throw overBudget(cost, this.budget)
-    let free = this.budget - this.#used
-    const leaving: Entry[] = []
-    for (const entry of this.#trees.values()) {
-      if (free >= cost) break
-      if (entry.holders > 0) continue
-      leaving.push(entry)
-      free += entry.cost
-    }
-    // Nothing goes for what would not fit anyway.
-    if (free < cost) {
-      throw new TalkootError(
-        'E_DISK_TAKEN',
-        `the files take ${cost} bytes, and jobs need all but ${free} of the budget`,
-      )
-    }
-    return Promise.all(leaving.map((entry) => this.#evict(entry)))
+  #entry(digest: Digest, cost: number): Entry {
+    const evict = () => this.#remove(digest)
+    return { what: 'files', digest, cost, holders: 0, evict, unwanted: false, opened: null }
   }
 
   /** Gone at once by name: killed in the midst, no half of a tree is taken for one. */
-  #evict(entry: Entry): Promise<unknown> {
-    this.#trees.delete(entry.digest)
-    this.#used -= entry.cost
-    const leaving = this.#passingPlace(entry.digest)
-    renameSync(this.#place(entry.digest), leaving)
+  #remove(digest: Digest): Promise<unknown> {
+    this.#trees.delete(digest)
+    const leaving = this.#passingPlace(digest)
+    renameSync(this.#place(digest), leaving)
     // What stays now goes at the next start.
     return rm(leaving, { recursive: true, force: true }).catch(() => undefined)
   }
 
   /** There by name only when all of it is written. @throws E_DISK_FULL */
-  #keep(
-    { digest, description, cost }: { digest: Digest; description: Uint8Array; cost: number },
-    layOut: (coming: string) => void,
-  ): Entry {
+  #keep(entry: Entry, description: Uint8Array, layOut: (coming: string) => void): void {
+    const { digest, cost } = entry
     const coming = this.#passingPlace(digest)
     try {
       mkdirSync(coming, { mode: 0o700 })
@@ -292,12 +257,10 @@ export class TreeStore {
       renameSync(coming, this.#place(digest))
     } catch (cause) {
       rmSync(coming, { recursive: true, force: true })
+      this.disk.leave(entry)
       throw new TalkootError('E_DISK_FULL', 'the files could not be begun', { cause })
     }
-    const entry: Entry = { digest, cost, holders: 0, unwanted: false, opened: null }
     this.#trees.set(digest, entry)
-    this.#used += cost
-    return entry
   }
 
   #find(): void {
@@ -306,19 +269,10 @@ export class TreeStore {
       const place = join(this.#folder, name)
       const cost = DIGEST_PATTERN.test(name) ? costKept(join(place, COST)) : null
       if (cost === null) rmSync(place, { recursive: true, force: true })
-      else
-        found.push({
-          entry: { digest: name, cost, holders: 0, unwanted: false, opened: null },
-          used: statSync(place).mtimeMs,
-        })
+      else found.push({ entry: this.#entry(name, cost), used: statSync(place).mtimeMs })
     }
-    found.sort((a, b) => a.used - b.used)
-    for (const { entry } of found) {
-      this.#trees.set(entry.digest, entry)
-      this.#used += entry.cost
-    }
-    // The owner may have lowered the budget.
-    for (const { entry } of found) if (this.#used > this.budget) this.#evict(entry)
+    for (const { entry } of found) this.#trees.set(entry.digest, entry)
+    this.disk.adopt(found.sort((a, b) => a.used - b.used).map(({ entry }) => entry))
   }
 
   #passingPlace(name: string): string {
@@ -333,9 +287,6 @@ export class TreeStore {
 
 const absent = (digest: Digest): TalkootError =>
   new TalkootError('E_NOT_FOUND', `no files with digest ${digest} are kept here`)
-
-const overBudget = (cost: number, budget: number): TalkootError =>
-  new TalkootError('E_DISK_BUDGET', `the files take ${cost} bytes of the disk, and its owner lets files take ${budget}`)
 
 /** Null when there is none, as of what was written by half. */
 function costKept(file: string): number | null {

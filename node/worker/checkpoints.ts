@@ -49,7 +49,8 @@ export class Checkpoints {
 
   /** From the submitter, of a unit that will run here. */
   keep(job: JobId, unit: number, state: Uint8Array): void {
-    this.#set({ job, unit, state, isNew: false, sentAt: Number.NEGATIVE_INFINITY })
+    // Its own memory: what came may be a part of a larger frame.
+    this.#set({ job, unit, state: new Uint8Array(state), isNew: false, sentAt: Number.NEGATIVE_INFINITY })
   }
 
   /** From the unit, which runs here. */

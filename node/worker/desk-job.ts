@@ -1,53 +1,90 @@
 /** One job of a submitter on this worker: what of it waits, and what runs. */
 
-import type { JobId, Policy } from '../../protocol/manifest.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import type { UnitInput } from '../runtimes/runtime.ts'
+import type { AdmittedJob } from './admission.ts'
 import { FilesWait } from './files-wait.ts'
 import { UnitQueue } from './unit-queue.ts'
-import type { Needs } from './warm-shelf.ts'
-
-/** A job whose manifest was checked and whose task is here with its files, until it is released. */
-export type AdmittedJob = { id: JobId; policy: Policy; needs: Needs; release(): void }
 
 /** Units taken together: `left` of them still run, and `cut` ends their process once none is wanted. */
-export type Batch = { left: number; began: number; abort: AbortController; cut: NodeJS.Timeout | null }
+type Batch = { left: number; began: number; abort: AbortController; cut: NodeJS.Timeout | null }
 
-export type DeskJob = {
-  admitted: AdmittedJob | null
-  queue: UnitQueue
-  running: Map<number, Batch>
-  /** When the first unit of each frame came, milliseconds. */
-  arrivals: Map<number, number>
-  /** Ends the fetching of its task. */
-  abort: AbortController
-  files: FilesWait
-}
+export class DeskJob {
+  readonly queue = new UnitQueue()
+  readonly files: FilesWait
+  admitted: AdmittedJob | null = null
+  readonly #running = new Map<number, Batch>()
+  /** When the first unit of each frame came, milliseconds; gone once told. */
+  readonly arrivals = new Map<number, number>()
+  readonly #ending = new AbortController()
 
-/** `onLate`: its files take a while. */
-export const newJob = (onLate: () => void): DeskJob => ({
-  admitted: null,
-  queue: new UnitQueue(),
-  running: new Map(),
-  arrivals: new Map(),
-  abort: new AbortController(),
-  files: new FilesWait(onLate),
-})
-
-/** The unit runs no more. */
-export function endRun({ running }: DeskJob, unit: number): void {
-  const batch = running.get(unit)
-  if (batch === undefined) return
-  running.delete(unit)
-  batch.left -= 1
-  if (batch.left === 0 && batch.cut !== null) clearTimeout(batch.cut)
-}
-
-/** Ends what runs of it, and what is on its way. */
-export function endJob({ abort, files, running, admitted }: DeskJob): void {
-  abort.abort()
-  files.end()
-  for (const batch of new Set(running.values())) {
-    batch.abort.abort()
-    if (batch.cut !== null) clearTimeout(batch.cut)
+  /** `onLate`: its files take a while. */
+  constructor({ onLate }: { onLate(): void }) {
+    this.files = new FilesWait(onLate)
   }
-  admitted?.release()
+
+  /** Aborts when the job is not wanted here any more. */
+  get signal(): AbortSignal {
+    return this.#ending.signal
+  }
+
+  /** Units. */
+  get running(): number {
+    return this.#running.size
+  }
+
+  runs(unit: number): boolean {
+    return this.#running.has(unit)
+  }
+
+  enqueue(units: UnitInput[], now: number): void {
+    const [first] = units
+    if (first !== undefined) this.arrivals.set(first.unit, now)
+    this.queue.push(...units)
+  }
+
+  /** Up to `count` units, which run from now on; `signal` aborts when none of them is wanted any more. */
+  take(count: number, now: number): { units: UnitInput[]; signal: AbortSignal } {
+    const units = this.queue.take(count)
+    const batch: Batch = { left: units.length, began: now, abort: new AbortController(), cut: null }
+    for (const { unit } of units) this.#running.set(unit, batch)
+    return { units, signal: batch.abort.signal }
+  }
+
+  /** It runs no more. */
+  ended(unit: number): void {
+    const batch = this.#running.get(unit)
+    if (batch === undefined) return
+    this.#running.delete(unit)
+    batch.left -= 1
+    if (batch.left === 0 && batch.cut !== null) clearTimeout(batch.cut)
+  }
+
+  /** They are not wanted any more: what waits goes, what runs may go on for a while. */
+  revoke(units: readonly number[], now: number): void {
+    this.queue.remove(new Set(units))
+    const wanted = new Map<Batch, number>()
+    for (const unit of units) {
+      this.arrivals.delete(unit)
+      const batch = this.#running.get(unit)
+      if (batch !== undefined) wanted.set(batch, (wanted.get(batch) ?? batch.left) - 1)
+    }
+    for (const [batch, left] of wanted) if (left === 0) cutSoon(batch, now)
+  }
+
+  /** Ends what runs of it, and what is on its way. */
+  end(): void {
+    this.#ending.abort()
+    this.files.end()
+    for (const batch of new Set(this.#running.values())) {
+      batch.abort.abort()
+      if (batch.cut !== null) clearTimeout(batch.cut)
+    }
+    this.admitted?.release()
+  }
+}
+
+/** What remains of a unit is not known, and a new process costs time too. */
+function cutSoon(batch: Batch, now: number): void {
+  batch.cut ??= setTimeout(() => batch.abort.abort(), Math.max(0, LIMITS.UNWANTED_RUN_MS - (now - batch.began)))
 }

@@ -9,9 +9,10 @@ import type { Attempt, ToSubmitter, ToWorker } from '../../protocol/work.ts'
 import { toWorkerSchema } from '../../protocol/work.ts'
 import type { Channel } from '../mesh/mesh.ts'
 import type { UnitInput } from '../runtimes/runtime.ts'
+import type { AdmittedJob, Introduction } from './admission.ts'
 import { Checkpoints } from './checkpoints.ts'
-import { type AdmittedJob, type Batch, type DeskJob, endJob, endRun, newJob } from './desk-job.ts'
-import type { Fetched } from './files-wait.ts'
+import { DeskJob } from './desk-job.ts'
+import type { FetchOptions } from './inputs.ts'
 import { KeptFiles } from './kept-files.ts'
 import type { Outbox } from './outbox.ts'
 import type { UnitFiles } from './unit-files.ts'
@@ -23,11 +24,7 @@ type Beside = { reports?: ReadonlyMap<number, UnitReport> | undefined; files?: U
 type Components = {
   outbox: Outbox
   /** Checks a job and fetches its task. @throws coded, to be told to the submitter */
-  admit(
-    message: Extract<ToWorker, { t: 'job' }>,
-    signal: AbortSignal,
-    onFetched: (fetched: Fetched) => void,
-  ): Promise<AdmittedJob>
+  admit(introduction: Introduction, options: FetchOptions): Promise<AdmittedJob>
   /** Called when units may have become ready to run, or room that was kept for others is wanted no more. */
   onReady(): void
   /** The owner has the machine: nothing is taken in. */
@@ -120,7 +117,7 @@ export class Desk {
 
   running(): number {
     let units = 0
-    for (const entry of this.#jobs.values()) units += entry.running.size
+    for (const entry of this.#jobs.values()) units += entry.running
     return units
   }
 
@@ -133,25 +130,23 @@ export class Desk {
   take(job: JobId, count: number): { units: UnitInput[]; signal: AbortSignal } {
     const entry = this.#jobs.get(job)
     if (entry === undefined) throw new RangeError('the job is not here')
-    const units = entry.queue.take(count)
-    const batch: Batch = { left: units.length, began: this.#components.now(), abort: new AbortController(), cut: null }
-    for (const { unit } of units) entry.running.set(unit, batch)
-    return { units: this.#checkpoints.withThose(job, units), signal: batch.abort.signal }
+    const { units, signal } = entry.take(count, this.#components.now())
+    return { units: this.#checkpoints.withThose(job, units), signal }
   }
 
   /** A unit that runs here has saved its state. */
   checkpoint(job: JobId, unit: number, state: Uint8Array): void {
-    if (this.#jobs.get(job)?.running.has(unit) === true) this.#checkpoints.save(job, unit, state)
+    if (this.#jobs.get(job)?.runs(unit) === true) this.#checkpoints.save(job, unit, state)
   }
 
   /** Units that were taken and have not run wait again, before all others of the job. */
   putBack(job: JobId, units: readonly UnitInput[]): void {
     const entry = this.#jobs.get(job)
     if (entry === undefined) return
-    for (const { unit } of units) endRun(entry, unit)
+    for (const { unit } of units) entry.ended(unit)
     // Of a submitter that is away, what waits is given to others.
     if (this.connected) entry.queue.putBack(units)
-    else if (entry.running.size === 0) this.#forget(job)
+    else if (entry.running === 0) this.#forget(job)
   }
 
   /** Hands in the ends of attempts that `take` gave out. */
@@ -172,9 +167,12 @@ export class Desk {
   drop(job: JobId, units: readonly number[]): void {
     const entry = this.#jobs.get(job)
     if (entry === undefined) return
-    for (const unit of units) endRun(entry, unit)
+    for (const unit of units) {
+      entry.ended(unit)
+      entry.arrivals.delete(unit)
+    }
     this.#checkpoints.drop(job, units)
-    if (!this.connected && entry.running.size === 0) this.#forget(job)
+    if (!this.connected && entry.running === 0) this.#forget(job)
   }
 
   /** Gives units back unrun, with the reason. */
@@ -248,8 +246,8 @@ export class Desk {
     }
   }
 
-  async #introduce(message: Extract<ToWorker, { t: 'job' }>): Promise<void> {
-    const { job } = message
+  async #introduce(introduction: Introduction): Promise<void> {
+    const { job } = introduction
     const known = this.#jobs.get(job)
     if (known !== undefined) {
       if (known.admitted !== null) await this.#tell({ t: 'accept', job })
@@ -258,19 +256,21 @@ export class Desk {
     } else if (new Set([...this.#jobs.values(), ...this.#unanswered]).size >= LIMITS.JOBS_PER_DESK_MAX) {
       await this.#refuse(job, new TalkootError('E_BUSY', 'too many jobs at once'))
     } else {
-      const entry = newJob(() => void this.#tellFetching(job, entry).catch(this.#components.onError))
+      const onLate = () => void this.#tellFetching(job, entry).catch(this.#components.onError)
+      const entry = new DeskJob({ onLate })
       this.#jobs.set(job, entry)
       // The next frames do not wait for the task to be fetched.
-      this.#admit(message, entry).catch(this.#components.onError)
+      this.#admit(introduction, entry).catch(this.#components.onError)
     }
   }
 
-  async #admit(message: Extract<ToWorker, { t: 'job' }>, entry: DeskJob): Promise<void> {
-    const { job } = message
+  async #admit(introduction: Introduction, entry: DeskJob): Promise<void> {
+    const { job } = introduction
     const { admit, onReady } = this.#components
     this.#unanswered.add(entry)
     try {
-      const admitted = await admit(message, entry.abort.signal, (fetched) => entry.files.update(fetched))
+      const { signal } = entry
+      const admitted = await admit(introduction, { signal, onFetched: (fetched) => entry.files.update(fetched) })
       entry.files.end()
       if (this.#jobs.get(job) !== entry) return admitted.release()
       entry.admitted = admitted
@@ -311,9 +311,7 @@ export class Desk {
       await this.handBack(job, numbers, entry === undefined ? 'E_NOT_FOUND' : paused ? 'E_PAUSED' : 'E_BUSY')
       return
     }
-    const [first] = units
-    if (first !== undefined) entry.arrivals.set(first.unit, this.#components.now())
-    entry.queue.push(...units)
+    entry.enqueue(units, this.#components.now())
     if (entry.admitted !== null) this.#components.onReady()
   }
 
@@ -331,30 +329,16 @@ export class Desk {
       this.#components.onReady()
       return
     }
-    const unwanted = new Set(units)
-    entry.queue.remove(unwanted)
+    entry.revoke(units, this.#components.now())
     this.#checkpoints.drop(job, units)
     this.#components.onReady()
-    const wanted = new Map<Batch, number>()
-    for (const unit of units) {
-      entry.arrivals.delete(unit)
-      const batch = entry.running.get(unit)
-      if (batch !== undefined) wanted.set(batch, (wanted.get(batch) ?? batch.left) - 1)
-    }
-    for (const [batch, left] of wanted) if (left === 0) this.#cutSoon(batch)
-  }
-
-  /** What remains of a unit is not known, and a new process costs time too: it may go on for a while. */
-  #cutSoon(batch: Batch): void {
-    const ranMs = this.#components.now() - batch.began
-    batch.cut ??= setTimeout(() => batch.abort.abort(), Math.max(0, LIMITS.UNWANTED_RUN_MS - ranMs))
   }
 
   #forget(job: JobId): void {
     const entry = this.#jobs.get(job)
     this.#jobs.delete(job)
     this.#checkpoints.forget(job)
-    if (entry !== undefined) endJob(entry)
+    entry?.end()
   }
 
   /** What is queued will be given to others; what runs goes on, for its results still count if we meet again. */
@@ -364,7 +348,7 @@ export class Desk {
     this.#checkpoints.connect(false)
     for (const [job, entry] of this.#jobs) {
       entry.queue.takeAll()
-      if (entry.running.size === 0) this.#forget(job)
+      if (entry.running === 0) this.#forget(job)
     }
   }
 

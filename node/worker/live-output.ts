@@ -8,20 +8,26 @@ type Piece = { stream: OutputStream; bytes: Uint8Array }
 
 /** Of the units one sandbox runs, one after another. */
 export class LiveOutput {
-  readonly #rings = new Map<number, Ring>()
+  /** Of the units that run; null until one writes or is followed, which most never do. */
+  readonly #rings = new Map<number, Ring | null>()
 
   /** These are run next. */
   begin(units: readonly number[]): void {
     this.clear()
-    for (const unit of units) this.#rings.set(unit, new Ring())
+    for (const unit of units) this.#rings.set(unit, null)
   }
 
   add(unit: number, stream: OutputStream, bytes: Uint8Array): void {
-    this.#rings.get(unit)?.add({ stream, bytes })
+    this.of(unit)?.add({ stream, bytes })
   }
 
+  /** Undefined: it does not run. */
   of(unit: number): Ring | undefined {
-    return this.#rings.get(unit)
+    const known = this.#rings.get(unit)
+    if (known !== null) return known
+    const ring = new Ring()
+    this.#rings.set(unit, ring)
+    return ring
   }
 
   end(unit: number): void {

@@ -10,14 +10,14 @@ import { LIMITS } from '../../protocol/limits.ts'
 /** Milliseconds of this machine's wall clock. `untilMs` null: until the owner resumes. */
 export type Pause = { sinceMs: number; untilMs: number | null }
 
-export interface PauseStore {
+interface PauseStore {
   read(): Pause | null
   /** @throws E_DISK_FULL */
   keep(pause: Pause | null): void
 }
 
 /** A pause as it is told: durations only. */
-export type PauseFacts = { forMs: number; returnsInMs: number | null }
+type PauseFacts = { forMs: number; returnsInMs: number | null }
 
 type Components = {
   store: PauseStore
@@ -26,9 +26,6 @@ type Components = {
   onChange(paused: boolean): void
   onError(error: unknown): void
 }
-
-/** The longest a timer can wait; past it Node would fire at once. */
-const TIMER_MAX_MS = 2 ** 31 - 1
 
 export class OwnerPause {
   readonly #components: Components
@@ -87,16 +84,13 @@ export class OwnerPause {
     this.stop()
     const left = this.facts()?.returnsInMs ?? null
     if (left === null) return
-    this.#timer = setTimeout(
-      () => {
-        if ((this.facts()?.returnsInMs ?? 0) > 0) return this.#resumeLater()
-        try {
-          this.resume()
-        } catch (error) {
-          this.#components.onError(error)
-        }
-      },
-      Math.min(left, TIMER_MAX_MS),
-    )
+    this.#timer = setTimeout(() => {
+      if ((this.facts()?.returnsInMs ?? 0) > 0) return this.#resumeLater()
+      try {
+        this.resume()
+      } catch (error) {
+        this.#components.onError(error)
+      }
+    }, left)
   }
 }

@@ -12,7 +12,7 @@ import type { TaskRef } from '../../protocol/manifest.ts'
 export type FetchTask = (from: string, digest: Digest, bytes: number, signal: AbortSignal) => Promise<Uint8Array>
 
 /** A task while somebody needs it. */
-export type HeldTask = { source: string; release(): void }
+type HeldTask = { source: string; release(): void }
 
 type Shelved = { source: string; bytes: number; holders: number }
 

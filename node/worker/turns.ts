@@ -28,7 +28,7 @@ export type Claim = {
 }
 
 /** What a slot has at the end of a batch: the job it ran, and since when it has run it. */
-export type Stay<C> = { claim: C; since: number }
+type Stay<C> = { claim: C; since: number }
 
 type Init<C> = {
   slots: number

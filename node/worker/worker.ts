@@ -1,46 +1,23 @@
-/** This machine at work for others, its own node among them: admission, slots, signs of life, results. */
+/** This machine at work for others, its own node among them: a seat for each submitter, signs of life, the owner's pause. */
 
-import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
+import type { ErrorCode } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
-import { decodeManifest, type Manifest } from '../../protocol/manifest.ts'
-import { RUNTIME_KINDS, type RuntimeKind } from '../../protocol/runtime-kinds.ts'
-import { isSignedBy, type Signer } from '../../protocol/signatures.ts'
-import type { ToWorker } from '../../protocol/work.ts'
+import type { RuntimeKind } from '../../protocol/runtime-kinds.ts'
+import type { Signer } from '../../protocol/signatures.ts'
 import type { Channel } from '../mesh/mesh.ts'
-import type { Confinement } from '../runtimes/runtime.ts'
 import type { Runtimes } from '../runtimes/runtimes.ts'
+import { Admission, type OwnerPolicy } from './admission.ts'
 import { Desk } from './desk.ts'
-import type { AdmittedJob } from './desk-job.ts'
-import { type FetchOptions, type FetchTree, type HeldInputs, holdInputs } from './inputs.ts'
+import type { FetchTree } from './inputs.ts'
 import { Outbox } from './outbox.ts'
 import { Slots } from './slots.ts'
 import { Tails } from './tails.ts'
-import { type FetchTask, TaskShelf } from './task-shelf.ts'
+import type { FetchTask } from './task-shelf.ts'
 import type { FileKeeper } from './unit-files.ts'
-import type { Needs } from './warm-shelf.ts'
 import { type Shares, type Submitter, weightOf } from './weights.ts'
-
-/** What the owner of this machine allows. */
-export type OwnerPolicy = {
-  /** Units at once. */
-  slots: number
-  /** Memory for all units together, MiB. */
-  memoryMiB: number
-  /** How units are confined here, as probed. */
-  confinement: Confinement
-  /** Whether strangers' work is run where confinement is only the runtime's own. */
-  strangersWithoutOsSandbox: boolean
-  shares: Shares
-  /** Whose programs are run here beside this machine's own: members', nobody's, or those of these peers. */
-  commands: 'members' | 'nobody' | readonly string[]
-  /** For whom Python scripts are run here. */
-  python: 'nobody' | 'members' | 'everybody'
-}
 
 /** What one submitter has of this machine. `slotMs` is slot time used since it came. */
 export type ShareFacts = { peer: string; weight: number; slotMs: number; running: number; queued: number }
-
-export type { Submitter }
 
 type Components = {
   runtimes: Pick<Runtimes, 'open'>
@@ -62,30 +39,28 @@ type Components = {
   onError(error: unknown): void
 }
 
+/** `shares`: what the work of each submitter weighs against that of others. */
+export type WorkerInit = OwnerPolicy & { shares: Shares }
+
 type Seat = { desk: Desk; role: Submitter['role']; leftAt: number | null }
 
 export class Worker {
   readonly #components: Components
-  readonly #policy: OwnerPolicy
+  readonly #shares: Shares
+  readonly #admission: Admission
   readonly #slots: Slots
   readonly #tails: Tails
-  readonly #tasks: TaskShelf
   readonly #seats = new Map<string, Seat>()
   #beat: NodeJS.Timeout | null = null
   #running = false
   #paused = false
   #stopped: Promise<void> | null = null
 
-  constructor(components: Components, policy: OwnerPolicy) {
+  constructor(components: Components, init: WorkerInit) {
     this.#components = components
-    this.#policy = policy
-    const { runtimes, runtimeVersion, trees, now, onError } = components
-    const desks = () => this.#desks()
-    this.#tasks = new TaskShelf({ fetch: components.fetchTask })
-    this.#slots = new Slots(
-      { runtimes, runtimeVersion, trees, desks, now, onError },
-      { slots: policy.slots, memoryMiB: policy.memoryMiB },
-    )
+    this.#shares = init.shares
+    this.#admission = new Admission(components, init)
+    this.#slots = new Slots({ ...components, desks: () => this.#desks() }, init)
     this.#tails = new Tails({ live: this.#slots.live })
   }
 
@@ -170,7 +145,9 @@ export class Worker {
       {
         outbox: new Outbox({ signer, now, onError }),
         now,
-        admit: (message, signal, onFetched) => this.#admit(submitter.id, message, { signal, onFetched }),
+        // Its role may have changed since it came first.
+        admit: (introduction, options) =>
+          this.#admission.admit({ id: submitter.id, role: seat.role }, introduction, options),
         onReady: () => this.#slots.wake(),
         isPaused: () => this.#paused,
         onError,
@@ -183,7 +160,7 @@ export class Worker {
   }
 
   #weigh(id: string, { desk, role }: Seat): void {
-    desk.weight = weightOf(this.#policy.shares, { id, role }, role === 'self' ? 0 : this.#components.doneFor(id))
+    desk.weight = weightOf(this.#shares, { id, role }, role === 'self' ? 0 : this.#components.doneFor(id))
   }
 
   #dropLongestGone(): boolean {
@@ -198,62 +175,6 @@ export class Worker {
   #drop(id: string, code: ErrorCode = 'E_UNREACHABLE'): void {
     this.#seats.get(id)?.desk.close(code).catch(this.#components.onError)
     this.#seats.delete(id)
-  }
-
-  async #admit(
-    from: string,
-    message: Extract<ToWorker, { t: 'job' }>,
-    { signal, onFetched }: FetchOptions,
-  ): Promise<AdmittedJob> {
-    const { id, manifest } = decodeManifest(message.manifest)
-    if (id !== message.job) throw new TalkootError('E_JOB_INVALID', 'the job id is not the digest of its description')
-    if (manifest.submitter !== from) throw new TalkootError('E_JOB_INVALID', 'the job is another submitter’s')
-    if (!(await isSignedBy(from, 'manifest', message.manifest, message.signature))) {
-      throw new TalkootError('E_JOB_INVALID', 'the job is not signed by its submitter')
-    }
-    this.#checkOwner(manifest, { id: from, role: this.#seats.get(from)?.role ?? 'stranger' })
-    const task = await this.#tasks.hold(from, manifest.task, signal)
-    try {
-      const trees = RUNTIME_KINDS[manifest.task.runtime].treesOf(task.source)
-      const inputs = await holdInputs(this.#components.fetchTree, { from, trees }, { signal, onFetched })
-      const release = (): void => {
-        task.release()
-        inputs.release()
-      }
-      return { id, policy: manifest.policy, needs: needsOf(manifest, task.source, inputs.trees), release }
-    } catch (error) {
-      task.release()
-      throw error
-    }
-  }
-
-  #checkOwner({ policy, task }: Manifest, { id, role }: Submitter): void {
-    if (role === 'worker') throw new TalkootError('E_ROLE', 'a peer of role worker may not submit work')
-    const { slots, memoryMiB, confinement, strangersWithoutOsSandbox, commands, python } = this.#policy
-    const { trust } = RUNTIME_KINDS[task.runtime]
-    if (
-      trust === 'offered' &&
-      role !== 'self' &&
-      python !== 'everybody' &&
-      (python === 'nobody' || role === 'stranger')
-    ) {
-      throw new TalkootError('E_NATIVE_UNTRUSTED', 'the owner of this machine does not run Python of this submitter')
-    }
-    if (trust === 'native' && !mayRunCommands(commands, { id, role })) {
-      throw new TalkootError('E_NATIVE_UNTRUSTED', 'the owner of this machine does not run programs of this submitter')
-    }
-    if (policy.cpus > slots) {
-      throw new TalkootError('E_OWN_LIMITS', `a unit of the job wants ${policy.cpus} cores, ${slots} are offered`)
-    }
-    if (policy.memoryMiB > memoryMiB) {
-      throw new TalkootError(
-        'E_OWN_LIMITS',
-        `a unit of the job may use ${policy.memoryMiB} MiB, ${memoryMiB} are offered`,
-      )
-    }
-    if (role === 'stranger' && confinement === 'runtime' && !strangersWithoutOsSandbox) {
-      throw new TalkootError('E_NO_OS_SANDBOX', 'strangers’ work is not run on a machine without bubblewrap')
-    }
   }
 
   *#desks(): Iterable<Desk> {
@@ -282,23 +203,3 @@ const factsOf = (desk: Desk): ShareFacts => ({
   running: desk.running(),
   queued: desk.queued(),
 })
-
-function mayRunCommands(allowed: OwnerPolicy['commands'], { id, role }: Submitter): boolean {
-  if (role === 'self') return true
-  if (typeof allowed === 'string') return allowed === 'members' && role !== 'stranger'
-  return allowed.includes(id)
-}
-
-/** Units leave nothing behind in a process: jobs of one submitter that need the same may use it one after another. */
-function needsOf(
-  { submitter, task: { digest, runtime }, policy }: Manifest,
-  source: string,
-  trees: HeldInputs['trees'],
-): Needs {
-  const { seed, cpus, memoryMiB, timeoutMs } = policy
-  return {
-    key: [submitter, runtime, digest, seed, cpus, memoryMiB, timeoutMs].join(' '),
-    runtime,
-    init: { source, trees, seed, cpus, memoryMiB, timeoutMs },
-  }
-}

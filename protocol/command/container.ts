@@ -9,7 +9,7 @@ import { type TreeRef, treeRefSchema } from '../data/tree.ts'
 import { decodeSource } from '../source.ts'
 import { programSchema, treesOfProgram } from './program.ts'
 
-export const containerSchema = z.strictObject({
+const containerSchema = z.strictObject({
   v: z.literal(1),
   image: treeRefSchema,
   /** What is started in it, as a task of runtime `command`. */

@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { LIMITS } from '../limits.ts'
-import { clashOf, filePathFault } from './file-path.ts'
+import { filePathFault } from './file-path.ts'
 import { templateFault } from './template.ts'
 
 /** A text with places for a unit's parameters. `{name}` stands for a parameter, `{unit}` for its index, `{{` for a brace. */
@@ -16,29 +16,22 @@ export const templateSchema = z
 
 /** Further environment variables. */
 export const variablesSchema = z
-  .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'not the name of an environment variable'), templateSchema)
-  .refine((env) => Object.keys(env).length <= LIMITS.COMMAND_VARIABLES_MAX, {
+  // Counted first: each one that is wrong is looked for.
+  .custom<Record<string, string>>((env) => Object.keys(Object(env)).length <= LIMITS.COMMAND_VARIABLES_MAX, {
     error: `${LIMITS.COMMAND_VARIABLES_MAX} variables at most`,
+    abort: true,
   })
+  .pipe(
+    z.record(
+      z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'not the name of an environment variable'),
+      templateSchema,
+    ),
+  )
 
-const filePathSchema = z.string().superRefine((text, context) => {
+export const filePathSchema = z.string().superRefine((text, context) => {
   const fault = filePathFault(text)
   if (fault !== null) context.addIssue({ code: 'custom', message: fault })
 })
 
 /** Globs of the files a unit writes that are kept, as templates; `.`: every file. */
 export const outputsSchema = z.array(templateSchema).max(LIMITS.COMMAND_OUTPUTS_MAX)
-
-/** Files that are part of a description themselves. */
-export const filesInTaskSchema = (max: number) =>
-  placed(z.strictObject({ path: filePathSchema, base64: z.base64() }), ({ path }) => path, max)
-export type FileInTask = z.infer<ReturnType<typeof filesInTaskSchema>>[number]
-
-const placed = <T>(item: z.ZodType<T>, pathOf: (item: T) => string, max: number) =>
-  z
-    .array(item)
-    .max(max)
-    .superRefine((items, context) => {
-      const clash = clashOf(items.map(pathOf), max)
-      if (clash !== null) context.addIssue({ code: 'custom', message: clash })
-    })

@@ -8,6 +8,7 @@ import { bytesSchema } from '../bytes.ts'
 import { canonicalBytes, DIGEST_PATTERN, type Digest, decodeCanonical, digestOf } from '../canonical.ts'
 import { clashOf, filePathFault, newFolders } from '../command/file-path.ts'
 import { TalkootError } from '../errors.ts'
+import { parseToFirstFault } from '../first-fault.ts'
 import { LIMITS } from '../limits.ts'
 
 const TOO_MANY = `over ${LIMITS.TREE_FILES_MAX} files`
@@ -102,7 +103,7 @@ export function checkPaths(paths: readonly string[]): void {
 const FAULT_MAX_CHARS = 500
 
 function checked(content: unknown): Tree {
-  const parsed = shape.safeParse(content)
+  const parsed = parseToFirstFault(shape, content)
   if (!parsed.success) throw new TalkootError('E_TREE', z.prettifyError(parsed.error).slice(0, FAULT_MAX_CHARS))
   const { links = [], ...tree } = parsed.data
   checkPaths(pathsOf({ ...tree, links }))

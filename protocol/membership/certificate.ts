@@ -20,7 +20,7 @@ import { certifiedRoleSchema } from './roles.ts'
 export const keyTextSchema = z.string().min(40).max(100)
 
 /** What an admin vouches for. `issuer` is a peer, or the mesh itself for the founder. */
-export const certificateSchema = z.strictObject({
+const certificateSchema = z.strictObject({
   v: z.literal(1),
   mesh: keyTextSchema,
   peer: keyTextSchema,
@@ -34,17 +34,17 @@ export const certificateSchema = z.strictObject({
 })
 export type Certificate = z.infer<typeof certificateSchema>
 
-export const signedCertificateSchema = z.strictObject({
+const signedCertificateSchema = z.strictObject({
   bytes: bytesSchema(LIMITS.CERT_MAX_BYTES),
   signature: bytesSchema(128),
 })
-export type SignedCertificate = z.infer<typeof signedCertificateSchema>
+type SignedCertificate = z.infer<typeof signedCertificateSchema>
 
 /** From the peer's own certificate up to the one the mesh key signed. Empty for a stranger in an open mesh. */
 export const chainSchema = z.array(signedCertificateSchema).max(LIMITS.CERT_CHAIN_MAX)
 export type Chain = z.infer<typeof chainSchema>
 
-export type CertificateRequest = Pick<Certificate, 'mesh' | 'peer' | 'role' | 'token' | 'notAfter'>
+type CertificateRequest = Pick<Certificate, 'mesh' | 'peer' | 'role' | 'token' | 'notAfter'>
 
 export async function issueCertificate(issuer: Signer, request: CertificateRequest): Promise<SignedCertificate> {
   const serial = base32.baseEncode(crypto.getRandomValues(new Uint8Array(16)))
@@ -61,7 +61,7 @@ export function readCertificate(signed: SignedCertificate): Certificate {
   }
 }
 
-export type ChainClaim = { mesh: string; peer: string; chain: Chain }
+type ChainClaim = { mesh: string; peer: string; chain: Chain }
 
 /**
  * The links of a chain whose shape and signatures hold, leaf first; expiry and revocation are not looked at.

@@ -15,7 +15,7 @@ import { LIMITS } from '../limits.ts'
 import { isSignedBy, type Signer } from '../signatures.ts'
 import { type Certificate, type Chain, chainSchema, keyTextSchema, verifyChain } from './certificate.ts'
 
-export const revocationSchema = z.strictObject({
+const revocationSchema = z.strictObject({
   v: z.literal(1),
   mesh: keyTextSchema,
   issuer: keyTextSchema,

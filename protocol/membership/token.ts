@@ -21,10 +21,10 @@ import { certifiedRoleSchema } from './roles.ts'
 const PREFIX = 'talkoot1:'
 const CHECKSUM_BYTES = 4
 
-export const meshKindSchema = z.enum(['private', 'open'])
+const meshKindSchema = z.enum(['private', 'open'])
 export type MeshKind = z.infer<typeof meshKindSchema>
 
-export const tokenSchema = z.strictObject({
+const tokenSchema = z.strictObject({
   v: z.literal(1),
   mesh: keyTextSchema,
   kind: meshKindSchema,

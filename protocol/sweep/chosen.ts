@@ -7,7 +7,7 @@ import type { CompiledSweep } from './generator.ts'
 
 /** In turns: how many units are passed over, and how many are chosen. [7, 1] is unit 7 alone. */
 export const unitRunsSchema = z.array(z.int().min(0).max(LIMITS.SWEEP_UNITS_MAX)).max(2 * LIMITS.UNIT_RUNS_MAX)
-export type UnitRuns = z.infer<typeof unitRunsSchema>
+type UnitRuns = z.infer<typeof unitRunsSchema>
 
 /** Of units in ascending order. */
 export function runsOf(units: Iterable<number>): UnitRuns {

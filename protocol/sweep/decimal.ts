@@ -30,6 +30,7 @@ export function rangeValue(from: number, step: number): (i: number) => number {
 /** Value `i` of `count` from `from` to `to`, both included exactly. */
 export function linspaceValue(from: number, to: number, count: number): (i: number) => number {
   const last = count - 1
+  const [least, most] = from < to ? [from, to] : [to, from]
   const scaled = scaleUp([from, to])
   return (i) => {
     if (count === 1) return from
@@ -39,7 +40,8 @@ export function linspaceValue(from: number, to: number, count: number): (i: numb
       if (Number.isSafeInteger(numerator) && Number.isSafeInteger(denominator)) return numerator / denominator
     }
     const t = i / last
-    return from * (1 - t) + to * t
+    // Between neighbours the sum may round to beyond them.
+    return Math.min(most, Math.max(least, from * (1 - t) + to * t))
   }
 }
 

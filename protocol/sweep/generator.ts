@@ -33,7 +33,7 @@ export type CompiledSweep = {
 }
 
 /** Finds the bytes of a rows sweep by their digest. */
-export type RowsSource = (blob: Digest) => Uint8Array
+type RowsSource = (blob: Digest) => Uint8Array
 
 /**
  * `sweep` is of the schema already.

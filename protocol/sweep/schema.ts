@@ -8,7 +8,7 @@
 import { z } from 'zod'
 import { DIGEST_PATTERN, type Json } from '../canonical.ts'
 import { LIMITS } from '../limits.ts'
-import { isShallow } from '../value.ts'
+import { isJson } from '../value.ts'
 
 const json: z.ZodType<Json, Json> = z.json()
 const finite = z.number()
@@ -22,7 +22,7 @@ const axesOf = <T extends z.ZodType>(axis: T) =>
     .max(LIMITS.SWEEP_AXES_MAX)
 
 /** The values one parameter takes, in order. */
-export const axisSchema = z.discriminatedUnion('kind', [
+const axisSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('list'), values: z.array(json).min(1) }),
   /** from, from + step, ... below `to` (above it for a negative step). */
   z.strictObject({ kind: z.literal('range'), from: finite, to: finite, step: finite }),
@@ -34,7 +34,7 @@ export const axisSchema = z.discriminatedUnion('kind', [
 export type Axis = z.infer<typeof axisSchema>
 
 /** How a parameter is drawn in a random or latin-hypercube sweep. */
-export const drawSchema = z.discriminatedUnion('kind', [
+const drawSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('uniform'), from: finite, to: finite }),
   z.strictObject({ kind: z.literal('loguniform'), from: finite, to: finite }),
   /** Whole numbers from `from` to `to`, both included. */
@@ -94,8 +94,8 @@ const DEPTH_MAX = 2 * LIMITS.SWEEP_DEPTH_MAX + 4 + LIMITS.UNIT_VALUE_DEPTH_MAX
 
 /** Data from anywhere: what is nested so deep that reading it would exhaust the stack is refused first. */
 export const sweepSchema: z.ZodType<Sweep, Sweep> = z
-  .custom<Sweep>((value) => isShallow(value, DEPTH_MAX), {
-    error: `nested deeper than ${DEPTH_MAX} levels`,
+  .custom<Sweep>((value) => isJson(value, DEPTH_MAX), {
+    error: `nested deeper than ${DEPTH_MAX} levels, or not such as JSON can say`,
     abort: true,
   })
   .pipe(anySweep)

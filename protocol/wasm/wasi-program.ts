@@ -1,12 +1,13 @@
 /**
- * A WASI program (snapshot preview 1) as a task: how it is started for each unit, and the files it finds. Its canonical
- * JSON is the source of a task of runtime `wasi`.
+ * A WASI program (snapshot preview 1) as a task: how it is started for each unit, and the files it finds, by their
+ * digest. Its canonical JSON is the source of a task of runtime `wasi`.
  */
 
 import { z } from 'zod'
 import { canonicalJson } from '../canonical.ts'
-import { filesInTaskSchema, outputsSchema, templateSchema, variablesSchema } from '../command/parts.ts'
+import { outputsSchema, templateSchema, variablesSchema } from '../command/parts.ts'
 import { parametersIn } from '../command/template.ts'
+import { treeRefSchema } from '../data/tree.ts'
 import { LIMITS } from '../limits.ts'
 import { decodeSource } from '../source.ts'
 import { readModule } from './binary.ts'
@@ -22,8 +23,8 @@ export const wasiProgramSchema = z.strictObject({
   env: variablesSchema,
   /** What it reads from standard input; null: nothing. */
   stdin: templateSchema.nullable(),
-  /** Read-only, in its root folder. */
-  files: filesInTaskSchema(LIMITS.WASI_FILES_MAX),
+  /** Files, read-only in its root folder; null: none. */
+  inputs: treeRefSchema.nullable(),
   outputs: outputsSchema,
 })
 export type WasiProgram = z.infer<typeof wasiProgramSchema>

@@ -37,7 +37,7 @@ export type CheckedReceipts = {
 }
 
 /** Peer ids by number, in the order in which they first signed. */
-export class Signers {
+class Signers {
   readonly ids: string[] = []
   readonly #numbers = new Map<string, number>()
 

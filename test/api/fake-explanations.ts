@@ -1,6 +1,7 @@
 /** Explanations as a node with a busy, a resting and a paused peer would give them. */
 
-import type { JobInfo, PeerInfo } from '../../protocol/api.ts'
+import type { JobInfo } from '../../protocol/api.ts'
+import type { PeerInfo } from '../../protocol/api-peers.ts'
 import {
   type JobExplanation,
   type PeerExplanation,

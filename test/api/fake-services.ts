@@ -2,7 +2,8 @@
 
 import type { NodeServices } from '../../node/api/services.ts'
 import { creditOf } from '../../node/jobs/peer-credit.ts'
-import type { JobInfo, PeerInfo, ResultRow, ResultsQuery, Status } from '../../protocol/api.ts'
+import type { JobInfo, ResultRow, ResultsQuery, Status } from '../../protocol/api.ts'
+import type { PeerInfo } from '../../protocol/api-peers.ts'
 import { digestOf } from '../../protocol/canonical.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { policySchema } from '../../protocol/manifest.ts'
@@ -278,7 +279,7 @@ const status = (): Status => ({
   listen: ['/ip4/127.0.0.1/tcp/4801'],
   url: 'http://127.0.0.1:7878',
   offering: { cpus: 2, memory: 2 ** 31, disk: 2 ** 30, slots: 2, slotsUsed: 1 },
-  disk: { budget: 2 ** 30, used: 3 * 2 ** 20, unitFiles: 5 * 2 ** 10 },
+  disk: { budget: 2 ** 30, used: 3 * 2 ** 20, images: 0, unitFiles: 5 * 2 ** 10 },
   runtimes: [{ kind: 'js', version: '2.9.6', confinement: 'os' }],
   confinement: 'os',
   warnings: [],

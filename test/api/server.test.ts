@@ -17,13 +17,12 @@ import {
   jobInfoSchema,
   jobSummarySchema,
   jobsSchema,
-  peerInfoSchema,
-  peersSchema,
   type ResultRow,
   resultRowSchema,
   statusSchema,
   stoppingSchema,
 } from '../../protocol/api.ts'
+import { peerInfoSchema, peersSchema } from '../../protocol/api-peers.ts'
 import { revokedSchema, tokenCreatedSchema, tokensSchema } from '../../protocol/api-tokens.ts'
 import { digestOf } from '../../protocol/canonical.ts'
 import { LIMITS } from '../../protocol/limits.ts'

@@ -8,7 +8,8 @@ import { join, resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { readAddressFile } from '../../node/api/address-file.ts'
-import { peersSchema, statusSchema } from '../../protocol/api.ts'
+import { statusSchema } from '../../protocol/api.ts'
+import { peersSchema } from '../../protocol/api-peers.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const PROGRAM = join(ROOT, 'bin/talkoot.js')

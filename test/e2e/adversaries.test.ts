@@ -11,7 +11,6 @@ const UNITS = 10_000
 const square = taskAt<typeof import('./tasks/slow-square.task.ts')>(
   fileURLToPath(new URL('./tasks/slow-square.task.ts', import.meta.url)),
 )
-const program = fileURLToPath(new URL('./altered-node.ts', import.meta.url))
 
 let lab: Lab
 let home: NodeProcess
@@ -41,8 +40,8 @@ const liars = async (node = home): Promise<string[]> =>
 async function beside<T>(kind: string | null, names: string[], work: () => Promise<T>): Promise<T> {
   const adversaries: NodeProcess[] = []
   for (const name of names) {
-    const args = { program: [program, name, invitation, kind ?? name, join(lab.folder, 'plot')] }
-    adversaries.push(await lab.node(name.replaceAll(/\W+/g, '-'), [], args))
+    const altered = { token: invitation, kind: kind ?? name, folder: join(lab.folder, 'plot') }
+    adversaries.push(await lab.alteredNode(name, altered))
   }
   try {
     await home.sees(4 + names.length)

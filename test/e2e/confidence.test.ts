@@ -11,13 +11,11 @@ const square = taskAt<typeof import('./tasks/slow-square.task.ts')>(
 )
 
 /** Strangers: whoever has the invitation may come. */
-const ALTERED = fileURLToPath(new URL('./altered-node.ts', import.meta.url))
-
 async function openMesh(lab: Lab, kind: string, honest: string[]): Promise<NodeProcess> {
   const home = await lab.node('home', ['--open', '--cores', '0'])
   const { mesh } = statusSchema.parse(await home.json(['status']))
   const invitation = mesh.invitation ?? ''
-  await lab.node('altered', [], { program: [ALTERED, 'altered', invitation, kind] })
+  await lab.alteredNode('altered', { token: invitation, kind })
   for (const name of honest) await lab.node(name, ['--cores', '1', '--join', invitation])
   await home.sees(2 + honest.length)
   return home
@@ -54,8 +52,7 @@ it('a job whose task does not repeat is stopped within 20 disagreements, and say
   await using lab = new Lab()
   const home = await lab.node('home', ['--cores', '0'])
   for (const name of ['one', 'two', 'three', 'four']) {
-    const program = [ALTERED, name, await home.token(), 'does not repeat']
-    await lab.node(name, [], { program })
+    await lab.alteredNode(name, { token: await home.token(), kind: 'does not repeat' })
   }
   await home.sees(5)
 

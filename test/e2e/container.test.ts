@@ -1,12 +1,12 @@
 /** A program in an image on a sweep, from the command line and the SDK, on real nodes. */
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { createContainerRuntime } from '../../node/runtimes/container/runtime.ts'
-import type { Jobs } from '../../protocol/api.ts'
+import type { Jobs, Status } from '../../protocol/api.ts'
 import { container, grid, Mesh, range } from '../../sdk/index.ts'
 import { Lab, until } from './node-process.ts'
 
@@ -19,7 +19,7 @@ it('an image goes to who runs containers, and its program over the sweep', async
   if (obstacle !== null) return context.annotate(`not run: ${obstacle}`)
   const home = await lab.node('home', ['--cores', '0'])
   const token = await home.token()
-  await lab.node('one', ['--cores', '1', '--join', token], { containers: true })
+  const one = await lab.node('one', ['--cores', '1', '--join', token], { containers: true })
   await home.sees(2)
   const runs = async () =>
     (await home.peers()).peers.some(({ ad }) => ad?.runtimes.some(({ kind }) => kind === 'container'))
@@ -38,6 +38,9 @@ it('an image goes to who runs containers, and its program over the sweep', async
   expect(code).toBe(5)
   const values = [...stdout.matchAll(/"stdout":"(hello \d+)"/g)].map(([, text]) => text)
   expect(values.sort()).toEqual(['hello 1000', 'hello 1001', 'hello 1004'])
+  const { disk } = await one.json<Status>(['status'])
+  expect(disk.images).toBeGreaterThan(statSync(image).size)
+  expect(disk.used).toBeGreaterThan(disk.images + statSync(image).size)
   const { jobs } = await home.json<Jobs>(['jobs'])
   const results = join(lab.folder, 'results')
   expect(await home.run(['job', 'results', jobs[0]?.id ?? '', '--out', results])).toMatchObject({ code: 0 })

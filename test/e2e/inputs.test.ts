@@ -1,12 +1,23 @@
 /** Files of a program, from the command line of one machine into units on all of them. */
 
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { execFileSync } from 'node:child_process'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { Jobs } from '../../protocol/api.ts'
 import { Lab, type NodeProcess, until } from './node-process.ts'
 
 const MiB = 2 ** 20
+const PYTHON = '/usr/bin/python3'
 const BIG_BYTES = 24 * MiB + 3
 
 type Row = { params: { p: number }; value: { stdout: string }; peers: string[] }
@@ -76,6 +87,40 @@ runs('a folder is on every machine where it is here, with its programs and its l
   const { results: rows }: { results: Row[] } = JSON.parse(stdout)
   for (const { value } of rows) expect(value.stdout).toBe(`word\n${env}/bin/whereami`)
   expect(rows).toHaveLength(12)
+})
+
+/** As conda-pack unpacks: a Python of its own, files that hold where it was made, and what puts in where it is. */
+function packedEnvironment(place: string): void {
+  const made = join(files, 'where', 'it', 'was', 'made')
+  const listed =
+    'import site, sys; print(*sys.version_info[:2], *{m.__file__ for m in sys.modules.values() if getattr(m, "__file__", None)})'
+  const [major, minor, ...modules] = execFileSync(PYTHON, ['-IS', '-c', listed], { encoding: 'utf8' }).trim().split(' ')
+  const library = join(place, 'lib', `python${major}.${minor}`)
+  for (const module of modules) {
+    const to = join(library, module.slice(module.indexOf('/', module.lastIndexOf('/python') + 1)))
+    mkdirSync(dirname(to), { recursive: true })
+    copyFileSync(module, to)
+  }
+  writeFileSync(join(library, 'own.py'), `where = '${made}/share'\n`)
+  mkdirSync(join(place, 'bin'))
+  copyFileSync(PYTHON, join(place, 'bin', 'python3'))
+  const program = (name: string, text: string) => writeFileSync(join(place, 'bin', name), text, { mode: 0o755 })
+  program('tool', '#!/usr/bin/env python3\nimport os, own, sys\nprint(sys.prefix, own.where, os.__file__)\n')
+  program('conda-unpack', `#!/bin/sh\nsed -i "s|${made}|${place}|" ${library}/own.py\n`)
+}
+
+runs('an unpacked conda pack is on every machine, with its own Python', async () => {
+  if (!existsSync(PYTHON)) return console.warn(`not run: an unpacked conda pack: no ${PYTHON}`)
+  const env = join(files, 'unpacked')
+  packedEnvironment(env)
+  execFileSync(join(env, 'bin', 'conda-unpack'))
+  const flags = ['--json', '--quorum', '2', '--param', 'p=0:4:1', '--folder', 'unpacked']
+  const { stdout } = await run(['run', ...flags, '--', 'tool'], { cwd: files })
+  const { results: rows }: { results: Row[] } = JSON.parse(stdout)
+  const [prefix, where, library] = rows[0]?.value.stdout.split(' ') ?? []
+  expect([prefix, where]).toEqual([env, join(env, 'share')])
+  expect(library).toMatch(new RegExp(`^${env}/lib/python[0-9.]+/os.py$`))
+  expect(rows.map(({ value }) => value.stdout)).toEqual(Array(4).fill(rows[0]?.value.stdout))
 })
 
 runs('a job goes on with its files when its machine has been killed', async () => {

@@ -12,13 +12,7 @@ const square = taskAt<typeof import('./tasks/slow-square.task.ts')>(
 it('with two agreeing of at most three no wrong value is accepted, and the liar is named in peers', async () => {
   await using lab = new Lab()
   const home = await lab.node('home', ['--cores', '1'])
-  const program = [
-    fileURLToPath(new URL('./altered-node.ts', import.meta.url)),
-    'liar',
-    await home.token(),
-    'now and then',
-  ]
-  await lab.node('liar', [], { program })
+  await lab.alteredNode('liar', { token: await home.token(), kind: 'now and then' })
   await lab.node('honest', ['--cores', '1', '--join', await home.token()])
   await home.sees(3)
 

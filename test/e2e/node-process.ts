@@ -15,11 +15,13 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { SettingsInput } from '../../node/config.ts'
-import { API, addressFileSchema, type Peers, peersSchema } from '../../protocol/api.ts'
+import { API, addressFileSchema } from '../../protocol/api.ts'
+import { type Peers, peersSchema } from '../../protocol/api-peers.ts'
 import { Client } from '../../sdk/client.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const PROGRAM = join(ROOT, 'bin/talkoot.js')
+const ALTERED = join(ROOT, 'test/e2e/altered-node.ts')
 const START_DEADLINE_MS = 200_000
 
 export type Output = { code: number | null; stdout: string; stderr: string }
@@ -36,6 +38,9 @@ type LabOptions = {
   settings?: SettingsInput
 }
 
+/** `kind`: as altered-node.ts lists them. */
+type Altered = { token: string; kind: string; folder?: string }
+
 /** A folder for state folders and logs, and the processes that use it; `dispose` ends and removes all. */
 export class Lab implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'talkoot-e2e-'))
@@ -47,7 +52,7 @@ export class Lab implements AsyncDisposable {
     chmodSync(this.folder, 0o755)
   }
 
-  /** Starts a node and waits until it answers. `program` replaces the program, for altered nodes. */
+  /** Starts a node and waits until it answers. `program` replaces the program. */
   async node(
     name: string,
     args: string[] = [],
@@ -64,6 +69,11 @@ export class Lab implements AsyncDisposable {
     }
     await node.start()
     return node
+  }
+
+  /** One that does not tell the truth, in a way of its own; with others in a folder they share, if its kind plots. */
+  async alteredNode(name: string, { token, kind, folder = '' }: Altered): Promise<NodeProcess> {
+    return await this.node(name.replaceAll(/\W+/g, '-'), [], { program: [ALTERED, name, token, kind, folder] })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -94,6 +104,13 @@ export class NodeProcess {
 
   get pid(): number {
     return this.#process?.pid ?? 0
+  }
+
+  /** CPU time of its process so far, user's and system's, ms in steps of 10. Linux only: of proc(5). */
+  get cpuMs(): number {
+    const [, fields = ''] = readFileSync(`/proc/${this.pid}/stat`, 'utf8').split(') ')
+    const [user, system] = fields.split(' ').slice(11, 13).map(Number)
+    return 10 * ((user ?? 0) + (system ?? 0))
   }
 
   get log(): string {

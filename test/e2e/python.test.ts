@@ -73,7 +73,26 @@ it('a script with a module of its own, and one point that fails: its words, and 
   expect(same).toBe(true)
 })
 
+it('a file of 60 MiB, on every machine, in units that may use less than that', async () => {
+  const cwd = join(home.home, '..', 'large')
+  mkdirSync(cwd)
+  const bytes = Buffer.alloc(60 * 2 ** 20, 'talkoot')
+  writeFileSync(join(cwd, 'large.bin'), bytes)
+  writeFileSync(
+    join(cwd, 'part.py'),
+    'def unit(x):\n    with open("large.bin", "rb") as file:\n        file.seek(x * 10 ** 7)\n        return sum(file.read(10 ** 4))\n',
+  )
+  const flags = ['--param', 'x=0:6:1', '--memory', '32MiB', '--quorum', '2', '--json', '--in', 'large.bin']
+  const { code, stdout, stderr } = await home.run(['run', ...flags, 'part.py'], { cwd })
+  expect([code, stderr]).toEqual([0, expect.stringContaining('6 of 6 units accepted')])
+  const { results }: { results: { params: { x: number }; value: number; peers: string[] }[] } = JSON.parse(stdout)
+  const sumAt = (from: number) => bytes.subarray(from, from + 1e4).reduce((sum, byte) => sum + byte, 0)
+  for (const { params, value, peers } of results) expect([value, peers.length]).toEqual([sumAt(params.x * 1e7), 2])
+})
+
 it('what a script cannot be given is refused', async () => {
   const refused = await home.run(['run', '--env', 'A=b', ISING])
   expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('E_USAGE --folder, --env and --stdin')])
+  const unnamed = await home.run(['run', '--param', 'temperature=1', '--out', '{run}.csv', ISING])
+  expect([unnamed.code, unnamed.stderr]).toEqual([2, expect.stringContaining('E_JOB_INVALID the program names {run}')])
 })

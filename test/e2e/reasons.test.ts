@@ -141,13 +141,7 @@ it('a machine its owner pauses: nothing runs there within a second, its return i
 it('a peer that lied is trusted no more, and waits to be joined by others', async () => {
   await using lab = new Lab()
   const home = await lab.node('home', ['--cores', '0'])
-  const program = [
-    fileURLToPath(new URL('./altered-node.ts', import.meta.url)),
-    'liar',
-    await home.token(),
-    'now and then',
-  ]
-  await lab.node('liar', [], { program })
+  await lab.alteredNode('liar', { token: await home.token(), kind: 'now and then' })
   const honest = [
     await lab.node('oak', ['--cores', '1', '--join', await home.token()]),
     await lab.node('elm', ['--cores', '1', '--join', await home.token()]),

@@ -70,7 +70,7 @@ it('a job that is removed is gone for everybody; its rows and files follow, thou
   expect(held('trees')).toBeGreaterThan(0)
   await stays.remove()
   await until('the last files to go', 60_000, () => held('trees') + held('unit-files') === 0)
-  expect((await mesh.status()).disk).toEqual({ budget: 2 ** 30, used: 0, unitFiles: 0 })
+  expect((await mesh.status()).disk).toEqual({ budget: 2 ** 30, used: 0, images: 0, unitFiles: 0 })
 })
 
 const ledgerOf = ({ home }: NodeProcess): string => join(home, 'ledger.sqlite')

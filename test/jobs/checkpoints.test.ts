@@ -1,7 +1,12 @@
 /** Who goes on from what: with results that are checked, nobody from what another peer has saved. */
 
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { Checkpoints } from '../../node/jobs/checkpoints.ts'
+import { CheckpointFile } from '../../node/store/checkpoint-file.ts'
+import { digestOf } from '../../protocol/canonical.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { policySchema } from '../../protocol/manifest.ts'
 import type { ToWorker } from '../../protocol/work.ts'
@@ -76,6 +81,32 @@ it('of a peer that is lost, too', async () => {
   expect(told.get('second')).toEqual(['resume 0 a0', 'run 0'])
 })
 
+it('over a restart of the submitter, once', async () => {
+  const { lab, told, enter } = await open(async (name, act, run) => {
+    if (name !== 'second') await saveAll(act, run, name)
+    if (name === 'third') await act.tell(run.job, act.square(run))
+  })
+  await using _ = lab
+  const first = await enter('first')
+  const { id } = await lab.submit(1)
+  await until(() => lab.jobs.explain.unit(id, 0).checkpoint !== null)
+  lab.mesh.leave(first)
+  await lab.restart()
+  expect(lab.jobs.explain.unit(id, 0).checkpoint).toMatchObject({ peer: first, bytes: 'first0'.length })
+  const second = await enter('second')
+  await until(() => told.get('second')?.length === 2)
+  lab.mesh.leave(second)
+  // Killed, it would have left none: what is on the disk was taken.
+  expect(existsSync(join(lab.folder, 'checkpoints'))).toBe(false)
+  await lab.restart()
+  await enter('third')
+  await lab.ended(id)
+  const resumed = ['resume 0 first0', 'run 0']
+  expect([told.get('second'), told.get('third')]).toEqual([resumed, resumed])
+  await lab.restart()
+  expect(existsSync(join(lab.folder, 'checkpoints'))).toBe(false)
+})
+
 it('with checks, only the peer that saved it goes on from it', async () => {
   const given = new Map<string, number>()
   const { lab, told, enter } = await open(async (name, act, run) => {
@@ -132,7 +163,7 @@ it('nobody plants a state for a unit that another has, nor for a job that is not
     onOpen: async ({ say }) => {
       const state = Buffer.from('planted')
       await say({ t: 'checkpoint', job: id, unit: 0, state })
-      await say({ t: 'checkpoint', job: id.replace(/^./, 'z'), unit: 0, state })
+      await say({ t: 'checkpoint', job: digestOf('another job'), unit: 0, state })
       // What comes after them is heard after them.
       await say({ t: 'refuse', job: id, code: 'E_OWN_LIMITS', message: '', retryAfterMs: null })
       planted.resolve()
@@ -197,4 +228,30 @@ it('what is kept is a copy, and of a job that runs', () => {
   expect(checkpoints.of('job', 0, 'another')).toEqual(Uint8Array.of(1))
   checkpoints.keep('gone', 0, 'peer', state)
   expect(checkpoints.of('gone', 0, 'peer')).toBeUndefined()
+})
+
+it('what is on the disk is read as far as it is whole, and once', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'talkoot-checkpoints-'))
+  const path = join(folder, 'checkpoints')
+  try {
+    const { checkpoints } = keeper({ kind: 'quorum', agree: 2, of: 2 })
+    const job = 'a'.repeat(52)
+    for (const unit of [0, 1, 2]) checkpoints.keep(job, unit, `peer ${unit}`, Uint8Array.of(unit))
+    const file = new CheckpointFile(path)
+    file.write(checkpoints.all())
+    const bytes = readFileSync(path)
+    const after = keeper({ kind: 'quorum', agree: 2, of: 2 }).checkpoints
+    after.restore(file.take())
+    expect(after.of(job, 1, 'peer 1')).toEqual(Uint8Array.of(1))
+    expect(after.of(job, 1, 'peer 2')).toBeUndefined()
+    expect(file.take()).toEqual([])
+    for (let length = 0; length <= bytes.length; length++) {
+      writeFileSync(path, bytes.subarray(0, length))
+      expect(file.take().length).toBe(Math.floor((3 * length) / bytes.length))
+    }
+    file.write([])
+    expect(existsSync(path)).toBe(false)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 })

@@ -2,7 +2,7 @@
 
 import { setImmediate } from 'node:timers/promises'
 import { expect, it } from 'vitest'
-import { canonicalBytes } from '../../protocol/canonical.ts'
+import { canonicalBytes, digestOf } from '../../protocol/canonical.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { signReceipt } from '../../protocol/receipt.ts'
 import type { UnitReport } from '../../protocol/report.ts'
@@ -113,7 +113,7 @@ const BREACHES: [string, (act: Act, run: Run) => Promise<void> | void][] = [
   [
     'a receipt for another job',
     async (act, run) => {
-      const signed = await signReceipt(act.signer, run.job.replace(/^./, 'z'), act.square(run))
+      const signed = await signReceipt(act.signer, digestOf('another job'), act.square(run))
       await act.say({ t: 'results', job: run.job, attempts: act.square(run), ...signed })
     },
   ],

@@ -17,6 +17,7 @@ import type { AdmittedPeer, Channel, Mesh, MeshEvent } from '../../node/mesh/mes
 import { openRuntimes } from '../../node/runtimes/open.ts'
 import type { Runtimes } from '../../node/runtimes/runtimes.ts'
 import { BlobStore } from '../../node/store/blobs.ts'
+import { CheckpointFile } from '../../node/store/checkpoint-file.ts'
 import { EvidenceStore } from '../../node/store/evidence.ts'
 import { JobRemoval } from '../../node/store/job-removal.ts'
 import { JobStore } from '../../node/store/job-store.ts'
@@ -224,6 +225,7 @@ export class Laboratory {
       evidence,
       rules,
       blobs,
+      checkpointFile: new CheckpointFile(join(this.folder, 'checkpoints')),
       trees: jobTrees,
       unitFiles,
       mesh,

@@ -7,9 +7,17 @@ import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { AttemptEnd, SchedulerEffect } from '../../node/jobs/scheduler/events.ts'
 import { UnitFilesOfJobs } from '../../node/jobs/unit-files.ts'
 import { TreeStore } from '../../node/store/tree-store.ts'
+import { canonicalJson } from '../../protocol/canonical.ts'
 import { encodeProgram } from '../../protocol/command/program.ts'
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
+import type { Signer } from '../../protocol/signatures.ts'
+import type { Attempt } from '../../protocol/work.ts'
+import { QUORUM } from '../cores/fixture.ts'
+import { until } from '../mesh/nodes.ts'
+import { newSigner } from '../worker/submitter.ts'
+import { Laboratory } from './laboratory.ts'
+import { scripted } from './scripted-worker.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'talkoot-unit-files-'))
 const signal = new AbortController().signal
@@ -18,7 +26,11 @@ const own = new TreeStore({ folder: join(folder, 'own'), budgetBytes: Number.MAX
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 type Trees = ConstructorParameters<typeof UnitFilesOfJobs>[0]['unitTrees']
-const of = (runtime: 'js' | 'command', digest: string) => ({ job: 'job', task: { runtime, digest, bytes: 1 } })
+const of = (runtime: 'js' | 'command', digest: string) => ({
+  job: 'job',
+  task: { runtime, digest, bytes: 1 },
+  isAwaited: () => true,
+})
 const onError = (error: unknown) => void expect.unreachable(String(error))
 const program = (outputs: string[]): string =>
   encodeProgram({ v: 1, argv: ['run'], env: {}, stdin: null, inputs: null, outputs })
@@ -44,11 +56,12 @@ const valued = (value: unknown): AttemptEnd => ({ unit: 3, ok: true, value: JSON
 async function written(
   text: string,
   add: (place: string) => void = () => undefined,
+  trees = worker,
 ): Promise<{ digest: string; bytes: number }> {
-  const place = worker.newFolder()
+  const place = trees.newFolder()
   writeFileSync(join(place, 'table.csv'), text)
   add(place)
-  const held = await worker.take(place, signal)
+  const held = await trees.take(place, signal)
   held.release()
   return { digest: held.digest, bytes: text.length }
 }
@@ -156,6 +169,47 @@ it('files of one peer come one after the other, so many at most, each in its own
   gates.get('hostile')?.resolve()
   expect(await all.at(-1)).toMatchObject({ ok: false, code: 'E_OUTPUT_LOST' })
   expect(asked).toHaveLength(3)
+})
+
+it('files of a worker that was not given the unit, or has told of it before, are not fetched', async () => {
+  await using lab = await Laboratory.open({ slots: 0 })
+  const ref = await written('8\n', () => undefined, lab.trees)
+  const holds = vi.spyOn(lab.trees, 'hold')
+  const value = canonicalJson({ stdout: '', files: ref })
+  const ends: Attempt[] = [{ unit: 0, ok: true, value }]
+  const source = program(['out'])
+  const { id } = await lab.jobs.submit(
+    {
+      ...lab.describe(1, QUORUM),
+      task: { runtime: 'command', digest: lab.blobs.put(Buffer.from(source)), bytes: Buffer.byteLength(source) },
+    },
+    { queue: true },
+  )
+  const [given, stranger] = [await newSigner(), await newSigner()]
+  const ad = { runtimes: [{ kind: 'command', version: '1', confinement: 'os' as const }] }
+  let turns = 0
+  const tells = (signer: Signer, when: 'run' | 'open') =>
+    scripted(signer, {
+      onOpen: async ({ tell, channel }) => {
+        if (when === 'run') return
+        await tell(id, ends)
+        await channel.close()
+      },
+      onRun: async ({ tell, say }) => {
+        await tell(id, ends)
+        await tell(id, ends)
+        await say({ t: 'checkpoint', job: id, unit: 0, state: new Uint8Array(1) })
+        turns += 1
+      },
+    })
+  lab.mesh.enter(stranger.peer, tells(stranger, 'open'))
+  await until(() => (lab.mesh.opened.get(stranger.peer) ?? 0) > 1)
+  expect(holds).not.toHaveBeenCalled()
+  lab.mesh.enter(given.peer, tells(given, 'run'), { ad })
+  await until(() => turns === 1 && holds.mock.calls.length > 0)
+  await until(() => lab.jobs.info(id).executions === 1)
+  // One by the fetch and one by what is kept of it.
+  expect(holds.mock.calls.filter(([digest]) => digest === ref.digest)).toHaveLength(2)
 })
 
 describe('files that no accepted unit needs', () => {

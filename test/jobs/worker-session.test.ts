@@ -5,8 +5,10 @@ import { WorkerSession } from '../../node/jobs/worker-session.ts'
 import { memoryChannels } from '../../node/mesh/memory-channel.ts'
 import { decodeFrame } from '../../protocol/frames.ts'
 import { LIMITS } from '../../protocol/limits.ts'
+import { compileSweep } from '../../protocol/sweep/generator.ts'
 import { type ToWorker, toWorkerSchema } from '../../protocol/work.ts'
 
+const SWEEP = compileSweep({ kind: 'points', points: [{ n: 1 }] })
 const [JOB, OTHER] = ['a', 'b'].map((digit) => digit.repeat(52)) as [string, string]
 
 /** What arrives of what is said in one turn. */
@@ -15,12 +17,11 @@ async function heardOf(
   states = new Map<number, Uint8Array>(),
 ): Promise<string[]> {
   const [near, far] = memoryChannels('peer')
-  const signedManifest = () => ({ manifest: new Uint8Array(1), signature: new Uint8Array(1) })
+  const signed = { manifest: new Uint8Array(1), signature: new Uint8Array(1) }
   const session = new WorkerSession(
     {
       channel: near,
-      signedManifest,
-      sweepOf: () => null,
+      jobOf: () => ({ signed, sweep: SWEEP }),
       fetchFiles: () => null,
       checkpoints: { keep: () => undefined, ended: () => undefined, of: (_, unit) => states.get(unit) },
       onEvent: () => undefined,

@@ -2,11 +2,11 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { AdPress, AdReader } from '../../node/mesh/ads.ts'
-import { memoryMeshStore } from '../../node/mesh/memory-store.ts'
 import { canonicalBytes, decodeCanonical } from '../../protocol/canonical.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { signerOf } from '../../protocol/signatures.ts'
 import { AD } from './ad.ts'
+import { memoryMeshStore } from './memory-store.ts'
 import { codeOf } from './nodes.ts'
 
 const signer = signerOf(await generateKeyPair('Ed25519'))

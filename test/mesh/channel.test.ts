@@ -130,6 +130,7 @@ const VIOLATIONS: [string, string, (stream: Stream) => void][] = [
   ],
   ['a frame of no known kind', 'E_FRAME', (stream) => void stream.send(message(Uint8Array.of(9, 9)))],
   ['an empty frame', 'E_FRAME', (stream) => void stream.send(message(new Uint8Array()))],
+  ['credit in crumbs', 'E_FLOOD', (stream) => void stream.send(message(Uint8Array.of(1, 0, 0, 0, 0)))],
   ['credit out of thin air', 'E_FLOOD', (stream) => void stream.send(message(Uint8Array.of(1, 255, 255, 255, 255)))],
 ]
 

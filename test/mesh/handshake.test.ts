@@ -1,9 +1,9 @@
 import { expect, test, vi } from 'vitest'
 import { createMesh, type MeshNode } from '../../node/mesh/create.ts'
-import { memoryMeshStore } from '../../node/mesh/memory-store.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { type Chain, decodeToken, encodeToken, type Token } from '../../protocol/membership/index.ts'
 import { AD } from './ad.ts'
+import { memoryMeshStore } from './memory-store.ts'
 import { codeOf, deadline, HOUR_MS, sees, startMember, startNode, until } from './nodes.ts'
 
 const ONE_USE = { uses: 1, ttlMs: HOUR_MS, role: 'member' as const }

@@ -22,9 +22,9 @@ import {
   meshTag,
   RefusedByPeer,
 } from '../../node/mesh/hello.ts'
-import { memoryMeshStore } from '../../node/mesh/memory-store.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { decodeToken, encodeToken } from '../../protocol/membership/index.ts'
+import { memoryMeshStore } from './memory-store.ts'
 import { codeOf, startMember, startNode, until } from './nodes.ts'
 
 type NoiseComponents = Parameters<ReturnType<typeof noise>>[0]

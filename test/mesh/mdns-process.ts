@@ -4,8 +4,8 @@
  */
 
 import { createMesh, type MeshNode } from '../../node/mesh/create.ts'
-import { memoryMeshStore } from '../../node/mesh/memory-store.ts'
 import { AD } from './ad.ts'
+import { memoryMeshStore } from './memory-store.ts'
 
 const node = (mdns: boolean) =>
   createMesh({ store: memoryMeshStore() }, { describe: () => AD, listen: [process.argv[2] ?? ''], mdns })

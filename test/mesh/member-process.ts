@@ -1,8 +1,8 @@
 /** A member in a process of its own: joins with the token in its argument, says `ready`, lives until it is killed. */
 
 import { createMesh } from '../../node/mesh/create.ts'
-import { memoryMeshStore } from '../../node/mesh/memory-store.ts'
 import { AD } from './ad.ts'
+import { memoryMeshStore } from './memory-store.ts'
 
 const [token = '', listen = '/ip4/127.0.0.1/tcp/0', mdns = 'no'] = process.argv.slice(2)
 const mesh = await createMesh(

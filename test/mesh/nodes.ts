@@ -8,13 +8,13 @@ import { afterEach } from 'vitest'
 import { createMesh, type MeshInit, type MeshNode } from '../../node/mesh/create.ts'
 import type { HostInit } from '../../node/mesh/host.ts'
 import { loadIdentity } from '../../node/mesh/identity.ts'
-import { memoryMeshStore } from '../../node/mesh/memory-store.ts'
 import { Refusals } from '../../node/mesh/refusals.ts'
 import { routingTableOf } from '../../node/mesh/routing-table.ts'
 import { Session } from '../../node/mesh/session.ts'
 import type { MeshStore } from '../../node/mesh/store.ts'
 import { signerOf } from '../../protocol/signatures.ts'
 import { AD } from './ad.ts'
+import { memoryMeshStore } from './memory-store.ts'
 
 const running: { stop(): Promise<void> }[] = []
 

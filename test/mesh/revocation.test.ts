@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { memoryMeshStore } from '../../node/mesh/memory-store.ts'
 import type { MeshEvent } from '../../node/mesh/mesh.ts'
 import { LIMITS } from '../../protocol/limits.ts'
+import { memoryMeshStore } from './memory-store.ts'
 import { codeOf, deadline, HOUR_MS, sees, startMember, startNode, until } from './nodes.ts'
 
 test('a revoked member is cut off everywhere at once, is told why, and is refused afterwards', async () => {

@@ -19,6 +19,7 @@ async function startTable(answers: (peer: PeerId) => boolean) {
   })
   const table = routingTableOf(host) as RoutingTable & {
     add(peer: PeerId): Promise<void>
+    closestPeerTagger: { updatePeerTags(): Promise<void> }
     components: { ping: { ping(peer: PeerId): Promise<number> } }
   }
   const pinged: PeerId[] = []
@@ -29,7 +30,7 @@ async function startTable(answers: (peer: PeerId) => boolean) {
       return 1
     },
   }
-  return { table, pinged, self: table.kb.localPeer?.kadId ?? new Uint8Array() }
+  return { host, table, pinged, self: table.kb.localPeer?.kadId ?? new Uint8Array() }
 }
 
 const strangers = async (count: number): Promise<PeerId[]> =>
@@ -52,23 +53,32 @@ test('of 1,000 nodes it meets, a node keeps k of each prefix length and pings no
   expect(pinged.length).toBeLessThanOrEqual(table.size)
 })
 
+test('the library is to keep no contact connected, however near', async () => {
+  const { table, pinged, host } = await startTable(() => true)
+  for (const peer of await strangers(5)) await table.add(peer)
+  expect(pinged).toHaveLength(5)
+  await table.closestPeerTagger.updatePeerTags()
+  const tags = (await host.peerStore.all()).flatMap(({ tags }) => [...tags.keys()])
+  expect(tags.filter((tag) => tag.startsWith('keep-alive'))).toEqual([])
+})
+
 test('a dead contact makes room for a living one, a living one does not', async () => {
   const dead = new Set<string>()
   const { table } = await startTable((peer) => !dead.has(peer.toString()))
-  const [first, ...others] = await strangers(400)
-  for (const peer of others) await table.add(peer)
-  const contacts = [...table.kb.toIterable()]
-  const before = contacts.length
-  if (first === undefined) throw new Error('no stranger')
-  await table.add(first)
-  expect(table.size).toBe(before)
-  for (const contact of contacts) {
+  const met = await strangers(400)
+  for (const peer of met) await table.add(peer)
+  const held = () => [...table.kb.toIterable()].map(({ peerId }) => peerId.toString())
+  const before = held()
+  // Its bucket was full of the living.
+  const refused = met.find((peer) => !before.includes(peer.toString()))
+  if (refused === undefined) throw new Error('all were taken')
+  for (const contact of table.kb.toIterable()) {
     dead.add(contact.peerId.toString())
     contact.lastPing = 0
   }
-  await table.add(first)
-  expect([...table.kb.toIterable()].map(({ peerId }) => peerId.toString())).toContain(first.toString())
-  expect(table.size).toBe(before)
+  await table.add(refused)
+  expect(held()).toContain(refused.toString())
+  expect(held()).toHaveLength(before.length)
 })
 
 test('the size of a mesh is told from the k nearest nodes, within a third for most nodes', () => {

@@ -11,6 +11,7 @@
  * | 5 connections a second and 10 pending a host reset most of 20 simultaneous dials | "twelve dials at once" |
  * | a simultaneous dial leaves two connections a pair | "both dial at once" |
  * | libp2p forgets a keep-alive peer after 5 failures | "a peer lost for long is still dialled" |
+ * | with no retries allowed it still dials its 20 nearest contacts again, once, whenever they part | routing-table.test.ts |
  * | a lone first node's DHT query waits for 180 s | "a lone node's query" |
  * | private and loopback addresses are dropped from the DHT | "loopback in the DHT" |
  * | one provider whose addresses lapsed fails GET_PROVIDERS | "records lapse before addresses" |
@@ -25,11 +26,11 @@ import { expect, test, vi } from 'vitest'
 import { Connector } from '../../node/mesh/connector.ts'
 import { workLookShare } from '../../node/mesh/discovery.ts'
 import { type MeshHost, PEER_AGES, RECORD_AGES } from '../../node/mesh/host.ts'
-import { memoryMeshStore } from '../../node/mesh/memory-store.ts'
 import { PeerTable } from '../../node/mesh/peers.ts'
 import { Refusals } from '../../node/mesh/refusals.ts'
 import { isFresh, keyOf, PROVIDE_EVERY_MS, Rendezvous, shardBits, shardOf } from '../../node/mesh/rendezvous.ts'
 import { LIMITS } from '../../protocol/limits.ts'
+import { memoryMeshStore } from './memory-store.ts'
 import { codeOf, deadline, HOUR_MS, sees, startMember, startNode, startProcess, startSession, until } from './nodes.ts'
 
 const MiB = 2 ** 20

@@ -7,12 +7,12 @@ import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { createMesh } from '../../node/mesh/create.ts'
-import { memoryMeshStore } from '../../node/mesh/memory-store.ts'
 import { TreeExchange } from '../../node/mesh/trees/tree-exchange.ts'
 import { TreeStore } from '../../node/store/tree-store.ts'
 import { encodeTree } from '../../protocol/data/tree.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { AD } from './ad.ts'
+import { memoryMeshStore } from './memory-store.ts'
 
 export type Order =
   | { do: 'token' }

@@ -1,19 +1,26 @@
 /** Frames, values, receipts: what is not exactly of the protocol is refused, at no cost beyond its bytes. */
 
+import { createHash } from 'node:crypto'
 import * as fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { Packr } from 'msgpackr/pack'
+import { base32 } from 'multiformats/bases/base32'
+import { describe, expect, it, vi } from 'vitest'
 import { backoffMs } from '../../protocol/backoff.ts'
-import { canonicalJson, type Json } from '../../protocol/canonical.ts'
+import { canonicalBytes, canonicalJson, digestOf, type Json } from '../../protocol/canonical.ts'
 import { decodeFrame, encodeFrame, FRAME_ROOM_BYTES, framesOf } from '../../protocol/frames.ts'
 import { LIMITS } from '../../protocol/limits.ts'
+import { decodeManifest, policySchema } from '../../protocol/manifest.ts'
 import { checkReceipt, signReceipt } from '../../protocol/receipt.ts'
 import { isSignedBy } from '../../protocol/signatures.ts'
 import { isPlainValue } from '../../protocol/value.ts'
 import { type Attempt, toSubmitterSchema, toWorkerSchema } from '../../protocol/work.ts'
 import { codeOf } from '../mesh/nodes.ts'
+import { liveHeap } from '../sim/heap.ts'
 import { newSigner } from '../worker/submitter.ts'
 
 const JOB = 'a'.repeat(52)
+
+const RUN = { t: 'run' as const, job: JOB, units: [[0, '1']] }
 
 describe('a frame', () => {
   it('comes out as it went in', () => {
@@ -23,6 +30,20 @@ describe('a frame', () => {
     ]
     const message = { t: 'run' as const, job: JOB, units }
     expect(decodeFrame(toWorkerSchema, encodeFrame(message))).toEqual(message)
+  })
+
+  it('is not kept in memory by one value of it that is', () => {
+    const values = Array.from({ length: 256 }, (_, unit): [number, string] => [unit, `"${'x'.repeat(50)}${unit}"`])
+    const keepOneOf = (frames: number) =>
+      Array.from({ length: frames }, () => {
+        const message = decodeFrame(toWorkerSchema, encodeFrame({ t: 'run', job: JOB, units: values }))
+        return message.t === 'run' ? message.units[3]?.[1] : undefined
+      })
+    const heapBytes = liveHeap()
+    keepOneOf(100)
+    const before = heapBytes()
+    const kept = keepOneOf(500)
+    expect((heapBytes() - before) / kept.length).toBeLessThan(1_024)
   })
 
   it('of our own over the limit must be split', () => {
@@ -77,6 +98,28 @@ describe('a frame', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(100 * 2 ** 20)
   })
 
+  it.each<[string, Uint8Array]>([
+    ['records, which are compiled', new Packr({ useRecords: true }).pack(RUN)],
+    [
+      'references, by which a few bytes double forty times',
+      new Packr({ structuredClone: true }).pack({ ...RUN, units: [[RUN], RUN] }),
+    ],
+    [
+      'integers of any length, which are written in decimal',
+      new Packr({ useBigIntExtension: true }).pack({ ...RUN, job: 2n ** 999n }),
+    ],
+  ])('has nothing of what the library adds to msgpack: %s', (_, frame) => {
+    expect(() => decodeFrame(toWorkerSchema, frame)).toThrow('a frame that is not msgpack')
+  })
+
+  it('is one message: what comes after it is not looked at', () => {
+    const stringify = vi.spyOn(JSON, 'stringify')
+    const frame = Buffer.concat([encodeFrame(RUN), encodeFrame(RUN)])
+    expect(() => decodeFrame(toWorkerSchema, frame)).toThrow('a frame that goes on after its message')
+    expect(stringify).not.toHaveBeenCalled()
+    stringify.mockRestore()
+  })
+
   it('that is wrong in many places is told of in a few words', () => {
     const attempts = Array.from({ length: LIMITS.FRAME_UNITS_MAX }, () => ({ unit: -1, ok: 3, value: {} }))
     try {
@@ -85,6 +128,21 @@ describe('a frame', () => {
     } catch (error) {
       expect(String(error).length).toBeLessThan(500)
     }
+  })
+})
+
+describe('a description of a job', () => {
+  const none = new Uint8Array()
+  const named = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`n${i}`, none]))
+  const JOB_OF = { v: 1, name: '', mesh: '', submitter: '', nonce: '', policy: policySchema.parse({}) }
+  const task = { runtime: 'js', digest: JOB, bytes: 1 }
+  it.each<[string, object]>([
+    ['points that are none', { kind: 'points', points: Array(100_000).fill(null) }],
+    ['values that are none', { kind: 'product', axes: [['x', { kind: 'list', values: Array(100_000).fill(none) }]] }],
+    ['parameters that are none', { kind: 'points', points: [named] }],
+  ])('with thousands of %s is refused for one', (_, sweep) => {
+    const manifest = canonicalBytes({ ...JOB_OF, task, sweep, retryOf: null, after: [] })
+    expect(() => decodeManifest(manifest)).toThrow(/^✖[^✖]*sweep[^✖]*$/)
   })
 })
 
@@ -111,6 +169,14 @@ describe('the time until the next try', () => {
       [100, 200, 400, 500, 500],
     ])
   })
+})
+
+it('a digest is SHA-256 in base32, as the library writes it', () => {
+  fc.assert(
+    fc.property(fc.uint8Array(), (bytes) => {
+      expect(digestOf(bytes)).toBe(base32.baseEncode(createHash('sha256').update(bytes).digest()))
+    }),
+  )
 })
 
 describe('a value', () => {

@@ -1,10 +1,11 @@
 /** Attacks by a process that has escaped the harness: on the node's pipe, on Deno's permissions, on limits. */
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { seenFolder } from '../../node/runtimes/js/launch.ts'
 import type { SandboxInit } from '../../node/runtimes/runtime.ts'
 import { TreeStore } from '../../node/store/tree-store.ts'
 import { UnitFiles } from '../../node/worker/unit-files.ts'
@@ -85,7 +86,7 @@ describe('the pipe to the node', () => {
     const harness = await lab.file(`${SPEAK}${LEAVE}${attack}; fill(new Uint8Array(1))`)
     const keepFiles: SandboxInit['keepFiles'] = (...given) => kept.keep(...given)
     const base64 = wasmOf(wasi('')).toString('base64')
-    const source = encodeWasiProgram({ v: 1, base64, args: [], env: {}, stdin: null, files: [], outputs: ['out'] })
+    const source = encodeWasiProgram({ v: 1, base64, args: [], env: {}, stdin: null, inputs: null, outputs: ['out'] })
     const [end] = await lab.attack(source, { harness, kind: 'wasi', keepFiles }, [{}])
     expect(end?.ok === false && `${end.code}: ${end.message}`).toContain(refusal)
     await rm(folder, { recursive: true, force: true })
@@ -197,6 +198,26 @@ describe('the permissions of Deno', () => {
     ['with a permission, it is there', withRead, ['read', 'ownRoot']],
   ])('%s', async (_, alter, expected) => {
     expect(JSON.parse(await bare.intrude(TRY, alter))).toEqual(expected)
+  })
+
+  test('files that a job brings can be read, and nothing else', async () => {
+    for (const each of [lab, bare]) {
+      const inputs = await mkdtemp(join(each.prepared.folder, 'of, a job-'))
+      await chmod(inputs, 0o755)
+      await writeFile(join(inputs, 'file'), 'given', { mode: 0o644 })
+      await symlink('/proc/self/environ', join(inputs, 'link'))
+      const folder = seenFolder(each.prepared.facts, inputs)
+      const look = `const say = (does) => { try { return does() ?? 'done' } catch { return 'refused' } }
+        const paths = ['${folder}/file', '${folder}/link', '${folder}/../imports.json', '/imports.json', '/proc/self/environ', '/etc/passwd']
+        const said = paths.map((path) => say(() => Deno.readTextFileSync(path)))
+        said.push(say(() => Deno.writeTextFileSync('${folder}/file', '')), say(() => Deno.removeSync('${folder}/file')))
+        console.log(JSON.stringify(said)); Deno.exit(0)`
+      expect(JSON.parse(await each.intrude(look, undefined, { inputs }))).toEqual([
+        'given',
+        ...Array(7).fill('refused'),
+      ])
+      expect(JSON.parse(await each.intrude(TRY, undefined, { inputs }))).toEqual([])
+    }
   })
 
   test('a unit that were a file could read files: units never are', async () => {

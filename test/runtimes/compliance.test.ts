@@ -7,7 +7,7 @@ import { createWasiRuntime, createWasmRuntime } from '../../node/runtimes/wasm/r
 import { encodeProgram } from '../../protocol/command/program.ts'
 import { encodeModuleTask, type ModuleTask } from '../../protocol/wasm/module-task.ts'
 import { encodeWasiProgram } from '../../protocol/wasm/wasi-program.ts'
-import { type ComplianceSubject, type ComplianceTasks, describeRuntime } from './compliance.ts'
+import { type ComplianceSubject, type ComplianceTasks, describeRuntime, SAVES } from './compliance.ts'
 import { wasi, wasmOf } from './wat.ts'
 
 const js = (confinement: Confinement): ComplianceSubject => ({
@@ -77,6 +77,16 @@ const wasm: ComplianceSubject = {
         (func (export "unit") (result f64 f64) (call $one) (call $other)))`,
       { takes: [], gives: 'numbers' },
     ),
+    saves: moduleTask(`(module
+      (import "talkoot" "checkpoint" (func $save (param i32 i32)))
+      (import "talkoot" "resumed" (func $resumed (param i32 i32) (result i32)))
+      (memory (export "memory") 1)
+      (func (export "unit") (param $x f64) (result f64)
+        (if (i32.eqz (call $resumed (i32.const 0) (i32.const 8))) (then
+          (f64.store (i32.const 0) (local.get $x))
+          (call $save (i32.const 0) (i32.const 8))
+          (if (f64.eq (local.get $x) (f64.const 1)) (then ${FOREVER}))))
+        (f64.add (f64.load (i32.const 0)) (f64.const 1))))`),
     refused: '{"v":1}',
   },
   gives: (x) => String(x + 1),
@@ -85,7 +95,7 @@ const wasm: ComplianceSubject = {
 
 const wasiTask = (text: string): string => {
   const base64 = wasmOf(text).toString('base64')
-  return encodeWasiProgram({ v: 1, base64, args: ['{x}'], env: {}, stdin: null, files: [], outputs: [] })
+  return encodeWasiProgram({ v: 1, base64, args: ['{x}'], env: {}, stdin: null, inputs: null, outputs: [] })
 }
 
 /** Prints the number that follows its argument, a digit. */
@@ -103,6 +113,11 @@ const programWhereOne = (does: string): string =>
       '(data (i32.const 256) "boo") (data (i32.const 272) "step 1\\n") (data (i32.const 288) "10")',
     ),
   )
+
+/** Its descriptor is then at 16. */
+const openSaved = ({ flags, rights }: { flags: number; rights: number }): string =>
+  `(call $path_open (i32.const 3) (i32.const 0) (i32.const 256) (i32.const 22)
+    (i32.const ${flags}) (i64.const ${rights}) (i64.const 0) (i32.const 0) (i32.const 16))`
 
 const wasiPrograms: ComplianceSubject = {
   make: (scratchDir) => createWasiRuntime({ scratchDir }),
@@ -123,6 +138,25 @@ const wasiPrograms: ComplianceSubject = {
           (local.set $at (i32.add (local.get $at) (i32.const 1)))
           (br_if $next (i32.lt_u (local.get $at) (i32.const 8))))
         (call $write (i32.const 1) (i32.const 64) (i32.const 8))`),
+    ),
+    // The file has the digit.
+    saves: wasiTask(
+      wasi(
+        `(if (i32.eqz ${openSaved({ flags: 0, rights: 2 })})
+          (then
+            (i32.store (i32.const 0) (i32.const 128)) (i32.store (i32.const 4) (i32.const 1))
+            (drop (call $fd_read (i32.load (i32.const 16)) (i32.const 0) (i32.const 1) (i32.const 8))))
+          (else
+            (drop (call $args_get (i32.const 16) (i32.const 64)))
+            (i32.store8 (i32.const 128) (i32.load8_u (i32.load (i32.const 20))))
+            (drop ${openSaved({ flags: 1, rights: 64 })})
+            (call $write (i32.load (i32.const 16)) (i32.const 128) (i32.const 1))
+            (drop (call $fd_close (i32.load (i32.const 16))))
+            (if (i32.eq (i32.load8_u (i32.const 128)) (i32.const 49)) (then ${FOREVER}))))
+        (i32.store8 (i32.const 128) (i32.add (i32.load8_u (i32.const 128)) (i32.const 1)))
+        (call $write (i32.const 1) (i32.const 128) (i32.const 1))`,
+        '(data (i32.const 256) "tmp/talkoot-checkpoint")',
+      ),
     ),
     refused: '{"v":1}',
   },
@@ -148,9 +182,7 @@ const command: ComplianceSubject = {
     prints: shellWhereOne('yes'),
     logs: shellWhereOne('echo "step $1" >&2'),
     chance: shell('od -An -N8 -tx1 /dev/urandom'),
-    saves: shell(`if read x <"$TALKOOT_CHECKPOINT"; then echo $((x + 1)); exit; fi 2>/dev/null
-      echo "$1" >"$TALKOOT_CHECKPOINT.new"; mv "$TALKOOT_CHECKPOINT.new" "$TALKOOT_CHECKPOINT"
-      if [ "$1" = 1 ]; then while :; do :; done; fi; echo $(($1 + 1))`),
+    saves: shell(SAVES),
     refused: '{"v":1}',
   },
   gives: (x) => `{"stdout":"${x + 1}"}`,

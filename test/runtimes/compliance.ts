@@ -3,10 +3,7 @@
  * printed and the others are tested.
  */
 
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect } from 'vitest'
 import type { Runtime, RuntimeProbe, Sandbox, SandboxInit, UnitReport } from '../../node/runtimes/runtime.ts'
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
@@ -14,6 +11,7 @@ import type { Attempt } from '../../protocol/work.ts'
 import { until } from '../mesh/nodes.ts'
 import { attemptsOf, codeOf, collect, DEADLINE_MS, inputs, numbered, ok } from './attempts.ts'
 import { descendantsOf, isAlive, sandboxFolders } from './remains.ts'
+import { subjectOf } from './subject.ts'
 
 /** Sources for parameters `{ x }`. Where x is not 1, each but the last two gives what `value` gives. */
 export type ComplianceTasks = {
@@ -30,11 +28,16 @@ export type ComplianceTasks = {
   logs: string
   /** Gives random numbers, from wherever a task of this kind gets them. */
   chance: string
-  /** Saves x; where x is 1 and nothing was saved before, never ends. Absent: units of this kind save nothing. */
-  saves?: string
+  /** Saves x; where x is 1 and nothing was saved before, never ends. */
+  saves: string
   /** Is no task of this kind. */
   refused: string
 }
+
+/** Shell lines that do so, with x as `$1`. */
+export const SAVES = `if read x <"$TALKOOT_CHECKPOINT"; then echo $((x + 1)); exit; fi 2>/dev/null
+  echo "$1" >"$TALKOOT_CHECKPOINT.new"; mv "$TALKOOT_CHECKPOINT.new" "$TALKOOT_CHECKPOINT"
+  if [ "$1" = 1 ]; then while :; do :; done; fi; echo $(($1 + 1))`
 
 export type ComplianceSubject = {
   make(scratchDir: string): Runtime
@@ -57,27 +60,20 @@ export function describeRuntime(
 ): void {
   describe(name, () => {
     const reports: UnitReport[] = []
-    let scratchDir: string
-    let runtime: Runtime
-    let obstacle: string | null = null
-    beforeAll(async () => {
-      scratchDir = await mkdtemp(join(tmpdir(), 'talkoot-compliance-'))
-      runtime = make(scratchDir)
-      obstacle = await obstacleOf(runtime, tells)
-      if (obstacle !== null) console.warn(`not run: ${name}: ${obstacle}`)
-    })
-    afterAll(async () => {
-      await runtime.stop()
-      await rm(scratchDir, { recursive: true, force: true })
-    })
-
-    const runs = (of: string, body: () => Promise<void>): void =>
-      test(of, async () => {
-        if (obstacle === null) await body()
-      })
+    const subject = subjectOf(name, make, ({ runtime }) => proveAs(tells, runtime))
+    const { runs } = subject
     const open = (source: string, init: Partial<SandboxInit> = {}): Sandbox => {
       const onReport = (report: UnitReport): void => void reports.push(report)
-      return runtime.open({ source, trees, seed: 7, cpus: 1, memoryMiB: 64, timeoutMs: 60_000, onReport, ...init })
+      return subject.runtime.open({
+        source,
+        trees,
+        seed: 7,
+        cpus: 1,
+        memoryMiB: 64,
+        timeoutMs: 60_000,
+        onReport,
+        ...init,
+      })
     }
     const runAll = async (source: string, count = 3, init: Partial<SandboxInit> = {}): Promise<Attempt[]> => {
       const sandbox = open(source, init)
@@ -88,14 +84,14 @@ export function describeRuntime(
     const value = (x: number): Attempt => ok(x, gives(x))
 
     runs('probe - tells what it proved', async () => {
-      const probe = await runtime.probe(AbortSignal.timeout(DEADLINE_MS))
+      const probe = await subject.runtime.probe(AbortSignal.timeout(DEADLINE_MS))
       expect(probe).toMatchObject(tells)
       expect(probe.version).toMatch(/^\d+(\.\d+)*$/)
       expect(probe.uid).toBeGreaterThan(0)
     })
 
     runs('probe - an aborted one does not wait for what was begun, nor spoil it', async () => {
-      const own = make(scratchDir)
+      const own = make(subject.folder)
       const abort = new AbortController()
       const probing = own.probe(abort.signal)
       abort.abort(new Error('enough'))
@@ -139,43 +135,40 @@ export function describeRuntime(
       expect(await runAll(tasks.loops, 3, { timeoutMs: soonMs })).toEqual([value(0), late, value(2)])
     })
 
-    const { saves } = tasks
-    if (saves !== undefined) {
-      runs('checkpoint - stopped in the middle, a unit goes on from what it saved, to the same value', async () => {
-        const states: Uint8Array[] = []
-        const abort = new AbortController()
-        const onCheckpoint: SandboxInit['onCheckpoint'] = (unit, state) => {
-          if (unit !== 1) return
-          states.push(new Uint8Array(state))
-          abort.abort()
-        }
-        const sandbox = open(saves, { onCheckpoint })
-        const stopped = sandbox.run(
-          inputs(numbered(3)),
-          AbortSignal.any([abort.signal, AbortSignal.timeout(DEADLINE_MS)]),
-        )
-        expect(await attemptsOf(stopped)).toEqual([value(0)])
-        const [resumed = new Uint8Array()] = states
-        expect(resumed.length).toBeGreaterThan(0)
-        const again = inputs(numbered(3)).map((input) => (input.unit === 1 ? { ...input, resumed } : input))
-        expect(await attemptsOf(sandbox.run(again, AbortSignal.timeout(DEADLINE_MS)))).toEqual([0, 1, 2].map(value))
-        await sandbox.close()
-      })
+    runs('checkpoint - stopped in the middle, a unit goes on from what it saved, to the same value', async () => {
+      const states: Uint8Array[] = []
+      const abort = new AbortController()
+      const onCheckpoint: SandboxInit['onCheckpoint'] = (unit, state) => {
+        if (unit !== 1) return
+        states.push(new Uint8Array(state))
+        abort.abort()
+      }
+      const sandbox = open(tasks.saves, { onCheckpoint })
+      const stopped = sandbox.run(
+        inputs(numbered(3)),
+        AbortSignal.any([abort.signal, AbortSignal.timeout(DEADLINE_MS)]),
+      )
+      expect(await attemptsOf(stopped)).toEqual([value(0)])
+      const [resumed = new Uint8Array()] = states
+      expect(resumed.length).toBeGreaterThan(0)
+      const again = inputs(numbered(3)).map((input) => (input.unit === 1 ? { ...input, resumed } : input))
+      expect(await attemptsOf(sandbox.run(again, AbortSignal.timeout(DEADLINE_MS)))).toEqual([0, 1, 2].map(value))
+      await sandbox.close()
+    })
 
-      runs('checkpoint - what was never saved by such a task does no harm', async () => {
-        const sandbox = open(saves)
-        const resumed = Uint8Array.from({ length: LIMITS.UNIT_CHECKPOINT_MAX_BYTES }, (_, i) => i % 256)
-        const [attempt] = await attemptsOf(
-          sandbox.run(
-            [{ unit: 0, params: '{"x":0}', resumed }, ...inputs(numbered(1))],
-            AbortSignal.timeout(DEADLINE_MS),
-          ),
-        )
-        expect(attempt?.unit).toBe(0)
-        expect(await collect(sandbox, numbered(1))).toEqual([value(0)])
-        await sandbox.close()
-      })
-    }
+    runs('checkpoint - what was never saved by such a task does no harm', async () => {
+      const sandbox = open(tasks.saves)
+      const resumed = Uint8Array.from({ length: LIMITS.UNIT_CHECKPOINT_MAX_BYTES }, (_, i) => i % 256)
+      const [attempt] = await attemptsOf(
+        sandbox.run(
+          [{ unit: 0, params: '{"x":0}', resumed }, ...inputs(numbered(1))],
+          AbortSignal.timeout(DEADLINE_MS),
+        ),
+      )
+      expect(attempt?.unit).toBe(0)
+      expect(await collect(sandbox, numbered(1))).toEqual([value(0)])
+      await sandbox.close()
+    })
 
     runs('run - memory is bounded, and neighbours are spared', async () => {
       const full = { unit: 1, ok: false, code: 'E_MEMORY', blame: 'memory', message: expect.any(String) }
@@ -244,8 +237,11 @@ export function describeRuntime(
     })
 
     runs('stop - during a run leaves no process and no file, and nothing begins after it', async () => {
-      const before = { folders: await sandboxFolders(scratchDir, process.pid), pids: await descendantsOf(process.pid) }
-      const own = make(scratchDir)
+      const before = {
+        folders: await sandboxFolders(subject.folder, process.pid),
+        pids: await descendantsOf(process.pid),
+      }
+      const own = make(subject.folder)
       await own.probe(AbortSignal.timeout(DEADLINE_MS))
       const sandbox = own.open({ source: tasks.loops, trees, seed: 1, cpus: 1, memoryMiB: 64, timeoutMs: 60_000 })
       const attempts = collect(sandbox, [{ x: 1 }])
@@ -256,18 +252,15 @@ export function describeRuntime(
       await own.stop()
       expect(await attempts).toEqual([])
       for (const pid of children) await until(async () => !(await isAlive(pid)))
-      expect(await sandboxFolders(scratchDir, process.pid)).toEqual(before.folders)
+      expect(await sandboxFolders(subject.folder, process.pid)).toEqual(before.folders)
       await expect(own.probe(AbortSignal.timeout(1_000))).rejects.toMatchObject({ code: 'E_RUNTIME_MISSING' })
     })
   })
 }
 
-/** Why it cannot run here as it is to be tested. */
-async function obstacleOf(runtime: Runtime, { confinement }: ComplianceSubject['tells']): Promise<string | null> {
-  try {
-    const probe = await runtime.probe(AbortSignal.timeout(DEADLINE_MS))
-    return probe.confinement === confinement ? null : (probe.warning ?? `its confinement is ${probe.confinement}`)
-  } catch (thrown) {
-    return TalkootError.from(thrown).message
-  }
+/** @throws why it cannot run here as it is to be tested */
+async function proveAs({ confinement }: ComplianceSubject['tells'], runtime: Runtime): Promise<void> {
+  const probe = await runtime.probe(AbortSignal.timeout(DEADLINE_MS))
+  if (probe.confinement === confinement) return
+  throw new TalkootError('E_RUNTIME_MISSING', probe.warning ?? `its confinement is ${probe.confinement}`)
 }

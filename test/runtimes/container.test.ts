@@ -8,45 +8,25 @@ import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { DiskBudget } from '../../node/files/disk-budget.ts'
+import { inspectArchive } from '../../node/runtimes/container/image-archive.ts'
 import { file, sha256, tar } from '../../node/runtimes/container/probe-image.ts'
 import { createContainerRuntime } from '../../node/runtimes/container/runtime.ts'
-import type { Runtime, SandboxInit } from '../../node/runtimes/runtime.ts'
+import type { Runtime, Sandbox, SandboxInit } from '../../node/runtimes/runtime.ts'
 import { BLOCK_BYTES, header, padded } from '../../node/runtimes/tar-block.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { until } from '../mesh/nodes.ts'
 import { collect, DEADLINE_MS } from './attempts.ts'
 import { describeRuntime } from './compliance.ts'
+import { containerSubject, NO_IMAGE } from './container-subject.ts'
 import { imageAt, imageShell, inImage, makeImage, type TestImage } from './image.ts'
 import { laidFrom, layDown } from './laid.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'talkoot-image-'))
-const NONE: TestImage = { ref: { digest: 'a'.repeat(52), bytes: 1 }, trees: new Map(), archive: '' }
 const made = await makeImage(folder).catch((error: Error) => error)
-const image = made instanceof Error ? NONE : made
+const image = made instanceof Error ? NO_IMAGE : made
 
-const whereOne = (does: string): string => imageShell(image.ref, `if [ "$1" = 1 ]; then ${does}; fi; echo $(($1 + 1))`)
-
-describeRuntime('container', {
-  make: (scratchDir) => createContainerRuntime({ scratchDir }),
-  tells: { kind: 'container', confinement: 'os', deterministic: false },
-  tasks: {
-    value: whereOne(':'),
-    fails: whereOne('echo boo >&2; exit 3'),
-    loops: whereOne('while :; do :; done'),
-    // Each holds what the kernel lets one process have.
-    eats: whereOne(
-      `for i in 1 2 3 4 5; do awk 'BEGIN {{ x = "0123456789abcdef"; while (length(x) < 3e7) x = x x; system("sleep 60") }}' & done; wait`,
-    ),
-    prints: whereOne('yes'),
-    logs: whereOne('echo "step $1" >&2'),
-    chance: imageShell(image.ref, 'od -An -N8 -tx1 /dev/urandom'),
-    refused: '{"v":1}',
-  },
-  trees: image.trees,
-  soonMs: 6_000,
-  gives: (x) => `{"stdout":"${x + 1}"}`,
-  failure: { code: 'E_EXIT', says: 'boo' },
-})
+describeRuntime('container', containerSubject(image))
 
 const scratchDir = join(folder, 'scratch')
 let runtime: Runtime
@@ -114,7 +94,8 @@ runs('it writes only in its folders, so much, and what it leaves is gone', async
   expect(await sh('touch /x /bin/x /etc/x 2>/dev/null; touch x /tmp/x /dev/shm/x && ls /unit')).toBe('x')
   expect(await sh('ls /unit /tmp /dev/shm | grep -c x')).toBe('E_EXIT exit code 1')
   const mebibytes = LIMITS.COMMAND_SCRATCH_MIB + 1
-  expect(await sh(`dd if=/dev/zero of=/unit/f bs=1M count=${mebibytes} 2>&1 | grep -c "No space"`)).toBe('1')
+  for (const place of ['/unit', '/tmp', '/dev/shm'])
+    expect(await sh(`dd if=/dev/zero of=${place}/f bs=1M count=${mebibytes} 2>&1 | grep -c "No space"`)).toBe('1')
   expect(await sh('sleep 60 & echo done')).toBe('done')
 })
 
@@ -143,11 +124,17 @@ runs('its files are there, read-only, whatever their names', async () => {
 runs('it makes no keyring, which all of its user would share, and no user of its own', async () => {
   if (process.arch !== 'x64') return console.warn(`not run: system calls of ${process.arch}`)
   const [getpid, keyctl, addKey, unshare, newUser] = [39, 250, 248, 272, 0x10000000]
+  const [mmap, socket, vsock, unix, both] = [9, 41, 40, 1, 3]
+  const [privately, shared] = [0x22, 0x21]
   const calls = join(folder, 'calls')
   mkdirSync(calls)
   const session = 0xfffffffd
   for (const [name, of] of Object.entries({
-    allowed: [getpid, 0, 0],
+    allowed: [getpid],
+    'own memory': [mmap, 0, 4096, both, privately],
+    'own socket': [socket, unix, 1],
+    'shared memory': [mmap, 0, 4096, both, shared],
+    vsock: [socket, vsock, 1],
     keyctl: [keyctl, 0, session],
     'add-key': [addKey, 0, 0],
     unshare: [unshare, newUser, 0],
@@ -158,9 +145,9 @@ runs('it makes no keyring, which all of its user would share, and no user of its
   const laid = await laidFrom(calls)
   const trees = new Map([...image.trees, ...laid.trees])
   const called = (name: string) => run(inImage(image.ref, { argv: [`./${name}`], inputs: laid.ref }), { trees })
-  expect(await called('allowed')).toBe('')
+  for (const name of ['allowed', 'own memory', 'own socket']) expect([name, await called(name)]).toEqual([name, ''])
   const refused = `E_EXIT exit code ${constants.errno.ENOSYS}`
-  for (const name of ['keyctl', 'add-key', 'unshare', 'clone'])
+  for (const name of ['keyctl', 'add-key', 'unshare', 'clone', 'shared memory', 'vsock'])
     expect([name, await called(name)]).toEqual([name, refused])
 })
 
@@ -239,6 +226,40 @@ runs('one that is none is refused, and so is one that podman does not take', asy
   expect(await run(imageShell(changed.ref, 'true'), { trees: changed.trees })).toMatch(/^E_IMAGE podman/)
 })
 
+runs('unpacked images stay within the owner’s disk, the longest unused making room', async () => {
+  const archives = ['a', 'b'].map((name) => {
+    const path = join(folder, `${name}.tar`)
+    writeFileSync(path, changed(readFileSync(image.archive), { env: [`NAME=${name}`, 'PATH=/bin'] }))
+    return path
+  })
+  const [a, b] = await Promise.all(archives.map((path) => imageAt(folder, path.slice(folder.length + 1))))
+  if (a === undefined || b === undefined) throw new Error('two images')
+  const { layers } = await inspectArchive(a.archive, AbortSignal.timeout(DEADLINE_MS))
+  const one = layers.reduce((sum, layer) => sum + layer, 0)
+  const bytes = (factor: number) => new DiskBudget(Math.ceil(one * factor))
+  const within = async (disk: DiskBudget, body: (open: (of: TestImage) => Sandbox) => Promise<void>) => {
+    const own = createContainerRuntime({ scratchDir, disk })
+    const init = { seed: 1, cpus: 1, memoryMiB: 64, timeoutMs: 120_000 }
+    await body(({ ref, trees }) => own.open({ source: imageShell(ref, 'echo $NAME'), trees, ...init }))
+    await own.stop()
+  }
+  const said = async (sandbox: Sandbox): Promise<string> => {
+    const [attempt] = await collect(sandbox, [{ x: 1 }])
+    return attempt?.ok ? JSON.parse(attempt.value).stdout : `${attempt?.code}`
+  }
+  // It takes twice what it comes to while it is unpacked.
+  await within(bytes(1.9), async (open) => expect(await said(open(a))).toBe('E_DISK_BUDGET'))
+  const disk = bytes(2.5)
+  await within(disk, async (open) => {
+    const [first, second] = [open(a), open(b)]
+    expect([await said(first), disk.usedBy('image')]).toEqual(['a', one])
+    expect(await said(second)).toBe('E_DISK_TAKEN')
+    await first.close()
+    await second.close()
+    expect([await said(open(b)), disk.usedBy('image')]).toEqual(['b', one])
+  })
+})
+
 runs('a node that is killed leaves no container, no process of podman and no mount', async () => {
   const own = join(folder, 'killed')
   const fixture = join(import.meta.dirname, 'fixture-container.ts')
@@ -312,13 +333,15 @@ function changed(archive: Buffer, { layers, more, env }: { layers?: Buffer[]; mo
   ])
 }
 
-/** A program for x86-64 that makes one system call with two arguments, and ends with its error, or 0. */
-function calling([call = 0, first = 0, second = 0]: readonly number[]): Buffer {
+/** A program for x86-64 that makes one system call with four arguments, and ends with its error, or 0. */
+function calling([call = 0, first = 0, second = 0, third = 0, fourth = 0]: readonly number[]): Buffer {
   const code = Buffer.from(
     [
-      ['b8', word(call), 'bf', word(first), 'be', word(second), '31d2', '0f05'],
+      ['b8', word(call), 'bf', word(first), 'be', word(second), 'ba', word(third), '41ba', word(fourth)],
+      // No file, from its beginning.
+      ['4983c8ff', '4531c9', '0f05'],
       // If it gave less than 0: that, turned.
-      ['31ff', '85c0', '7904', 'f7d8', '89c7'],
+      ['31ff', '4885c0', '7904', 'f7d8', '89c7'],
       ['b8', word(60), '0f05'],
     ]
       .flat()

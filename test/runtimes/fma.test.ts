@@ -116,7 +116,7 @@ const UNITS: [HarnessKind, string][] = [
   ],
   [
     'wasi',
-    encodeWasiProgram({ v: 1, base64: base64(PROGRAM), args: [], env: {}, stdin: null, files: [], outputs: [] }),
+    encodeWasiProgram({ v: 1, base64: base64(PROGRAM), args: [], env: {}, stdin: null, inputs: null, outputs: [] }),
   ],
 ]
 

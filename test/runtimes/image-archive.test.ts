@@ -60,8 +60,10 @@ describe('an archive', () => {
     ['of docker with compressed layers', docker([gzipSync(LAYER), zstdCompressSync(LAYER)]), 'docker-archive'],
     ['that is an OCI layout', oci([gzipSync(LAYER)]), 'oci-archive'],
     ['with as many layers as may be', docker(Array(LIMITS.IMAGE_LAYERS_MAX).fill(LAYER)), 'docker-archive'],
-  ])('%s tells how it is read and its variables', async (_, archive, transport) => {
-    expect(await inspect(archive)).toEqual({ transport, env: ['PATH=/opt/bin', 'A=1'] })
+  ])('%s tells how it is read, its variables and what its layers take', async (_, archive, transport) => {
+    const { layers, ...facts } = await inspect(archive)
+    expect(facts).toEqual({ transport, env: ['PATH=/opt/bin', 'A=1'] })
+    expect(new Set(layers)).toEqual(new Set([LAYER.length + 2 * LIMITS.TREE_FILE_COST_BYTES]))
   })
 
   it.each([

@@ -25,6 +25,8 @@ export type AttackInit = Partial<SandboxInit> & {
   harness?: string
   /** @default 'js' */
   kind?: HarnessKind
+  /** The folder of the files the job brings. */
+  inputs?: string
 }
 
 export class Laboratory {
@@ -60,9 +62,9 @@ export class Laboratory {
     return false
   }
 
-  plan({ memoryMiB = 64, harness, alter }: AttackInit = {}): LaunchPlan {
+  plan({ memoryMiB = 64, harness, alter, inputs }: AttackInit = {}): LaunchPlan {
     const { facts } = this.prepared
-    const plan = planLaunch(harness === undefined ? facts : { ...facts, harness }, memoryMiB)
+    const plan = planLaunch(harness === undefined ? facts : { ...facts, harness }, memoryMiB, 'js', inputs)
     return alter === undefined ? plan : alter(plan)
   }
 
@@ -94,9 +96,9 @@ export class Laboratory {
   }
 
   /** An attacker who has taken over the process: his script stands in the place of the harness. Returns its stdout. */
-  async intrude(script: string, alter?: Alter): Promise<string> {
+  async intrude(script: string, alter: Alter = (plan) => plan, init: Pick<AttackInit, 'inputs'> = {}): Promise<string> {
     const harness = await this.file(script)
-    const plan = this.plan({ harness, ...(alter === undefined ? {} : { alter }) })
+    const plan = this.plan({ harness, alter, ...init })
     const child = spawnPlan(plan, ['ignore', 'pipe', 'ignore'])
     const timer = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS)
     let said = ''

@@ -3,7 +3,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Runtime, SandboxInit } from '../../node/runtimes/runtime.ts'
+import type { Runtime, SandboxInit, UnitInput } from '../../node/runtimes/runtime.ts'
 import { TreeStore } from '../../node/store/tree-store.ts'
 import { UnitFiles } from '../../node/worker/unit-files.ts'
 import type { Attempt } from '../../protocol/work.ts'
@@ -12,9 +12,13 @@ import { attemptsOf, DEADLINE_MS, inputs } from './attempts.ts'
 /** Files by path. */
 export type Left = { attempt: Attempt; files: Record<string, Buffer>; executable: string[] }
 
-type How = Partial<SandboxInit> & { points?: unknown[] }
+type How = Partial<SandboxInit> & { points?: unknown[]; units?: UnitInput[] }
 
-export async function leftBy(runtime: Runtime, source: string, { points = [{}], ...init }: How = {}): Promise<Left[]> {
+export async function leftBy(
+  runtime: Runtime,
+  source: string,
+  { points = [{}], units = inputs(points), ...init }: How = {},
+): Promise<Left[]> {
   const folder = mkdtempSync(join(tmpdir(), 'talkoot-left-'))
   const kept = new UnitFiles({ trees: new TreeStore({ folder, budgetBytes: 2 ** 30 }) })
   const sandbox = runtime.open({
@@ -22,7 +26,7 @@ export async function leftBy(runtime: Runtime, source: string, { points = [{}], 
     keepFiles: (...given) => kept.keep(...given),
   })
   try {
-    const attempts = await attemptsOf(sandbox.run(inputs(points), AbortSignal.timeout(DEADLINE_MS)))
+    const attempts = await attemptsOf(sandbox.run(units, AbortSignal.timeout(DEADLINE_MS)))
     return attempts.map((attempt) => {
       const held = kept.take(attempt.unit)
       const found = held === undefined ? [] : filesIn(held.folder)

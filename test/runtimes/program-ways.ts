@@ -1,31 +1,24 @@
 /** The ways to run programs, for what holds of each of them. */
 
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, describe, test } from 'vitest'
+import { describe } from 'vitest'
 import { createCommandRuntime } from '../../node/runtimes/command/runtime.ts'
 import { createContainerRuntime } from '../../node/runtimes/container/runtime.ts'
 import type { Runtime, RuntimeInit, Sandbox, SandboxInit } from '../../node/runtimes/runtime.ts'
 import { encodeProgram, type Program } from '../../protocol/command/program.ts'
-import { TalkootError } from '../../protocol/errors.ts'
 import { DEADLINE_MS } from './attempts.ts'
 import { inImage, makeImage } from './image.ts'
+import { type Subject, subjectOf } from './subject.ts'
 
 type Kind = 'command' | 'container'
 type Described = Partial<Program> & Pick<Program, 'argv'>
 
-export type Way = {
+export type Way = Omit<Subject, 'runtime'> & {
   kind: Kind
-  /** Gone when all is tested. */
-  folder: string
-  /** A test, unless the programs cannot be run here. */
-  runs(name: string, body: () => Promise<void>): void
   open(program: Described, init?: Partial<SandboxInit>): Sandbox
 }
 
 export function eachWay(body: (way: Way) => void): void {
-  for (const kind of ['command', 'container'] as const) describe(kind, () => describeWay(kind, body))
+  for (const kind of ['command', 'container'] as const) describe(kind, () => body(wayOf(kind)))
 }
 
 const MAKE: Record<Kind, (init: RuntimeInit) => Runtime> = {
@@ -33,43 +26,28 @@ const MAKE: Record<Kind, (init: RuntimeInit) => Runtime> = {
   container: createContainerRuntime,
 }
 
-function describeWay(kind: Kind, body: (way: Way) => void): void {
-  let folder: string
-  let runtime: Runtime
+function wayOf(kind: Kind): Way {
   let task: (program: Described) => Pick<SandboxInit, 'source' | 'trees'>
-  /** Why they cannot be run here. */
-  let obstacle: string | null = null
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), `talkoot-${kind}-`))
-    runtime = MAKE[kind]({ scratchDir: join(folder, 'scratch') })
-    try {
+  const subject = subjectOf(
+    kind,
+    (scratchDir) => MAKE[kind]({ scratchDir }),
+    async ({ folder, runtime }) => {
       task = await taskOf(kind, folder)
       await runtime.probe(AbortSignal.timeout(DEADLINE_MS))
-    } catch (error) {
-      obstacle = TalkootError.from(error).message
-    }
-  })
-  afterAll(async () => {
-    await runtime.stop()
-    await rm(folder, { recursive: true, force: true })
-  })
-
-  body({
-    kind,
-    get folder() {
-      return folder
     },
-    runs: (name, of) =>
-      test(name, { timeout: 200_000 }, async () => {
-        if (obstacle === null) await of()
-        else console.warn(`not run: ${kind}: ${name}: ${obstacle}`)
-      }),
+  )
+  return {
+    kind,
+    runs: subject.runs,
+    get folder() {
+      return subject.folder
+    },
     open: (program, { trees = new Map(), ...init } = {}) => {
       const { source, trees: own = new Map() } = task(program)
       const limits = { seed: 1, cpus: 1, memoryMiB: 64, timeoutMs: 150_000 }
-      return runtime.open({ source, ...limits, trees: new Map([...own, ...trees]), ...init })
+      return subject.runtime.open({ source, ...limits, trees: new Map([...own, ...trees]), ...init })
     },
-  })
+  }
 }
 
 async function taskOf(kind: Kind, folder: string) {

@@ -4,18 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
-import { encodeScript } from '../../protocol/python/script.ts'
-
-export type Files = Record<string, string | Uint8Array>
+import { encodeScript, type Script } from '../../protocol/python/script.ts'
 
 /** The source of a task. */
-export function script(text: string, more: Files = {}): string {
-  const files = Object.entries({ 'script.py': text, ...more }).map(([path, content]) => ({
-    path,
-    base64: Buffer.from(content).toString('base64'),
-  }))
-  return encodeScript({ v: 1, file: 'script.py', files })
-}
+export const script = (text: string, more: Partial<Script> = {}): string =>
+  encodeScript({ v: 1, file: 'script.py', base64: Buffer.from(text).toString('base64'), ...more })
 
 /** A folder that is removed when the tests of the file have ended. */
 export function keptSnapshot(): string {

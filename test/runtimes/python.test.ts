@@ -16,7 +16,7 @@ import type { SandboxInit, UnitReport } from '../../node/runtimes/runtime.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { Attempt } from '../../protocol/work.ts'
 import { attemptsOf, collect, inputs } from './attempts.ts'
-import { type Files, keptSnapshot, script } from './python-scripts.ts'
+import { keptSnapshot, script } from './python-scripts.ts'
 
 /** 1.5 s, on a machine three times slower. bench/ has the figure. */
 const SOON_MS = 4_500
@@ -41,16 +41,16 @@ afterAll(async () => {
   await rm(scratchDir, { recursive: true, force: true })
 })
 
-type How = Partial<SandboxInit> & { more?: Files; env?: Record<string, string>; reversed?: boolean }
+type How = Partial<SandboxInit> & { env?: Record<string, string>; reversed?: boolean }
 
 async function run(
   text: string,
   points: object[] = [{}],
-  { more = {}, env = {}, reversed = false, ...init }: How = {},
+  { env = {}, reversed = false, ...init }: How = {},
 ): Promise<Attempt[]> {
   const onReport = (report: UnitReport): void => void reports.push(report)
   const job: SandboxInit = {
-    source: script(text, more),
+    source: script(text),
     seed: 7,
     cpus: 1,
     memoryMiB: 64,
@@ -236,10 +236,10 @@ test(
     })
     expect(found).toEqual({
       value: { a: [1, 2.5, null, true, 'ä'], t: [1, 2] },
-      set: 'E_RESULT_TYPE: $.a[1] is an instance of set',
-      nan: 'E_RESULT_TYPE: $[1] is nan',
-      large: 'E_RESULT_TYPE: $ is an integer beyond 2**53 - 1',
-      key: 'E_RESULT_TYPE: $ is a dict with a key that is no string: 1',
+      set: 'E_RESULT_TYPE: value.a[1] is an instance of set',
+      nan: 'E_RESULT_TYPE: value[1] is nan: JSON has no such number; give None or a text in its place',
+      large: 'E_RESULT_TYPE: value is an integer beyond 2**53 - 1',
+      key: 'E_RESULT_TYPE: value is a dict with a key that is no string: 1',
       cycle: expect.stringMatching(/^E_RESULT_TYPE: .* is deeper than 64 levels, or holds itself$/),
       array: [1, 2],
       missing: expect.stringContaining('E_IMPORT: Traceback (most recent call last):\n  File "script.py"'),
@@ -312,37 +312,6 @@ test(
   DEADLINE_MS,
 )
 
-/** `tally`, with a function `twice`. */
-const WHEEL = Buffer.from(
-  'UEsDBBQAAAAAAAAAIVAP1QCPHwAAAB8AAAARAAAAdGFsbHkvX19pbml0X18ucHlkZWYgdHdpY2UoeCk6CiAgICByZXR1cm4gMiAqIHgKUEsDBBQAAAAA' +
-    'AAAAIVAuKAKALwAAAC8AAAAcAAAAdGFsbHktMS4wLmRpc3QtaW5mby9NRVRBREFUQU1ldGFkYXRhLVZlcnNpb246IDIuMQpOYW1lOiB0YWxseQpWZX' +
-    'JzaW9uOiAxLjAKUEsDBBQAAAAAAAAAIVB7g7/BOwAAADsAAAAZAAAAdGFsbHktMS4wLmRpc3QtaW5mby9XSEVFTFdoZWVsLVZlcnNpb246IDEuMApS' +
-    'b290LUlzLVB1cmVsaWI6IHRydWUKVGFnOiBweTMtbm9uZS1hbnkKUEsBAhQDFAAAAAAAAAAhUA/VAI8fAAAAHwAAABEAAAAAAAAAAAAAAIABAAAAAH' +
-    'RhbGx5L19faW5pdF9fLnB5UEsBAhQDFAAAAAAAAAAhUC4oAoAvAAAALwAAABwAAAAAAAAAAAAAAIABTgAAAHRhbGx5LTEuMC5kaXN0LWluZm8vTUVU' +
-    'QURBVEFQSwECFAMUAAAAAAAAACFQe4O/wTsAAAA7AAAAGQAAAAAAAAAAAAAAgAG3AAAAdGFsbHktMS4wLmRpc3QtaW5mby9XSEVFTFBLBQYAAAAAAw' +
-    'ADANAAAAApAQAAAAA=',
-  'base64',
-)
-
-test('files, modules and wheels come with the script', async () => {
-  const text = [
-    'import json, tally',
-    'from model import shift',
-    'from talkoot import unit as index, seed',
-    'def unit(x):',
-    '    return [tally.twice(x), shift(x), json.load(open("data/table.json")), index, seed]',
-  ].join('\n')
-  const more = {
-    'tally-1.0-py3-none-any.whl': WHEEL,
-    'model.py': 'def shift(x): return x - 1',
-    'data/table.json': '[1, 2]',
-  }
-  expect(valuesOf(await run(text, [{ x: 1 }, { x: 2 }], { more }))).toEqual([
-    [2, 0, [1, 2], 0, 7],
-    [4, 1, [1, 2], 1, 7],
-  ])
-})
-
 test('a script without a function is given arguments, and its value is what it prints', async () => {
   const text = [
     'import argparse, sys',
@@ -388,11 +357,11 @@ test('what cannot be saved is refused, and a script may catch it', async () => {
   ].join('\n')
   expect(valuesOf(await run(text, [{ case: 0 }, { case: 1 }, { case: 2 }, { case: 3 }]))).toEqual([
     `checkpoint: it is over ${over} bytes`,
-    'checkpoint: $.a is an instance of set',
+    'checkpoint: value.a is an instance of set',
     expect.stringContaining('surrogates not allowed'),
     null,
   ])
   expect(valuesOf(await run('from talkoot import checkpoint\ndef unit():\n    checkpoint(unit)'))).toEqual([
-    'E_CHECKPOINT: checkpoint: $ is an instance of function',
+    'E_CHECKPOINT: checkpoint: value is an instance of function',
   ])
 })

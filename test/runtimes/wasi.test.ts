@@ -5,12 +5,13 @@ import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Runtime } from '../../node/runtimes/runtime.ts'
+import type { Runtime, SandboxInit } from '../../node/runtimes/runtime.ts'
 import { createWasiRuntime } from '../../node/runtimes/wasm/runtime.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { encodeWasiProgram, type WasiProgram } from '../../protocol/wasm/wasi-program.ts'
 import type { Attempt } from '../../protocol/work.ts'
 import { collect } from './attempts.ts'
+import { laidSparse, layDown } from './laid.ts'
 import { leftBy } from './left.ts'
 import { wasmOf } from './wat.ts'
 
@@ -32,12 +33,16 @@ const CALLS = {
   environ_sizes_get: 'i32 i32',
   environ_get: 'i32 i32',
   clock_time_get: 'i32 i64 i32',
+  fd_allocate: 'i32 i64 i64',
   fd_close: 'i32',
   fd_filestat_get: 'i32 i32',
   fd_read: 'i32 i32 i32 i32',
   fd_write: 'i32 i32 i32 i32',
   fd_seek: 'i32 i64 i32 i32',
+  fd_sync: 'i32',
   path_open: 'i32 i32 i32 i32 i32 i64 i64 i32 i32',
+  path_rename: 'i32 i32 i32 i32 i32 i32',
+  path_unlink_file: 'i32 i32 i32',
   poll_oneoff: 'i32 i32 i32 i32',
   random_get: 'i32 i32',
   sock_shutdown: 'i32 i32',
@@ -67,12 +72,24 @@ const program = (body: string, more = ''): string => `(module
     (drop (call $write (call $open (i32.const 1000) (i32.const 4) (i32.const 1) (i64.const 64)) (i32.const 1024) (local.get $length))))
   (func (export "_start") ${body}))`
 
+const CREATED = '(i32.const 1)'
+/** Or made. */
+const CUT_OFF = '(i32.const 9)'
+const TO_WRITE = '(i64.const 64)'
+const TO_READ = '(i64.const 2)'
+/** Ends the unit if the call gives an error. */
+const fails = (call: string): string => `(if ${call} (then unreachable))`
+const rename = (from: number, length: number, to: number, toLength: number): string =>
+  `(call $path_rename (i32.const 3) (i32.const ${from}) (i32.const ${length}) (i32.const 3) (i32.const ${to}) (i32.const ${toLength}))`
+/** Takes all room but for a little of a file of another name. */
+const LARGE = `(call $fd_allocate (call $open (i32.const 1001) (i32.const 3) ${CREATED} ${TO_WRITE}) (i64.const 0) (i64.const 60000000))`
+
 type How = Partial<Omit<WasiProgram, 'v' | 'base64'>>
 
 const sourceOf = (text: string, how: How): string =>
   encodeWasiProgram({
     ...{ v: 1, base64: wasmOf(text).toString('base64') },
-    ...{ args: [], env: {}, stdin: null, files: [], outputs: [], ...how },
+    ...{ args: [], env: {}, stdin: null, inputs: null, outputs: [], ...how },
   })
 
 async function run(text: string, how: How = {}, points: unknown[] = [{}], seed = 7): Promise<unknown[]> {
@@ -86,8 +103,13 @@ const endOf = (attempt: Attempt): unknown =>
   attempt.ok ? JSON.parse(attempt.value) : `${attempt.code} ${attempt.message}`
 
 /** What programs told in their file. */
-async function told(text: string, how: How = {}, points: unknown[] = [{}], seed = 7): Promise<Buffer[]> {
-  const left = await leftBy(runtime, sourceOf(text, { ...how, outputs: ['told'] }), { points, seed })
+async function told(
+  text: string,
+  how: How = {},
+  points: unknown[] = [{}],
+  init: Partial<SandboxInit> = {},
+): Promise<Buffer[]> {
+  const left = await leftBy(runtime, sourceOf(text, { ...how, outputs: ['told'] }), { points, ...init })
   return left.map(({ files }) => files.told ?? Buffer.alloc(0))
 }
 
@@ -113,7 +135,7 @@ describe('a program finds', () => {
     expect(found?.toString().split('\0').filter(Boolean).sort()).toEqual(
       [
         ...['HOME=/', 'LANG=C.UTF-8', 'MINE=x is ä', 'PWD=/', 'TALKOOT_PARAM_list=[1]', 'TALKOOT_PARAM_x=ä'],
-        ...['TALKOOT_UNIT=0', 'TMPDIR=/tmp', 'TZ=Mars'],
+        ...['TALKOOT_CHECKPOINT=/tmp/talkoot-checkpoint', 'TALKOOT_UNIT=0', 'TMPDIR=/tmp', 'TZ=Mars'],
       ].sort(),
     )
   })
@@ -137,8 +159,22 @@ describe('a program finds', () => {
       (if (i32.ne (i32.const -76) (call $open (i32.const 528) (i32.const 4) (i32.const 0) (i64.const 2))) (then unreachable))`,
       '(data (i32.const 512) "data/file") (data (i32.const 528) "../x")',
     )
-    const files = [{ path: 'data/file', base64: btoa('whole') }]
-    expect((await told(text, { files }, [{}, {}])).map(String)).toEqual(['whole', 'whole'])
+    const { ref: inputs, trees } = await layDown(scratchDir, { 'data/file': 'whole' })
+    expect((await told(text, { inputs }, [{}, {}], { trees })).map(String)).toEqual(['whole', 'whole'])
+  })
+
+  it('a file of many times the memory there is, from any place', async () => {
+    const text = program(
+      `(local $file i32)
+      (local.set $file (call $open (i32.const 512) (i32.const 5) (i32.const 0) (i64.const 2)))
+      (drop (call $fd_seek (local.get $file) (i64.const 3000000000) (i32.const 0) (i32.const 8)))
+      (if (i32.ne (i32.const 1048576) (call $read (local.get $file) (i32.const 4096) (i32.const 1300000))) (then unreachable))
+      (drop (call $fd_seek (local.get $file) (i64.const -7) (i32.const 2) (i32.const 8)))
+      (call $tell (call $read (local.get $file) (i32.const 1024) (i32.const 1000)))`,
+      '(data (i32.const 512) "large")',
+    )
+    const { ref: inputs, trees } = laidSparse(scratchDir, { large: 4 * 2 ** 30 }, 'the end')
+    expect((await told(text, { inputs }, [{}, {}], { trees })).map(String)).toEqual(['the end', 'the end'])
   })
 
   it('random bytes that depend on the seed and the unit alone', async () => {
@@ -147,7 +183,7 @@ describe('a program finds', () => {
     expect(await told(text, {}, [{}, {}])).toEqual([first, second])
     expect(new Set(first).size).toBeGreaterThan(10)
     expect(second).not.toEqual(first)
-    expect((await told(text, {}, [{}], 8))[0]).not.toEqual(first)
+    expect((await told(text, {}, [{}], { seed: 8 }))[0]).not.toEqual(first)
   })
 
   it('clocks of its own, which sleeping moves on, and the same numbers of inodes', async () => {
@@ -195,10 +231,84 @@ describe('a program leaves', () => {
     expect(await run(text)).toEqual([{ stdout: times + noSpace + noSpace }])
   })
 
+  it('room again, when a file is cut off, replaced, or removed and closed', async () => {
+    const text = program(
+      `(local $round i32) (local $file i32)
+      (loop $again
+        (local.set $file (call $open (i32.const 512) (i32.const 3) ${CUT_OFF} ${TO_WRITE}))
+        ${fails('(call $write (local.get $file) (i32.const 2048) (i32.const 1048576))')}
+        (drop (call $fd_close (local.get $file)))
+        (if (i32.and (local.get $round) (i32.const 1)) (then ${fails(rename(512, 3, 1000, 4))}))
+        (local.set $round (i32.add (local.get $round) (i32.const 1)))
+        (br_if $again (i32.lt_u (local.get $round) (i32.const 200))))
+      ;; What is removed and still open takes room.
+      (local.set $file (call $open (i32.const 512) (i32.const 3) ${CUT_OFF} ${TO_WRITE}))
+      ${fails('(call $fd_allocate (local.get $file) (i64.const 0) (i64.const 63000000))')}
+      ${fails('(call $path_unlink_file (i32.const 3) (i32.const 512) (i32.const 3))')}
+      (if (i32.ne (i32.const 51) ${LARGE}) (then unreachable))
+      (drop (call $fd_close (local.get $file)))
+      ${fails(LARGE)}`,
+      '(data (i32.const 512) "new")',
+    )
+    expect(await run(text)).toEqual([{ stdout: '' }])
+  })
+
   it('what it wrote to stderr in its failure, and its last words when it traps', async () => {
     const words = '(drop (call $write (i32.const 2) (i32.const 512) (i32.const 7))) unreachable'
     const [end] = await run(program(words, '(data (i32.const 512) "my end\\n")'))
     expect(end).toBe('E_TASK_THREW unreachable\nmy end')
+  })
+})
+
+describe('a state', () => {
+  const NAMES =
+    '(data (i32.const 512) "tmp/talkoot-checkpoint") (data (i32.const 544) "tmp/new") (data (i32.const 560) "onetwo")'
+  const open = (at: number, flags: string): string =>
+    `(local.set $file (call $open (i32.const ${at}) (i32.const ${at === 512 ? 22 : 7}) ${flags} ${TO_WRITE}))`
+  const write = (at: number, bytes: number): string =>
+    fails(`(call $write (local.get $file) (i32.const ${at}) (i32.const ${bytes}))`)
+  const CLOSE = fails('(call $fd_close (local.get $file))')
+
+  it('is what the file holds when it is closed or synced, or one gets its name; not an empty one, nor one too long', async () => {
+    const text = program(
+      `(local $file i32)
+      ${open(512, CREATED)} ${write(560, 3)} ${fails('(call $fd_sync (local.get $file))')}
+      ${write(563, 3)} ${CLOSE}
+      ${open(512, CREATED)} ${CLOSE}
+      ${open(544, CREATED)} ${write(563, 3)} ${CLOSE} ${fails(rename(544, 7, 512, 22))}
+      ${open(512, CUT_OFF)} ${CLOSE}
+      ${open(512, CUT_OFF)} ${write(2_048, LIMITS.WASM_CHECKPOINT_MAX_BYTES + 1)} ${CLOSE}
+      ${open(512, CUT_OFF)} ${write(2_048, LIMITS.WASM_CHECKPOINT_MAX_BYTES)} ${CLOSE}`,
+      NAMES,
+    )
+    const saved: Buffer[] = []
+    const onCheckpoint = (_: number, state: Uint8Array): void =>
+      void saved.push(Buffer.from(JSON.parse(String(state)), 'base64'))
+    const init = { seed: 7, cpus: 1, memoryMiB: 64, timeoutMs: 60_000, onCheckpoint }
+    const sandbox = runtime.open({ source: sourceOf(text, {}), ...init })
+    expect((await collect(sandbox, [{}])).map(endOf)).toEqual([{ stdout: '' }])
+    await sandbox.close()
+    expect(saved.slice(0, -1).map(String)).toEqual(['one', 'onetwo', 'two'])
+    expect(saved.at(-1)).toEqual(Buffer.alloc(LIMITS.WASM_CHECKPOINT_MAX_BYTES))
+  })
+
+  it('is the file that a unit finds which goes on; one of another kind is none, and it is not left', async () => {
+    const text = program(
+      `(call $tell (call $read (call $open (i32.const 512) (i32.const 22) (i32.const 0) ${TO_READ}) (i32.const 1024) (i32.const 1000)))`,
+      NAMES,
+    )
+    const states = ['"aGFsZg=="', '"half"', '{"a":1}', '""', '"no base64!"', 'half']
+    const units = [...states.map((state) => Buffer.from(state)), undefined].map((resumed, unit) => ({
+      unit,
+      params: '{}',
+      ...(resumed === undefined ? {} : { resumed }),
+    }))
+    const source = sourceOf(text, { outputs: ['told'] })
+    const left = await leftBy(runtime, source, { units })
+    expect(left.map(({ files }) => Buffer.from(files.told ?? '?').toString('latin1'))).toEqual([
+      ...['half', '\x85\xa9\x5f', '', '', '', '', ''],
+    ])
+    expect(left.map(({ files }) => Object.keys(files))).toEqual(units.map(() => ['told']))
   })
 })
 

@@ -10,7 +10,7 @@ import { createWasmRuntime } from '../../node/runtimes/wasm/runtime.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { decodeModuleTask, encodeModuleTask, type ModuleTask } from '../../protocol/wasm/module-task.ts'
 import type { Attempt } from '../../protocol/work.ts'
-import { collect } from './attempts.ts'
+import { attemptsOf, collect, DEADLINE_MS } from './attempts.ts'
 import { wasmOf } from './wat.ts'
 
 let scratchDir: string
@@ -63,7 +63,7 @@ describe('numbers', () => {
     ]
     const [first, second] = await run(text, how, points)
     expect(first).toEqual([0.1, -1, 2 ** 53 - 1, Math.fround(0.1)])
-    expect(second).toBe('E_RESULT_TYPE $[3] is Infinity')
+    expect(second).toBe('E_RESULT_TYPE value[3] is Infinity: JSON has no such number; give null or a text in its place')
   })
 
   it('are one, or a list of as many as the function gives', async () => {
@@ -89,7 +89,9 @@ describe('numbers', () => {
   it('that JSON has no words for are refused', async () => {
     const of = (type: string, value: string) =>
       `(module (func (export "unit") (result ${type}) (${type}.const ${value})))`
-    expect(await run(of('f64', 'nan'), { gives: 'number' }, [{}])).toEqual(['E_RESULT_TYPE $ is NaN'])
+    expect(await run(of('f64', 'nan'), { gives: 'number' }, [{}])).toEqual([
+      'E_RESULT_TYPE value is NaN: JSON has no such number; give null or a text in its place',
+    ])
     expect(await run(of('i64', '9007199254740993'), {}, [{}])).toEqual([expect.stringContaining('beyond 2^53')])
   })
 })
@@ -160,6 +162,47 @@ it('may ask for the mathematics of the sandbox, random numbers, the unit and its
   expect(first?.slice(0, 4)).toEqual([0.8414709848078965, Math.PI, 0, 7])
   expect(second?.slice(2, 4)).toEqual([1, 7])
   expect(second?.[4]).not.toBe(first?.[4])
+})
+
+describe('a state', () => {
+  const MOST = LIMITS.WASM_CHECKPOINT_MAX_BYTES
+  const IMPORTS = `(import "talkoot" "checkpoint" (func $save (param i32 i32)))
+    (import "talkoot" "resumed" (func $resumed (param i32 i32) (result i32))) (memory (export "memory") 7)`
+
+  async function saving(text: string, resumed?: string): Promise<{ end: unknown; saved: Buffer[] }> {
+    const saved: Buffer[] = []
+    const onCheckpoint = (_: number, state: Uint8Array): void =>
+      void saved.push(Buffer.from(JSON.parse(String(state)), 'base64'))
+    const init = { seed: 7, cpus: 1, memoryMiB: 64, timeoutMs: 60_000, onCheckpoint }
+    const sandbox = runtime.open({ source: sourceOf(text, {}), ...init })
+    const unit = { unit: 0, params: '{}', ...(resumed === undefined ? {} : { resumed: Buffer.from(resumed) }) }
+    const [attempt] = await attemptsOf(sandbox.run([unit], AbortSignal.timeout(DEADLINE_MS)))
+    await sandbox.close()
+    return { end: attempt && endOf(attempt), saved }
+  }
+
+  it('is any bytes of its memory, so many', async () => {
+    const save = (at: number, bytes: number): string =>
+      `(module ${IMPORTS} (data (i32.const 8) "\\00\\ff state") (func (export "unit") (call $save (i32.const ${at}) (i32.const ${bytes}))))`
+    expect(await saving(save(8, 8))).toEqual({ end: [], saved: [Buffer.from('\0\xff state', 'latin1')] })
+    expect((await saving(save(1_024, MOST))).saved).toEqual([Buffer.alloc(MOST)])
+    expect(await saving(save(0, MOST + 1))).toEqual({ end: expect.stringMatching(/^E_CHECKPOINT .*over/), saved: [] })
+    expect(await saving(save(-4, 8))).toEqual({ end: expect.stringMatching(/^E_RESULT_TYPE .*do not lie/), saved: [] })
+  })
+
+  it('comes back as long as there is a place for it, and its whole length; none is of no length', async () => {
+    const back = (room: number): string =>
+      `(module ${IMPORTS} (func (export "unit") (result i32 i32 i32)
+        (call $resumed (i32.const 8) (i32.const ${room})) (i32.load8_u (i32.const 9)) (i32.load8_u (i32.const 10))))`
+    // a, b and c.
+    expect((await saving(back(2), '"YWJj"')).end).toEqual([3, 98, 0])
+    expect((await saving(back(8), '"YWJj"')).end).toEqual([3, 98, 99])
+    expect((await saving(back(0), '"YWJj"')).end).toEqual([3, 0, 0])
+    for (const none of [undefined, '""', '"no base64!"', '[1]', 'YWJj'])
+      expect((await saving(back(8), none)).end).toEqual([0, 0, 0])
+    const outside = back(8).replace('(i32.const 8)', '(i32.const -2)')
+    expect((await saving(outside, '"YWJj"')).end).toMatch(/^E_RESULT_TYPE .*do not lie/)
+  })
 })
 
 describe('a module is refused', () => {

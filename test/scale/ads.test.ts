@@ -7,12 +7,12 @@ import { expect, test } from 'vitest'
 import { compilePolicy } from '../../node/jobs/matching/policy.ts'
 import { createScheduler } from '../../node/jobs/scheduler/scheduler.ts'
 import { AdPress, AdReader } from '../../node/mesh/ads.ts'
-import { memoryMeshStore } from '../../node/mesh/memory-store.ts'
 import { PeerTable } from '../../node/mesh/peers.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { policySchema } from '../../protocol/manifest.ts'
 import { signerOf } from '../../protocol/signatures.ts'
 import { AD } from '../mesh/ad.ts'
+import { memoryMeshStore } from '../mesh/memory-store.ts'
 import { liveHeap } from '../sim/heap.ts'
 
 const MiB = 2 ** 20

@@ -72,9 +72,9 @@ const isIdle = ({ rss, cpu, traffic }: Minute): boolean => rss < 120 && cpu < 1 
 
 /** Of the node in the middle: MB, percent of a core; and kB/s, sent and received, of all on average. */
 async function measure(nodes: readonly NodeProcess[]): Promise<Minute> {
-  const [before, bytes] = [nodes.map(cpuMs), trafficBytes()]
+  const [before, bytes] = [nodes.map(({ cpuMs }) => cpuMs), trafficBytes()]
   await pause(WINDOW_MS)
-  const cpu = nodes.map((node, i) => ((cpuMs(node) - (before[i] ?? 0)) / WINDOW_MS) * 100)
+  const cpu = nodes.map((node, i) => ((node.cpuMs - (before[i] ?? 0)) / WINDOW_MS) * 100)
   const traffic = (trafficBytes() - bytes) / nodes.length / WINDOW_MS
   const rss = nodes.map(rssMB)
   console.info(
@@ -88,13 +88,6 @@ const middle = (numbers: number[]): number => numbers.toSorted((a, b) => a - b)[
 
 function rssMB({ pid }: NodeProcess): number {
   return Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024)
-}
-
-/** User and system time, of ticks of 10 ms. */
-function cpuMs({ pid }: NodeProcess): number {
-  const [, fields = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')
-  const [user, system] = fields.split(' ').slice(11, 13).map(Number)
-  return 10 * ((user ?? 0) + (system ?? 0))
 }
 
 /**

@@ -43,6 +43,8 @@ export type Report = {
 const POLL_MS = 20
 const SETTLE_DEADLINE_MS = 480_000
 const CONNECTED_DEADLINE_MS = 30_000
+/** A mesh is at rest when its nodes take no more than an idle one may, on average over such a time: 1% of a core. */
+const REST = { share: 0.01, overMs: 5_000, deadlineMs: 900_000 }
 
 export async function measureNewcomers(plan: Plan, say: (line: string) => void): Promise<Report> {
   await using lab = new Lab()
@@ -72,6 +74,7 @@ export async function measureNewcomers(plan: Plan, say: (line: string) => void):
   const enter = async (kind: string): Promise<Times> => {
     const times: Times = { found: [], foundFromStart: [], connected: [] }
     for (let i = 0; i < plan.newcomers; i++) {
+      if (kind === 'whole') await rest(nodes, say)
       nodes.push(await newcomer(lab, { name: `${kind}${i}`, token, wanted: plan.wanted, dead, settings }, times))
     }
     for (const [what, of] of Object.entries(times)) say(`${kind}, ${what}: ${of.map(Math.round).join(', ')} ms`)
@@ -98,6 +101,19 @@ export async function measureNewcomers(plan: Plan, say: (line: string) => void):
   const goneMs = performance.now() - diedAt
   say(`the dead left the lists of all ${living.length} living within ${seconds(goneMs)}`)
   return { startMs, whole, reduced, goneMs }
+}
+
+async function rest(nodes: readonly NodeProcess[], say: (line: string) => void): Promise<void> {
+  const began = performance.now()
+  let share = Number.POSITIVE_INFINITY
+  await until('the mesh to be at rest', REST.deadlineMs, async () => {
+    const before = nodes.map(({ cpuMs }) => cpuMs)
+    await pause(REST.overMs)
+    const spent = nodes.reduce((sum, { cpuMs }, i) => sum + cpuMs - (before[i] ?? 0), 0)
+    share = spent / REST.overMs / nodes.length
+    return share <= REST.share
+  })
+  say(`at rest after ${seconds(performance.now() - began)}: ${(100 * share).toFixed(2)}% of a core each`)
 }
 
 export const median = (of: readonly number[]): number => of.toSorted((a, b) => a - b)[of.length >> 1] ?? Number.NaN

@@ -258,7 +258,7 @@ const STATUS: Status = {
   ...{ version: '0', peer: 'peer-a', name: 'fake', pid: 1, uptimeMs: 0, listen: [], url: 'http://127.0.0.1', peers: 0 },
   mesh: { id: 'mesh', fingerprint: '0000-0000', kind: 'private', role: 'admin', invitation: null },
   offering: { cpus: 1, memory: 0, disk: 0, slots: 1, slotsUsed: 0 },
-  disk: { budget: 0, used: 0, unitFiles: 0 },
+  disk: { budget: 0, used: 0, images: 0, unitFiles: 0 },
   ...{ runtimes: [], confinement: null, warnings: [] },
   jobs: { running: 0, done: 0, cancelled: 0 },
   paused: null,

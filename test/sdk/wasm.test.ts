@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, expectTypeOf, it } from 'vitest'
 import { digestOf } from '../../protocol/canonical.ts'
 import { LIMITS } from '../../protocol/limits.ts'
+import { RUNTIME_KINDS } from '../../protocol/runtime-kinds.ts'
 import { compileSweep } from '../../protocol/sweep/generator.ts'
 import { decodeModuleTask } from '../../protocol/wasm/module-task.ts'
 import { decodeWasiProgram } from '../../protocol/wasm/wasi-program.ts'
@@ -49,14 +50,17 @@ it('a function is sent as it is called', async () => {
 })
 
 it('a program is sent with its files, one task whatever their order', async () => {
-  const { ref, source } = await program(['{x}'], { inputs: ['data/{x}', 'data', 'text'], outputs: ['out'] })
-  const sent = decodeWasiProgram(new TextDecoder().decode(source))
-  expect(sent.files.map(({ path, base64 }) => [path, atob(base64)])).toEqual([
-    ['data/a', 'a'],
-    ['data/b', 'b'],
-    ['text', 'no module'],
+  const { ref, source, trees } = await program(['{x}'], { inputs: ['data/{x}', 'data', 'text'], outputs: ['out'] })
+  const text = new TextDecoder().decode(source)
+  const sent = decodeWasiProgram(text)
+  expect(trees.map((tree) => tree.ref)).toEqual([sent.inputs])
+  expect(trees[0]?.tree.files.map(({ path, bytes }) => [path, bytes])).toEqual([
+    ['data/a', 1],
+    ['data/b', 1],
+    ['text', 9],
   ])
   expect([ref.runtime, sent.outputs]).toEqual(['wasi', ['out']])
+  expect(RUNTIME_KINDS.wasi.treesOf(text)).toEqual([sent.inputs])
   expect((await program(['{x}'], { inputs: ['text', 'data'], outputs: ['out'] })).ref).toEqual(ref)
 })
 
@@ -84,12 +88,11 @@ it('over the limits is refused before it is read', async () => {
   truncateSync(join(cwd, 'sparse'), 2 ** 30)
   const code = 'E_TASK_TOO_BIG'
   await expect(wasm('sparse', { takes: [], cwd }).bundle()).rejects.toMatchObject({ code })
-  await expect(program([], { inputs: ['sparse'] })).rejects.toMatchObject({ code })
-  truncateSync(join(cwd, 'sparse'), LIMITS.TASK_MAX_BYTES - 100)
-  await expect(program([], { inputs: ['sparse'] })).rejects.toMatchObject({ code })
+  truncateSync(join(cwd, 'sparse'), LIMITS.TREE_MAX_BYTES + 1)
+  await expect(program([], { inputs: ['sparse'] })).rejects.toMatchObject({ code: 'E_TREE' })
   mkdirSync(join(cwd, 'many'))
-  for (let i = 0; i <= LIMITS.WASI_FILES_MAX; i++) writeFileSync(join(cwd, 'many', String(i)), '')
-  await expect(program([], { inputs: ['many'] })).rejects.toMatchObject({ code })
+  for (let i = 0; i <= LIMITS.SANDBOX_INPUT_FILES_MAX; i++) writeFileSync(join(cwd, 'many', String(i)), '')
+  await expect(program([], { inputs: ['many'] })).rejects.toMatchObject({ code: 'E_TREE' })
 })
 
 it('has the types of what it takes and gives', () => {

@@ -9,6 +9,7 @@ import { UnitSet } from '../../node/jobs/unit-set.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { Books } from './books.ts'
 import { wrongReason } from './reasons.ts'
+import { SavedStates } from './saving.ts'
 import type { Scenario } from './scenario.ts'
 import { JOB, truth } from './worker.ts'
 import type { World } from './world.ts'
@@ -31,11 +32,14 @@ export class Checker {
   readonly #peers = new Map<string, PeerModel>()
   /** By undecided unit, what each peer truly said of it, in this life of the submitter: `peer digest`. */
   readonly #said = new Map<number, Set<string>>()
+  readonly #saved: SavedStates
   readonly decided: UnitSet
   failed = 0
   /** Since when the job is held; null: it is not. */
   heldSince: number | null = null
   runs = 0
+  /** Units that were given with a state. */
+  handedOn = 0
   mostUndecided = 0
   /** Every unit is decided, and will not be looked at again. */
   settled = false
@@ -49,12 +53,14 @@ export class Checker {
     this.#world = world
     this.#scenario = scenario
     this.decided = new UnitSet(scenario.units)
+    this.#saved = new SavedStates(scenario.policy)
     this.#rooms = new Map(scenario.peers.map(({ id, room }) => [id, room]))
   }
 
   /** The submitter starts anew: it has no sessions. */
   restarted(): void {
     this.#peers.clear()
+    this.#saved.restarted()
     if (!this.#crediting) this.#said.clear()
     // What was looked at again, and stood, stands.
     for (const unit of this.#books.decisions.keys()) this.#redecide(unit)
@@ -72,12 +78,25 @@ export class Checker {
     if (event.type !== 'results') return
     for (const end of event.attempts) {
       peer.holds.delete(end.unit)
+      this.#saved.ended(end.unit, event.peer)
       if (!end.ok || this.decided.has(end.unit)) continue
       const said = this.#said.get(end.unit)
       const word = `${event.peer} ${end.digest}`
       if (said === undefined) this.#said.set(end.unit, new Set([word]))
       else said.add(word)
     }
+  }
+
+  /** A peer tells of a state, in a session that stands. */
+  saved(unit: number, peer: string, state: Uint8Array): void {
+    if (this.#peer(peer).holds.has(unit)) this.#saved.saved(unit, peer, state)
+  }
+
+  /** A unit is given to a peer with a state, or without one. */
+  resumed(unit: number, peer: string, state: Uint8Array | undefined): void {
+    const fault = this.#saved.faultOf(unit, peer, state)
+    if (fault !== null) this.fail(`unit ${unit} goes on at ${peer} from ${fault}`)
+    if (state !== undefined) this.handedOn += 1
   }
 
   effect(effect: SchedulerEffect): void {

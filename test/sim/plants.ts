@@ -1,11 +1,17 @@
 /** Bugs put in on purpose. The simulator must find every one of them. */
 
+import { Checkpoints } from '../../node/jobs/checkpoints.ts'
 import type { SchedulerEvent } from '../../node/jobs/scheduler/events.ts'
 import { lease } from '../../node/jobs/scheduler/lease.ts'
 import { verificationOf as createVerification } from '../../node/jobs/verification/by-policy.ts'
+import { policySchema } from '../../protocol/manifest.ts'
+import type { Scenario } from './scenario.ts'
 import type { Plant } from './simulation.ts'
 
 export type Planted = { bug: string; found: RegExp; plant: () => Plant }
+
+/** For units that save their state. */
+const adapt = (drawn: Scenario): Scenario => ({ ...drawn, saves: true })
 
 export const PLANTS: Planted[] = [
   {
@@ -104,5 +110,35 @@ export const PLANTS: Planted[] = [
     bug: 'the requirement is ignored',
     found: /does not satisfy require/,
     plant: () => ({ components: { match: () => ({ misfit: () => null, rank: () => null, alike: () => '' }) } }),
+  },
+  {
+    bug: 'states of units that a peer does not have are kept',
+    found: /goes on at peer-\d+ from /,
+    plant: () => ({
+      adapt,
+      checkpoints: (components) => new Checkpoints({ ...components, scheduler: { isHeld: () => true } }),
+    }),
+  },
+  {
+    bug: 'what an attempt saved that has failed is gone on from',
+    found: /from a state that is not its last/,
+    plant: () => ({
+      adapt,
+      checkpoints: (components) =>
+        new (class extends Checkpoints {
+          override ended(): void {
+            return
+          }
+        })(components),
+    }),
+  },
+  {
+    bug: 'results that are checked rest on what another peer saved',
+    found: /from what peer-\d+.* saved|from nothing of what it saved/,
+    plant: () => ({
+      adapt,
+      checkpoints: (components) =>
+        new Checkpoints({ ...components, policyOf: () => policySchema.parse({ verify: { kind: 'none' } }) }),
+    }),
   },
 ]

@@ -43,6 +43,8 @@ export type Scenario = {
   endAt: number
   submitterRestarts: number
   duplicates: number
+  /** Units save their state while they run. */
+  saves: boolean
   program: { failsOn(unit: number): boolean }
 }
 
@@ -82,6 +84,7 @@ export function drawScenario(world: World, limits: ScenarioLimits): Scenario {
     endAt: healedAt + 300_000 + (3 * units * unitMs) / slowest,
     submitterRestarts: world.chance(0.4) ? world.int(1, 2) : 0,
     duplicates: world.pick([0, 0.02, 0.2]),
+    saves: false,
     program: { failsOn: (unit) => failing && unit % 17 === 3 },
   }
 }

@@ -20,6 +20,13 @@ describe('the simulator', () => {
     for (const seed of seeds(100)) simulate({ seed, peers, units: 200 })
   })
 
+  test('100 seeds of 30 peers whose units save their state: each goes on from its last, and none from what it may not', () => {
+    const reports = seeds(100).map((seed) =>
+      simulate({ seed, peers: 30, units: 200, adapt: (drawn) => ({ ...drawn, saves: true }) }),
+    )
+    if (only === null) expect(sum(reports, 'handedOn')).toBeGreaterThan(100)
+  })
+
   test('a seed gives the same run again, event by event', () => {
     const trace = (): string[] => {
       const lines: string[] = []
@@ -38,7 +45,7 @@ describe('the simulator', () => {
 
 const seeds = (count: number): number[] => (only === null ? Array.from({ length: count }, (_, i) => i + 1) : [only])
 
-const sum = (reports: Report[], key: 'restarts' | 'failed' | 'runs') =>
+const sum = (reports: Report[], key: 'restarts' | 'failed' | 'runs' | 'handedOn') =>
   reports.reduce((total, report) => total + report[key], 0)
 
 /** Executions without any fault. */

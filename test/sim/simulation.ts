@@ -1,12 +1,15 @@
 /** One run of the real scheduler and verification in a simulated world. The seed decides everything. */
 
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
+import { Checkpoints } from '../../node/jobs/checkpoints.ts'
 import type { SchedulerEffect, SchedulerEvent } from '../../node/jobs/scheduler/events.ts'
 import { createScheduler, type Scheduler, type SchedulerInit } from '../../node/jobs/scheduler/scheduler.ts'
+import { digestOf } from '../../protocol/canonical.ts'
+import { toSubmitterSchema } from '../../protocol/work.ts'
 import { Books } from './books.ts'
 import { Checker, Violation } from './checker.ts'
 import { drawScenario, type Scenario, type ScenarioLimits } from './scenario.ts'
-import { JOB, type Listener, Worker } from './worker.ts'
+import { JOB, type Listener, type Message, Worker } from './worker.ts'
 import { World } from './world.ts'
 
 /** A fault put into the code under test, to see that the simulator finds it. */
@@ -16,7 +19,11 @@ export type Plant = {
   event?: (event: SchedulerEvent) => SchedulerEvent | null
   /** The ledger forgets this unit over a restart. */
   forgets?: (unit: number) => boolean
+  checkpoints?: (components: CheckpointsInit) => Checkpoints
+  adapt?: (scenario: Scenario) => Scenario
 }
+
+type CheckpointsInit = ConstructorParameters<typeof Checkpoints>[0]
 
 export type SimulationInit = ScenarioLimits & {
   seed: number
@@ -34,6 +41,7 @@ export type Report = {
   virtualMs: number
   steps: number
   runs: number
+  handedOn: number
   failed: number
   /** As the scheduler counts them, since the last restart. */
   executions: number
@@ -60,6 +68,8 @@ export function simulate(init: SimulationInit): Report {
 
 /** Which units are checked does not matter to any peer here. */
 const CHECK_KEY = new Uint8Array(32)
+/** The job as messages name one. */
+const ON_WIRE = digestOf(JOB)
 /** In one of so many the job is held for a while. */
 const HELD_SEEDS = 3
 
@@ -71,6 +81,7 @@ class Simulation implements Listener {
   readonly #books: Books
   readonly #workers: Map<string, Worker>
   #scheduler: Scheduler
+  #checkpoints: Checkpoints
   #open = new Map<string, number>()
   #startedAt = 0
   #steps = 0
@@ -81,13 +92,15 @@ class Simulation implements Listener {
     this.#init = init
     this.#world = new World(init.seed)
     const drawn = drawScenario(this.#world, init)
-    this.#scenario = init.adapt === undefined ? drawn : init.adapt(drawn)
+    const adapt = init.adapt ?? init.plant?.adapt
+    this.#scenario = adapt === undefined ? drawn : adapt(drawn)
     this.#books = new Books(this.#world, { kept: this.#scenario.policy.verify.kind === 'confidence' })
     this.#checker = new Checker(this.#world, this.#scenario, this.#books)
     this.#workers = new Map(
       this.#scenario.peers.map((traits) => [traits.id, new Worker(this.#world, this.#scenario, traits, this)]),
     )
     this.#scheduler = this.#newScheduler()
+    this.#checkpoints = this.#newCheckpoints()
   }
 
   run(): Report {
@@ -115,6 +128,7 @@ class Simulation implements Listener {
       virtualMs: this.#world.now,
       steps: this.#steps,
       runs: this.#checker.runs,
+      handedOn: this.#checker.handedOn,
       failed: this.#checker.failed,
       ...this.#scheduler.spent(JOB),
       restarts: this.#restarts,
@@ -137,7 +151,22 @@ class Simulation implements Listener {
     const current = this.#open.get(worker.traits.id) === session
     // Words of a session that is over are lost, or come over the next one.
     if (!current && (event.type !== 'results' || this.#world.chance(0.5))) return
+    if (event.type === 'results') this.#checkpoints.ended(JOB, event.attempts, event.peer)
     this.#step(event)
+  }
+
+  /** As a session takes it: what breaks a bound ends it. */
+  saved(worker: Worker, session: number, unit: number, state: Uint8Array): void {
+    const { id } = worker.traits
+    if (this.#open.get(id) !== session) return
+    this.#checker.saved(unit, id, state)
+    if (toSubmitterSchema.safeParse({ t: 'checkpoint', job: ON_WIRE, unit, state }).success) {
+      this.#checkpoints.keep(JOB, unit, id, state)
+      return
+    }
+    this.#open.delete(id)
+    worker.sessionEnded()
+    this.#step({ type: 'peer.down', peer: id, code: 'E_FRAME' })
   }
 
   closed(worker: Worker, session: number): void {
@@ -149,6 +178,15 @@ class Simulation implements Listener {
   #newScheduler(): Scheduler {
     const random = xoroshiro128plus(this.#world.int(0, 0x7fffffff))
     return createScheduler({ random, credit: (peer) => this.#books.credit(peer), ...this.#init.plant?.components })
+  }
+
+  #newCheckpoints(): Checkpoints {
+    const components: CheckpointsInit = {
+      policyOf: () => this.#scenario.policy,
+      scheduler: { isHeld: (...of) => this.#scheduler.isHeld(...of) },
+      now: () => this.#world.now,
+    }
+    return this.#init.plant?.checkpoints?.(components) ?? new Checkpoints(components)
   }
 
   #addJob(): void {
@@ -188,6 +226,7 @@ class Simulation implements Listener {
     this.#open.clear()
     this.#checker.restarted()
     this.#scheduler = this.#newScheduler()
+    this.#checkpoints = this.#newCheckpoints()
     this.#wake = null
     this.#addJob()
   }
@@ -249,9 +288,20 @@ class Simulation implements Listener {
       this.#open.delete(effect.peer)
       worker.link.send(() => worker.session === session && worker.sessionEnded())
     } else {
-      const message = effect.type === 'run' ? { run: effect.units } : { revoke: effect.units }
+      const message = effect.type === 'run' ? this.#run(effect) : { revoke: effect.units }
       worker.link.send(() => worker.take(session, message))
     }
+  }
+
+  /** Units with what they go on from. */
+  #run({ peer, units, canary }: Extract<SchedulerEffect, { type: 'run' }>): Message {
+    const resumed = new Map<number, Uint8Array>()
+    for (const unit of units) {
+      const state = this.#checkpoints.of(JOB, unit, peer)
+      if (canary !== true) this.#checker.resumed(unit, peer, state)
+      if (state !== undefined) resumed.set(unit, state)
+    }
+    return { run: units, resumed }
   }
 
   /** In pages, and after what else happens meanwhile. */

@@ -5,6 +5,7 @@ import type { Ad } from '../../protocol/ad.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { adOf } from './ads.ts'
 import { Link } from './network.ts'
+import { decodeState, encodeState, type State, TOO_LARGE } from './saving.ts'
 import type { PeerTraits, Scenario } from './scenario.ts'
 import type { World } from './world.ts'
 
@@ -14,13 +15,20 @@ export const JOB = 'job'
 export interface Listener {
   opened(worker: Worker, session: number): void
   heard(worker: Worker, session: number, event: SchedulerEvent): void
+  saved(worker: Worker, session: number, unit: number, state: Uint8Array): void
   closed(worker: Worker, session: number): void
 }
 
 /** After a pause its end is told for so long. */
 const AD_AGAIN_MS = 40_000
 
-type Doing = { unit: number; done: boolean }
+/** A unit saves its state so often at most, and now and then a crook one that is too large. */
+const SAVES_MAX = 3
+const TOO_LARGE_CHANCE = 0.2
+
+type Doing = { unit: number; done: boolean; state: State }
+
+export type Message = { run: number[]; resumed: ReadonlyMap<number, Uint8Array> } | { revoke: number[] | null }
 
 export class Worker {
   readonly traits: PeerTraits
@@ -29,6 +37,8 @@ export class Worker {
   readonly #scenario: Scenario
   readonly #listener: Listener
   #queue: number[] = []
+  /** Of units that wait, what they go on from. */
+  #resumed = new Map<number, Uint8Array>()
   #doing: Doing[] = []
   #outbox: AttemptEnd[] = []
   #asleep: (() => void)[] | null = null
@@ -58,14 +68,14 @@ export class Worker {
   }
 
   /** Frames as they arrive. */
-  take(session: number, message: { run: number[] } | { revoke: number[] | null }): void {
+  take(session: number, message: Message): void {
     if (!this.up) return
     if (this.#asleep !== null) {
       this.#asleep.push(() => this.take(session, message))
       return
     }
     if (session !== this.session) return
-    if ('run' in message) this.#takeUnits(message.run)
+    if ('run' in message) this.#takeUnits(message.run, message.resumed)
     else this.#dropUnits(message.revoke)
   }
 
@@ -130,6 +140,7 @@ export class Worker {
   #forget(): void {
     this.#life += 1
     this.#queue = []
+    this.#resumed.clear()
     this.#doing = []
     this.#outbox = []
   }
@@ -167,7 +178,7 @@ export class Worker {
     this.#say({ type: 'peer.ad', peer: this.traits.id, ad: this.ad() })
   }
 
-  #takeUnits(units: number[]): void {
+  #takeUnits(units: number[], resumed: ReadonlyMap<number, Uint8Array>): void {
     const { id: peer } = this.traits
     if (this.#refusals > 0) {
       this.#refusals -= 1
@@ -178,6 +189,7 @@ export class Worker {
       this.#say({ type: 'handback', peer, job: JOB, units, code: 'E_PAUSED' })
     } else {
       this.#queue.push(...units)
+      for (const [unit, state] of resumed) this.#resumed.set(unit, state)
       this.#fill()
     }
   }
@@ -194,10 +206,34 @@ export class Worker {
     while (this.#doing.length < this.traits.slots) {
       const unit = this.#queue.shift()
       if (unit === undefined) return
-      const doing = { unit, done: false }
+      const doing = { unit, done: false, state: this.#stateOf(unit) }
       this.#doing.push(doing)
-      const ms = (this.#scenario.unitMs / this.traits.speed) * this.#world.between(0.5, 1.5)
+      const wholeMs = (this.#scenario.unitMs / this.traits.speed) * this.#world.between(0.5, 1.5)
+      const ms = wholeMs * (1 - doing.state.done)
+      if (this.#scenario.saves) this.#saveAtTimes(doing, ms)
       this.#whenAwake(ms, () => this.#end(doing))
+    }
+  }
+
+  /** What it goes on from; else its beginning. */
+  #stateOf(unit: number): State {
+    const resumed = this.#resumed.get(unit)
+    this.#resumed.delete(unit)
+    return resumed === undefined ? { unit, done: 0, by: [] } : decodeState(resumed)
+  }
+
+  #saveAtTimes(doing: Doing, ms: number): void {
+    const { unit, done, by } = doing.state
+    const all = [...new Set([...by, this.traits.id])].sort()
+    for (let count = this.#world.int(0, SAVES_MAX); count > 0; count--) {
+      const part = this.#world.between(0, 1)
+      const isTooLarge = this.traits.lies > 0 && this.#world.chance(TOO_LARGE_CHANCE)
+      this.#whenAwake(ms * part, () => {
+        if (doing.done) return
+        const state = isTooLarge ? TOO_LARGE : encodeState({ unit, done: done + part * (1 - done), by: all })
+        const { session } = this
+        this.link.send(() => this.#listener.saved(this, session, unit, state))
+      })
     }
   }
 
@@ -205,7 +241,7 @@ export class Worker {
     if (doing.done) return
     doing.done = true
     this.#doing.splice(this.#doing.indexOf(doing), 1)
-    this.#outbox.push(this.#attempt(doing.unit))
+    this.#outbox.push(this.#attempt(doing))
     if (this.#outbox.length === 1) this.#whenAwake(this.#world.between(0, 10), () => this.#flush())
     this.#fill()
   }
@@ -217,7 +253,7 @@ export class Worker {
     if (this.#outbox.length > 0) this.#flush()
   }
 
-  #attempt(unit: number): AttemptEnd {
+  #attempt({ unit, state }: Doing): AttemptEnd {
     const { lies, plots, liesAfter, faulty, slanders } = this.traits
     this.#told += 1
     if (this.#world.chance(faulty)) {
@@ -228,7 +264,8 @@ export class Worker {
     }
     const lying = this.#told > liesAfter && this.#world.chance(lies)
     const lie = () => (this.#world.chance(plots) ? truth(unit) + 1_000 : this.#world.between(0, 1_000))
-    const number = lying ? lie() : truth(unit) + this.#noise()
+    // What goes on from the state of another unit comes to nothing.
+    const number = lying || state.unit !== unit ? lie() : truth(unit) + this.#noise()
     return { unit, ok: true, value: String(number), digest: `=${number}` }
   }
 

@@ -85,6 +85,11 @@ describe('a tree', () => {
     refused([empty('b'), empty('a')], /order/)
   })
 
+  it('is refused for the first thing that is wrong with it, before a hundred thousand others are looked at', () => {
+    const files = Array.from({ length: LIMITS.TREE_FILES_MAX }, () => ({}))
+    expect(() => decodeTree(canonicalBytes({ v: 1, files, links: files }))).toThrow(/^✖[^✖]*files\[0\][^✖]*$/)
+  })
+
   it('is refused with a link that leads out of it, or in whose place something lies', () => {
     const linked = (links: { path: string; to: string }[], what: RegExp) => {
       const tree = { v: 1 as const, files: [empty('a/file'), empty('b')], links }
@@ -258,7 +263,7 @@ describe('the store', () => {
     const trees = store(4 * MiB)
     ;(await fill(trees, a)).release()
     const again = store(4 * MiB)
-    expect(again.used).toBe(trees.used)
+    expect(again.disk.used).toBe(trees.disk.used)
     const unpin = again.pin(a.digest)
     await expect(again.begin(b.description, signal)).rejects.toMatchObject({ code: 'E_DISK_TAKEN' })
     unpin()
@@ -304,12 +309,43 @@ describe('the store', () => {
     const third = await trees.begin(c.description, signal)
     expect([a, b, c].map(({ digest }) => trees.has(digest))).toEqual([false, true, true])
     await expect(trees.begin(a.description, signal)).rejects.toMatchObject({ code: 'E_DISK_TAKEN' })
-    expect(trees.used).toBeLessThanOrEqual(6 * MiB)
+    expect(trees.disk.used).toBeLessThanOrEqual(6 * MiB)
     second.release()
     second.release()
     third.release()
     await trees.begin(a.description, signal)
     expect([a, b, c].map(({ digest }) => trees.has(digest))).toEqual([true, false, true])
+  })
+
+  it('shares its budget with what else can be had again: whichever is unused longest goes for the other', async () => {
+    const [a, b] = [sample(3), sample(5)]
+    const trees = store(6 * MiB)
+    const evicted: number[] = []
+    const images = [0, 1].map((number) => ({
+      what: 'image' as const,
+      cost: 3 * MiB,
+      holders: 1,
+      evict: async () => evicted.push(number),
+    }))
+    const [first, second] = images
+    if (first === undefined || second === undefined) throw new Error('two images')
+    ;(await fill(trees, a)).release()
+    await trees.disk.take(first)
+    const held = await trees.hold(a.digest, signal)
+    expect(() => trees.disk.take(second)).toThrow(expect.objectContaining({ code: 'E_DISK_TAKEN' }))
+    await expect(trees.begin(b.description, signal)).rejects.toMatchObject({ code: 'E_DISK_TAKEN' })
+    held.release()
+    await trees.disk.take(second)
+    expect([trees.has(a.digest), trees.disk.usedBy('image'), trees.disk.used]).toEqual([false, 6 * MiB, 6 * MiB])
+    first.holders = 0
+    second.holders = 0
+    trees.disk.touch(first)
+    trees.disk.shrink(first, 1 * MiB)
+    await trees.begin(b.description, signal)
+    expect(evicted).toEqual([1])
+    expect(trees.disk.usedBy('image')).toBe(1 * MiB)
+    first.cost = 7 * MiB
+    expect(() => trees.disk.take(first)).toThrow(expect.objectContaining({ code: 'E_DISK_BUDGET' }))
   })
 
   it('takes in no tree over its whole budget, and forgets what a lowered one has no room for', async () => {
@@ -318,7 +354,7 @@ describe('the store', () => {
     ;(await fill(trees, a)).release()
     ;(await fill(trees, b)).release()
     const lowered = store(3 * MiB)
-    expect(lowered.used).toBeLessThanOrEqual(3 * MiB)
+    expect(lowered.disk.used).toBeLessThanOrEqual(3 * MiB)
     await until(() => readdirSync(join(folder, 'trees')).length === 1)
     await expect(store(2 * MiB).begin(a.description, signal)).rejects.toMatchObject({ code: 'E_DISK_BUDGET' })
     expect(existsSync(join(folder, 'trees', a.digest))).toBe(false)

@@ -56,6 +56,8 @@ describe('linspace and logspace', () => {
         expect(between).toBeLessThanOrEqual(Math.max(from, to))
       }),
     )
+    const neighbours = { from: -1.7976931348623153e308, to: -1.7976931348623151e308 }
+    expect(new Set(values({ kind: 'linspace', ...neighbours, count: 143 }))).toEqual(new Set(Object.values(neighbours)))
     const positive = fc.double({ min: 1e-300, max: 1e300, noNaN: true })
     fc.assert(
       fc.property(positive, positive, fc.boolean(), fc.integer({ min: 2, max: 99 }), (a, b, negative, count) => {

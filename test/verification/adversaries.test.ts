@@ -94,18 +94,14 @@ describe('earn, then cheat', () => {
     [100, 0.3],
     [100, 0.1],
   ])(
-    'right for %d results, then lying at rate %d: few results are accepted wrong before it is caught',
+    'right for %d results, then lying at rate %d: of no cheater is one result in twenty accepted wrong before it is caught',
     (after, rate) => {
-      const shares: number[] = []
-      for (let seed = 1; seed <= 20; seed++) {
+      for (let seed = 1; seed <= 6; seed++) {
         const bad = many(5, () => adversaries.turncoat(after, rate, 1))
-        const { liars, wrong, caught } = run({ bad, perPeer: after + (rate < 0.3 ? 300 : 150), seed })
+        const { liars, wrong, caught } = run({ bad, perPeer: 500, seed })
         if (caught === 5) expect(wrong).toBe(0)
-        for (const { lies, turns } of liars) shares.push(lies / turns)
+        for (const { lies, turns } of liars) expect(lies / turns).toBeLessThan(0.05)
       }
-      const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length
-      const variance = shares.reduce((sum, share) => sum + (share - mean) ** 2, 0) / (shares.length - 1)
-      expect(mean + 1.96 * Math.sqrt(variance / shares.length)).toBeLessThan(0.05)
     },
   )
 
@@ -193,9 +189,10 @@ describe('bugs put in on purpose go red', () => {
     createConfidence({ goal: GOAL, agree: EXACT, assumed: assuming(init.f ?? 0.2, 0.01), isChecked: () => false })
 
   test('no checks of what one word would do for: those that turn are not caught until the end', () => {
-    const { liars } = run({ bad: many(5, () => adversaries.turncoat(150, 0.3, 0.01)), perPeer: 600, c: 0.01 }, real())
-    const share = liars.reduce((sum, seat) => sum + seat.lies, 0) / liars.reduce((sum, seat) => sum + seat.turns, 0)
-    expect(share).toBeGreaterThan(0.05)
+    const mesh = () => ({ bad: many(5, () => adversaries.turncoat(150, 0.3, 0.01)), perPeer: 400, c: 0.01 })
+    const given = ({ liars }: ReturnType<typeof run>) => liars.reduce((sum, seat) => sum + seat.turns, 0) / 5
+    expect(given(run(mesh()))).toBeLessThan(250)
+    expect(given(run(mesh(), real()))).toBeGreaterThan(350)
   })
 
   test('a history that counts a thousandfold: slow liars get through', () => {

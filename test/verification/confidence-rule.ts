@@ -4,7 +4,7 @@
  */
 
 import { CreditBook } from '../../node/jobs/verification/book.ts'
-import { closingCheck } from '../../node/jobs/verification/checked-units.ts'
+import { closingCheck, closingChecks } from '../../node/jobs/verification/checked-units.ts'
 import { createConfidence } from '../../node/jobs/verification/confidence.ts'
 import { type Assumptions, undecidedMax } from '../../node/jobs/verification/credit.ts'
 import type { JudgedVoice, Verdict, Verification } from '../../node/jobs/verification/verification.ts'
@@ -41,6 +41,8 @@ export class ConfidenceRule implements Rule {
   readonly #reopened: Unit[] = []
   /** Open units that wait on one word. */
   readonly #withheld = new Set<Unit>()
+  /** What is withheld is checked for the last time, and then withheld no more. */
+  #closing = false
   #final = false
   readonly #words: (Word[] | undefined)[] = []
   readonly #values: Int32Array
@@ -119,6 +121,7 @@ export class ConfidenceRule implements Rule {
     if (this.#stopped) return true
     if (this.#cursor < this.#init.units || this.#reopened.length > 0) return false
     if (this.#withheld.size > 0 && this.#withheld.size === this.#open.size) {
+      if (!this.#closing && this.#checkWithheld()) return false
       this.#final = true
       for (const unit of [...this.#withheld]) this.#judge(unit)
     }
@@ -138,6 +141,26 @@ export class ConfidenceRule implements Rule {
     const lost = this.seats.filter(({ works }) => !works)
     const honestLost = lost.filter(({ peer }) => peer.honest).length
     return { accepted, wrong, failed: this.#failed, honestLost, caught: lost.length - honestLost }
+  }
+
+  /** Before what is withheld is accepted some of it is checked. True: something is. */
+  #checkWithheld(): boolean {
+    const { assumed, chance } = this.#init
+    this.#closing = true
+    const marked: Unit[] = []
+    for (const seat of this.seats) {
+      const waiting = [...seat.open].filter((unit) => this.#withheld.has(unit))
+      if (waiting.length === 0) continue
+      const turns = waiting.map(({ words }) => turnOf(seat, words))
+      const confirmed = seat.vouchers.after(Math.min(...turns))
+      const unchecked = turns.filter((turn) => seat.vouchers.after(turn) === 0).length
+      const words = { units: [...waiting.keys()], confirmed, unchecked }
+      const checks = closingChecks(words, seat.turns, assumed.checkShare, () => chance.next())
+      marked.push(...checks.flatMap((at) => waiting[at] ?? []))
+    }
+    for (const unit of marked) unit.check = true
+    for (const unit of marked) this.#judge(unit)
+    return marked.length > 0
   }
 
   #closingChecks(): void {
@@ -211,9 +234,12 @@ export class ConfidenceRule implements Rule {
     for (const { peer } of words) {
       const seat = this.#seats.of(peer)
       seat.decided.push(index)
-      if (agreed.length === 1)
-        seat.unchecked.push({ unit: index, turn: words.find((w) => w.peer === Number(seat.name))?.turn ?? 0 })
-      if (value !== RIGHT && agreed.includes(seat.name)) seat.lies += 1
+      const turn = turnOf(seat, words)
+      if (agreed.length === 1 && !this.#closing && seat.vouchers.after(turn) === 0)
+        seat.unchecked.push({ unit: index, turn })
+      if (!agreed.includes(seat.name)) continue
+      if (seat.works) seat.accepted += 1
+      if (value !== RIGHT) seat.lies += 1
     }
     if (before >= 0 && before !== value) {
       for (const name of this.#book.overturn(`${index}`, 0)) this.#seats.refresh(this.#seats.of(Number(name)))
@@ -243,7 +269,8 @@ export class ConfidenceRule implements Rule {
       const seat = this.#seats.of(Number(name))
       this.#seats.refresh(seat)
       for (const waiting of seat.open) {
-        if ((waiting.later || this.#withheld.has(waiting)) && waiting !== unit) this.#judge(waiting)
+        const vouched = this.#withheld.has(waiting) && seat.vouchers.vouchFor(turnOf(seat, waiting.words))
+        if ((waiting.later || vouched) && waiting !== unit) this.#judge(waiting)
       }
     }
   }
@@ -277,6 +304,12 @@ export class ConfidenceRule implements Rule {
     for (const { peer } of words) this.#seats.of(peer).open.add(unit)
     return unit
   }
+}
+
+/** Which of its words that was. */
+function turnOf({ name }: Seat, words: readonly Word[]): number {
+  const id = Number(name)
+  return words.find(({ peer }) => peer === id)?.turn ?? 0
 }
 
 function drop(items: number[], item: number): void {

@@ -108,7 +108,7 @@ describe('verdicts', () => {
     expect(judged(confidence(), [fresh, says('b', 'x')])).toMatchObject({ kind: 'accepted', checked: ['a', 'b'] })
     expect(judged(confidence(), [fresh], { unit: 0, final: true })).toMatchObject({ kind: 'accepted' })
     expect(judged(confidence(), [fresh], undefined, 0)).toMatchObject({ kind: 'accepted' })
-    expect(judged(confidence(), [says('a', 'x', stranger(120))])).toMatchObject({ kind: 'accepted' })
+    expect(judged(confidence(), [says('a', 'x', stranger(200))])).toMatchObject({ kind: 'accepted' })
     expect(judged(confidence(), [says('m', 'x', member(5))])).toMatchObject({ kind: 'accepted' })
     // Other names of its operator are no check.
     const names = [says('a', 'x', stranger(95), 'op'), says('b', 'x', stranger(95), 'op')]

@@ -24,7 +24,8 @@ export type Seat = {
   decided: number[]
   /** Of those, the ones accepted on its word alone since it was last checked, and which of its words that was. */
   unchecked: { unit: number; turn: number }[]
-  /** Units of its that were accepted wrong, before it was caught. */
+  /** Units accepted with its word, also those opened again since, and of them the wrong ones, before it was caught. */
+  accepted: number
   lies: number
   /** Results it gave before it was caught. */
   turns: number
@@ -127,6 +128,7 @@ function newSeat(peer: Peer, number: number): Seat {
     open: new Set(),
     decided: [],
     unchecked: [],
+    accepted: 0,
     lies: 0,
     turns: 0,
     faults: 0,

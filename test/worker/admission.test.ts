@@ -1,13 +1,16 @@
 /** Which jobs a worker takes, and what it tells a submitter whose job it does not. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { OwnerPolicy, Submitter as Who } from '../../node/worker/worker.ts'
+import type { OwnerPolicy } from '../../node/worker/admission.ts'
+import type { Submitter as Who } from '../../node/worker/weights.ts'
 import { canonicalBytes, digestOf } from '../../protocol/canonical.ts'
 import { encodeProgram } from '../../protocol/command/program.ts'
 import { encodeTree } from '../../protocol/data/tree.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { decodeManifest } from '../../protocol/manifest.ts'
+import { encodeWasiProgram } from '../../protocol/wasm/wasi-program.ts'
 import { until } from '../mesh/nodes.ts'
+import { wasi, wasmOf } from '../runtimes/wat.ts'
 import { newSigner, type SignedJob, Submitter, signJob } from './submitter.ts'
 import { SQUARE, Workshop } from './workshop.ts'
 
@@ -274,19 +277,21 @@ describe('a program', () => {
     [[signer.peer], 'stranger', true],
   ]
 
+  const base64 = wasmOf(wasi('')).toString('base64')
+  const programOf = {
+    wasm: SQUARE,
+    js: SQUARE,
+    wasi: encodeWasiProgram({ v: 1, base64, args: [], env: {}, stdin: null, inputs: null, outputs: [] }),
+  }
+
   it.each(['wasm', 'wasi', 'js'] as const)(
     'of kind %s is none: a stranger’s is taken, whoever may run programs',
     async (runtime) => {
+      const source = programOf[runtime]
+      shop.sources.set(digestOf(source), source)
       const submitter = new Submitter(await shop.worker({ commands: 'nobody' }), signer, { role: 'stranger' })
-      const job = await signJob(
-        signer,
-        SQUARE,
-        {},
-        {
-          task: { runtime, digest: digestOf(SQUARE), bytes: Buffer.byteLength(SQUARE) },
-        },
-      )
-      await submitter.introduce(job)
+      const task = { runtime, digest: digestOf(source), bytes: Buffer.byteLength(source) }
+      await submitter.introduce(await signJob(signer, source, {}, { task }))
       await until(() => submitter.of('accept').length === 1)
     },
   )

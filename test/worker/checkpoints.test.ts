@@ -73,7 +73,7 @@ describe('a worker', () => {
   it('starts a unit from what its submitter has of it, unless it is of no job or no unit here', async () => {
     const { submitter, job } = await open()
     const state = Buffer.from('"from there"')
-    await submitter.say({ t: 'resume', job: job.id.replace(/^./, 'z'), unit: 3, state })
+    await submitter.say({ t: 'resume', job: digestOf('another job'), unit: 3, state })
     await submitter.say({ t: 'resume', job: job.id, unit: 4, state })
     await submitter.say({ t: 'resume', job: job.id, unit: 3, state })
     await submitter.run(job, 1, 3)
@@ -124,6 +124,13 @@ describe('what is held for a submitter', () => {
     }
     const every = LIMITS.CHECKPOINT_INTERVAL_MS
     expect(sent).toEqual([[1, '0', 0], ...[1, 2, 3, 4].map((nth) => [1, String((nth * every) / 200 - 1), nth * every])])
+  })
+
+  it('takes no more memory than its bytes, whatever it came with', () => {
+    const { checkpoints } = open()
+    checkpoints.keep('job', 1, new Uint8Array(LIMITS.FRAME_MAX_BYTES).subarray(-1))
+    const [input] = checkpoints.withThose('job', [{ unit: 1, params: '{}' }])
+    expect(input?.resumed?.buffer.byteLength).toBe(1)
   })
 
   it('of many units goes no faster than so many bytes a second, each in its turn', async () => {
@@ -181,7 +188,10 @@ describe('what is held for a submitter', () => {
     checkpoints.drop('job', [1])
     checkpoints.forget('other')
     const given = [1, 2].map((unit) => ({ unit, params: '' }))
-    expect(checkpoints.withThose('job', given)).toEqual([given[0], { ...given[1], resumed: Buffer.from('theirs') }])
+    expect(checkpoints.withThose('job', given)).toEqual([
+      given[0],
+      { ...given[1], resumed: new Uint8Array(Buffer.from('theirs')) },
+    ])
     checkpoints.forget('job')
     expect(checkpoints.withThose('job', given)).toEqual(given)
     await vi.advanceTimersByTimeAsync(60_000)

@@ -10,7 +10,7 @@ import { Runtimes } from '../../node/runtimes/runtimes.ts'
 import { TreeStore } from '../../node/store/tree-store.ts'
 import type { FetchTree } from '../../node/worker/inputs.ts'
 import type { FetchTask } from '../../node/worker/task-shelf.ts'
-import { type OwnerPolicy, Worker } from '../../node/worker/worker.ts'
+import { Worker, type WorkerInit } from '../../node/worker/worker.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { newSigner } from './submitter.ts'
 
@@ -45,7 +45,7 @@ export class Workshop {
   }
 
   async worker(
-    policy: Partial<OwnerPolicy> = {},
+    policy: Partial<WorkerInit> = {},
     fetchTask: FetchTask = async (_, digest) => {
       const source = this.sources.get(digest)
       if (source === undefined) throw new TalkootError('E_BLOB', 'the peer does not have the bytes')

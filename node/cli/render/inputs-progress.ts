@@ -10,7 +10,7 @@ const TERMINAL_INTERVAL_MS = 100
 /** Without a terminal: a log is not to be filled. */
 const PLAIN_INTERVAL_MS = 5_000
 
-export class InputsLine {
+class InputsLine {
   readonly #sink: Sink
   readonly #now: () => number
   readonly #began: number

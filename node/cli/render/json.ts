@@ -1,7 +1,7 @@
 /** For programs: one document, or one object a line. */
 
 import type { Sink } from '../io.ts'
-import type { Renderer, RowView, View } from './output.ts'
+import type { Renderer, RowView, View } from './view.ts'
 
 export class JsonRenderer implements Renderer {
   readonly #stdout: Sink

@@ -1,7 +1,7 @@
 /** For shell scripts: ids or values, one a line, nothing else. */
 
 import type { Sink } from '../io.ts'
-import type { Renderer, RowView, View } from './output.ts'
+import type { Renderer, RowView, View } from './view.ts'
 
 export class QuietRenderer implements Renderer {
   readonly #stdout: Sink

@@ -3,7 +3,7 @@
 import type { Json } from '../../../protocol/canonical.ts'
 import { flatten } from '../../../sdk/flatten.ts'
 import type { Result } from '../../../sdk/result.ts'
-import type { RowView } from './output.ts'
+import type { RowView } from './view.ts'
 
 export const resultView: RowView<Result> = {
   schema: 'talkoot.results/1',

@@ -2,7 +2,7 @@
 
 import type { Sink } from '../io.ts'
 import type { Colours } from './colours.ts'
-import type { Renderer, RowView, View } from './output.ts'
+import type { Renderer, RowView, View } from './view.ts'
 
 const COLUMN_MIN = 8
 

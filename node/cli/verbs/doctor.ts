@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync, statfsSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { API, peersSchema, type Status, statusSchema } from '../../../protocol/api.ts'
+import { API, type Status, statusSchema } from '../../../protocol/api.ts'
+import { peersSchema } from '../../../protocol/api-peers.ts'
 import { type ErrorCode, TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { Runtime, RuntimeProbe } from '../../runtimes/runtime.ts'
@@ -12,7 +13,7 @@ import type { Act, Context } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import { bytes, plural } from '../render/figures.ts'
 import { MOVES } from '../render/moves.ts'
-import type { View } from '../render/output.ts'
+import type { View } from '../render/view.ts'
 
 type Check = {
   name: string
@@ -128,11 +129,7 @@ const PROBES: readonly Probe[] = [
   {
     name: 'Containers',
     open: async (init) => (await import('../../runtimes/container/runtime.ts')).createContainerRuntime(init),
-    works: ({ uid, version }) =>
-      good(
-        'Containers',
-        `run as user ${uid}, by podman ${version}; not made deterministic; ${LIMITS.IMAGES_KEPT_MAX} images stay unpacked, beside --disk`,
-      ),
+    works: ({ uid, version }) => good('Containers', `run as user ${uid}, by podman ${version}; not made deterministic`),
     otherwise: 'E_CONTAINER_UNUSABLE',
     timeoutMs: LIMITS.PROBE_TIMEOUT_MS,
   },

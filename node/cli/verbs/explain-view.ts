@@ -11,7 +11,7 @@ import type { Colours } from '../render/colours.ts'
 import { bytes, count, duration, plural } from '../render/figures.ts'
 import { facts, grid } from '../render/grid.ts'
 import { MOVES } from '../render/moves.ts'
-import type { View } from '../render/output.ts'
+import type { View } from '../render/view.ts'
 import { findingText } from './job-view.ts'
 
 export const jobExplanationView: View<JobExplanation> = {

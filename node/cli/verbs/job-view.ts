@@ -6,8 +6,8 @@ import type { Verify } from '../../../protocol/manifest.ts'
 import type { Colours } from '../render/colours.ts'
 import { count, duration, plural, shortIds } from '../render/figures.ts'
 import { facts, grid } from '../render/grid.ts'
-import type { View } from '../render/output.ts'
 import { waitText } from '../render/progress.ts'
+import type { View } from '../render/view.ts'
 
 export const jobsView: View<Jobs> = {
   ids: ({ jobs }) => jobs.map(({ id }) => id),

@@ -7,7 +7,7 @@ import { parseCount } from '../quantities.ts'
 import type { Colours } from '../render/colours.ts'
 import { bytes, duration } from '../render/figures.ts'
 import { facts } from '../render/grid.ts'
-import type { View } from '../render/output.ts'
+import type { View } from '../render/view.ts'
 
 type Attempt = UnitLogs['attempts'][number]
 

@@ -5,7 +5,7 @@ import { API, type Status, statusSchema } from '../../../protocol/api.ts'
 import type { Act } from '../context.ts'
 import { parseDuration } from '../quantities.ts'
 import { duration } from '../render/figures.ts'
-import type { View } from '../render/output.ts'
+import type { View } from '../render/view.ts'
 
 export function pause(program: Command, act: Act): void {
   program

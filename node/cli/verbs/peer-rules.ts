@@ -9,7 +9,7 @@ import type { Act, Context } from '../context.ts'
 import type { Colours } from '../render/colours.ts'
 import { duration } from '../render/figures.ts'
 import { grid } from '../render/grid.ts'
-import type { View } from '../render/output.ts'
+import type { View } from '../render/view.ts'
 
 type Options = { operator?: string; reason?: string }
 

@@ -1,13 +1,14 @@
 /** `talkoot peers` and `talkoot peer`: who is in the mesh, what this machine has seen of them, and what it decided of them. */
 
 import type { Command } from 'commander'
-import { API, type PeerInfo, type Peers, peerInfoSchema, peersSchema, type Refusal } from '../../../protocol/api.ts'
+import { API } from '../../../protocol/api.ts'
+import { type PeerInfo, type Peers, peerInfoSchema, peersSchema, type Refusal } from '../../../protocol/api-peers.ts'
 import { evidenceSchema, type PeerEvidence } from '../../../protocol/peer-credit.ts'
 import type { Act } from '../context.ts'
 import type { Colours } from '../render/colours.ts'
 import { bytes, count, duration, plural, shortPeers } from '../render/figures.ts'
 import { type Column, facts, grid } from '../render/grid.ts'
-import type { View } from '../render/output.ts'
+import type { View } from '../render/view.ts'
 import { peerRules, rulesTable } from './peer-rules.ts'
 
 export function peers(program: Command, act: Act): void {

@@ -9,7 +9,7 @@ import { onFile } from '../../files/file-error.ts'
 import type { Context } from '../context.ts'
 import { bytes, plural } from '../render/figures.ts'
 import { facts } from '../render/grid.ts'
-import type { View } from '../render/output.ts'
+import type { View } from '../render/view.ts'
 
 type Written = { schema: 'talkoot.receipts-written/1'; job: string; file: string; receipts: number; bytes: number }
 

@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { API, type Removed, removedSchema } from '../../../protocol/api.ts'
 import type { Act } from '../context.ts'
 import { plural } from '../render/figures.ts'
-import type { View } from '../render/output.ts'
+import type { View } from '../render/view.ts'
 
 export function remove(group: Command, act: Act): void {
   group

@@ -5,7 +5,7 @@ import type { Reproduction } from '../../../protocol/reproduction.ts'
 import type { Context } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import { parseCount } from '../quantities.ts'
-import type { View } from '../render/output.ts'
+import type { View } from '../render/view.ts'
 
 /** Answers with the program's own exit code, where it had one. */
 export async function reproduce(context: Context, id: string, unit: string): Promise<number> {

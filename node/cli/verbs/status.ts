@@ -5,7 +5,7 @@ import { API, type Status, statusSchema } from '../../../protocol/api.ts'
 import type { Act } from '../context.ts'
 import { bytes, count, duration, plural } from '../render/figures.ts'
 import { facts } from '../render/grid.ts'
-import type { View } from '../render/output.ts'
+import type { View } from '../render/view.ts'
 import { pauseText } from './pause.ts'
 
 export function status(program: Command, act: Act): void {
@@ -18,6 +18,11 @@ export function status(program: Command, act: Act): void {
         return undefined
       }),
     )
+}
+
+function diskText({ used, budget, images, unitFiles }: Status['disk']): string {
+  const unpacked = images === 0 ? '' : ` (${bytes(images)} unpacked images)`
+  return `${bytes(used)} of ${bytes(budget)} for files of jobs${unpacked}, ${bytes(unitFiles)} left by own units`
 }
 
 /** Submitters listed by slot time; with `--output wide`, all. */
@@ -34,10 +39,7 @@ const statusView: View<Status> = {
       ['mesh', `${mesh.kind}, fingerprint ${mesh.fingerprint}, ${mesh.role} of it`],
       ['peers', `${count(status.peers)} connected`],
       ['offering', `${plural(offering.slots, 'core')}, ${bytes(offering.memory)}, ${bytes(offering.disk)} disk`],
-      [
-        'disk',
-        `${bytes(disk.used)} of ${bytes(disk.budget)} for files of jobs, ${bytes(disk.unitFiles)} left by own units`,
-      ],
+      ['disk', diskText(disk)],
       ['sandbox', confinement[status.confinement ?? 'none']],
       ...(status.paused === null ? [] : [['paused', pauseText(status)] as [string, string]]),
       ['working', `${count(working.running)} running, ${count(working.queued)} queued, ${count(working.total)} done`],

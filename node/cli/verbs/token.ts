@@ -17,7 +17,7 @@ import type { Act, Context } from '../context.ts'
 import { parseCount, parseDuration } from '../quantities.ts'
 import { duration, plural } from '../render/figures.ts'
 import { grid } from '../render/grid.ts'
-import type { View } from '../render/output.ts'
+import type { View } from '../render/view.ts'
 
 export function token(program: Command, act: Act): void {
   const group = program.command('token').description('who may join the mesh: create, list, revoke')

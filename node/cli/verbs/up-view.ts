@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { Status } from '../../../protocol/api.ts'
 import type { Colours } from '../render/colours.ts'
 import { bytes, plural } from '../render/figures.ts'
-import type { View } from '../render/output.ts'
+import type { View } from '../render/view.ts'
 
 /** From whatever folder it is run. */
 const EXAMPLE = fileURLToPath(new URL('../../../examples/pi/pi.task.ts', import.meta.url))

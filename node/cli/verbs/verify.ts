@@ -7,7 +7,7 @@ import { type Proof, verifyResults } from '../../../sdk/verify/verify.ts'
 import type { Act } from '../context.ts'
 import { count, plural } from '../render/figures.ts'
 import { facts, grid } from '../render/grid.ts'
-import type { View } from '../render/output.ts'
+import type { View } from '../render/view.ts'
 
 type Options = { receipts: string; job?: string; submitter?: string }
 

@@ -3,7 +3,7 @@
 import type { Candidate } from './expression.ts'
 import { clausesOf, type Wanted } from './policy.ts'
 
-export type MatchReport = {
+type MatchReport = {
   /** Peers looked at, and how many of them satisfy every clause. */
   peers: number
   matching: number

@@ -18,7 +18,7 @@ export type Candidate = {
   blockedMs?: number
 }
 
-export type Expression = { readonly source: string; evaluate(candidate: Candidate): unknown; readonly ast: ASTNode }
+type Expression = { readonly source: string; evaluate(candidate: Candidate): unknown; readonly ast: ASTNode }
 
 const KiB = 1024n
 /** What an expression may be by itself to be taken for one of these. */

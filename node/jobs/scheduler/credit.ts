@@ -174,10 +174,11 @@ export function admit(core: Core, seat: Seat): void {
   core.effects.push({ type: 'revoke', peer: seat.peer.id, job: seat.job.spec.id, units: null })
 }
 
-/** Its word alone was enough: it may be checked before the job ends. */
-export function noteUnchecked(seat: Seat | undefined, unit: Unit): void {
-  if (seat === undefined) return
+/** Its word alone was enough: it may be checked before the job ends, if none it gave later was. */
+export function noteUnchecked(job: Job, seat: Seat | undefined, unit: Unit): void {
+  if (seat === undefined || job.closing) return
   const word = unit.holders.find((holder) => holder.seat === seat)?.word ?? 0
+  if (seat.vouchers.after(word) > 0) return
   seat.unchecked.push({ unit: unit.index, word })
   if (seat.unchecked.length > LIMITS.UNCHECKED_UNITS_KEPT_MAX) seat.unchecked.shift()
 }

@@ -1,6 +1,5 @@
 /** Stops a job whose task does not give the same result twice: no number of copies would decide it, and no peer is to blame. */
 
-import type { Ad } from '../../../protocol/ad.ts'
 import { groupsOf, relationOf } from '../verification/agreement.ts'
 import type { Cause, PlacedVoice } from '../verification/diagnosis.ts'
 import type { JudgedVoice } from '../verification/verification.ts'
@@ -65,10 +64,5 @@ function findingOf(
 }
 
 function placed(core: Core, voice: JudgedVoice): PlacedVoice {
-  const peer = core.peers.get(voice.peer)
-  return { ...voice, platform: peer === undefined ? '' : platformOf(peer.ad) }
+  return { ...voice, platform: core.peers.get(voice.peer)?.platform ?? '' }
 }
-
-/** Runtime, system and architecture: what results that depend on the machine depend on. */
-const platformOf = ({ os, arch, runtimes }: Ad): string =>
-  [os, arch, ...runtimes.map(({ kind, version }) => `${kind} ${version}`)].join(' ')

@@ -16,65 +16,7 @@ import { giveBackAll, openUnit } from './units.ts'
 /** @throws E_EXPRESSION, and changes nothing then */
 export function addJob(core: Core, spec: JobSpec): void {
   if (core.jobs.has(spec.id)) return
-  const { policy, runtime = 'js' } = spec
-  const failed = spec.failedCount ?? 0
-  const job: Job = {
-    spec,
-    policy,
-    matched: core.components.match({ ...policy, runtime }),
-    verification: core.components.verification(policy, spec.checkKey),
-    crediting: policy.verify.kind === 'confidence',
-    begun: spec.settledCount > 0,
-    cursor: 0,
-    open: new Map(),
-    pool: new Pool(),
-    later: new Pool(),
-    withheld: new Set(),
-    withheldSince: 0,
-    diagnosis: diagnosisOf(policy),
-    catches: new Set(),
-    canaries: [],
-    doubted: new Set(),
-    redone: new Set(),
-    next: { trust: 'stranger' },
-    unproven: 0,
-    surveyAt: Number.NEGATIVE_INFINITY,
-    grace: 0,
-    recalls: 0,
-    checks: new Set(),
-    working: 0,
-    held: new Set(),
-    closed: false,
-    seats: new Map(),
-    classes: new Map(),
-    idle: new Bag(),
-    hungry: new Bag(),
-    scarred: new Set(),
-    usable: 0,
-    accepted: spec.settledCount - failed,
-    failed,
-    running: 0,
-    executions: 0,
-    wasted: 0,
-    disagreements: 0,
-    comparing: 0,
-    comparingSince: 0,
-    valueBytes: 0,
-    reference: { busyMs: 0, ends: 0 },
-    shape: new Shape(),
-    rate: 0,
-    bestMs: 0,
-    weighAt: 0,
-    passed: false,
-    lastEndAt: core.now,
-    checkedAt: Number.NEGATIVE_INFINITY,
-    restored: spec.settledCount > 0,
-    watching: false,
-    deadlinePassed: false,
-    gate: spec.gate ? { reason: spec.gate.reason, since: core.now - spec.gate.forMs } : null,
-    addedAt: core.now,
-    changedAt: core.now,
-  }
+  const job = newJob(core, spec)
   core.jobs.set(spec.id, job)
   rememberCatches(core, job)
   for (const peer of core.peers.values()) {
@@ -88,8 +30,9 @@ export function addJob(core: Core, spec: JobSpec): void {
     job.recalls += 1
     core.effects.push({ type: 'recall', job: spec.id, of: { caught: true } })
   }
-  if (policy.deadlineMs > 0) {
-    core.timers.set(core.now + Math.max(0, policy.deadlineMs - (spec.ageMs ?? 0)), { kind: 'deadline', job })
+  const { deadlineMs } = spec.policy
+  if (deadlineMs > 0) {
+    core.timers.set(core.now + Math.max(0, deadlineMs - (spec.ageMs ?? 0)), { kind: 'deadline', job })
   }
 }
 
@@ -136,4 +79,67 @@ export function passDeadline(core: Core, job: Job): boolean {
   const more = job.open.size > 0 || job.cursor < job.spec.size
   if (more) core.timers.set(core.now, { kind: 'deadline', job })
   return more
+}
+
+function newJob(core: Core, spec: JobSpec): Job {
+  const { policy, runtime = 'js' } = spec
+  const failed = spec.failedCount ?? 0
+  return {
+    spec,
+    policy,
+    matched: core.components.match({ ...policy, runtime }),
+    verification: core.components.verification(policy, spec.checkKey),
+    crediting: policy.verify.kind === 'confidence',
+    begun: spec.settledCount > 0,
+    cursor: 0,
+    open: new Map(),
+    pool: new Pool(),
+    later: new Pool(),
+    withheld: new Set(),
+    withheldSince: 0,
+    diagnosis: diagnosisOf(policy),
+    catches: new Set(),
+    canaries: [],
+    doubted: new Set(),
+    redone: new Set(),
+    next: { trust: 'stranger' },
+    unproven: 0,
+    surveyAt: Number.NEGATIVE_INFINITY,
+    grace: 0,
+    recalls: 0,
+    checks: new Set(),
+    working: 0,
+    held: new Set(),
+    closing: false,
+    closed: false,
+    seats: new Map(),
+    classes: new Map(),
+    idle: new Bag(),
+    hungry: new Bag(),
+    scarred: new Set(),
+    usable: 0,
+    accepted: spec.settledCount - failed,
+    failed,
+    running: 0,
+    executions: 0,
+    wasted: 0,
+    disagreements: 0,
+    comparing: 0,
+    comparingSince: 0,
+    valueBytes: 0,
+    reference: { busyMs: 0, ends: 0 },
+    shape: new Shape(),
+    rate: 0,
+    bestMs: 0,
+    weighAt: 0,
+    passed: false,
+    lastEndAt: core.now,
+    checkedAt: Number.NEGATIVE_INFINITY,
+    restored: spec.settledCount > 0,
+    watching: false,
+    deadlinePassed: false,
+    gate: spec.gate ? { reason: spec.gate.reason, since: core.now - spec.gate.forMs } : null,
+    addedAt: core.now,
+    changedAt: core.now,
+  }
 }

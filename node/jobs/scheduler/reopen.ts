@@ -11,7 +11,7 @@ import { takeClass } from './alike.ts'
 import { creditOf, doubt } from './credit.ts'
 import type { Recalled, Voice } from './events.ts'
 import type { Core, Job, Unit } from './state.ts'
-import { openUnit } from './units.ts'
+import { addHolder, openUnit } from './units.ts'
 
 const NO_ANSWERS: ReadonlyMap<string, boolean> = new Map()
 
@@ -87,7 +87,7 @@ function reopen(core: Core, job: Job, { unit: index, ok, said, value, voices }: 
       faulty: false,
       fault: null,
     } as const
-    unit.holders.push({ ...word, seat, since: core.now })
+    addHolder(unit, { ...word, seat, since: core.now })
     takeClass(unit, seat)
     seat.named += 1
     seat.spokenOn += 1

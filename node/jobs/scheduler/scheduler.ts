@@ -28,9 +28,9 @@ import type { Core, Peer, SchedulerComponents } from './state.ts'
 import { checkStragglers, watchStragglers } from './stragglers.ts'
 import { Timers } from './timers.ts'
 import { flush } from './trust.ts'
-import { retryWhereItFailed } from './units.ts'
+import { holderOf, retryWhereItFailed } from './units.ts'
 import { type SeatView, seatView, type UnitView, unitView } from './views.ts'
-import { overdue } from './withheld.ts'
+import { lastChecks, overdue } from './withheld.ts'
 
 export interface Scheduler {
   /** Takes one event in at `now` (milliseconds, never falling) and says what is to be done, in this order. @throws E_EXPRESSION on `job.added` */
@@ -47,6 +47,8 @@ export interface Scheduler {
   unit(job: string, unit: number, now?: number): UnitView | null
   /** Whether the unit is in the peer's hands. */
   isHeld(job: string, unit: number, peer: string): boolean
+  /** Whether the peer's word on the unit would count: it was given the unit, perhaps long ago, and has not spoken. */
+  isAwaited(job: string, unit: number, peer: string): boolean
   /** What is held in memory, for tests of its bounds. */
   load(): { jobs: number; peers: number; undecidedUnits: number; inFlight: number; timers: number }
 }
@@ -94,6 +96,12 @@ export function createScheduler(init: SchedulerInit): Scheduler {
       return job === undefined ? null : unitView(job, index, now)
     },
     isHeld: (id, unit, peer) => core.jobs.get(id)?.seats.get(peer)?.inFlight.has(unit) ?? false,
+    isAwaited: (id, index, peer) => {
+      const job = core.jobs.get(id)
+      const [seat, unit] = [job?.seats.get(peer), job?.open.get(index)]
+      const holder = seat && unit && holderOf(unit, seat)
+      return holder !== undefined && holder.holding !== 'voiced'
+    },
     load: () => loadOf(core),
   }
 }
@@ -165,7 +173,10 @@ function settleAndServe(core: Core): void {
     for (const unit of [...job.scarred]) if (job.open.get(unit.index) === unit) judge(core, job, unit, null)
   }
   judgeDoubted(core)
-  for (const job of core.decided) for (const unit of overdue(job)) decideNow(core, job, unit)
+  for (const job of core.decided) {
+    for (const unit of lastChecks(core, job)) judge(core, job, unit, null)
+    for (const unit of overdue(job)) decideNow(core, job, unit)
+  }
   tellCredit(core)
   for (const seat of core.touched) flush(core, seat)
   core.touched.clear()

@@ -47,6 +47,7 @@ export function peerAd(core: Core, peer: Peer, ad: Ad): void {
   const { paused } = ad
   const back = paused === null && peer.pausedAt !== null
   peer.ad = ad
+  peer.platform = platformOf(ad)
   peer.pausedAt = paused === null ? null : core.now - paused.forMs
   peer.returnsAt = paused === null || paused.returnsInMs === null ? null : core.now + paused.returnsInMs
   for (const seat of peer.seats) {
@@ -201,6 +202,7 @@ function newPeer(core: Core, { peer: id, trust, ad }: Extract<SchedulerEvent, { 
     independence: [],
     shares: [core.nextSlot],
     ad,
+    platform: platformOf(ad),
     pausedAt: null,
     returnsAt: null,
     up: false,
@@ -227,6 +229,9 @@ function match(core: Core, seat: Seat): void {
   if (seat.usable) countClass(seat, 1)
   updateUsable(core, seat)
 }
+
+const platformOf = ({ os, arch, runtimes }: Ad): string =>
+  [os, arch, ...runtimes.map(({ kind, version }) => `${kind} ${version}`)].join(' ')
 
 /** What an ad offers, without what changes from one ad to the next by itself. */
 function offerOf(ad: Ad): string {

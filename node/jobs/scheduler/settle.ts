@@ -50,9 +50,10 @@ export function judge(core: Core, job: Job, unit: Unit, heard: { digest: string;
   }
 }
 
-/** What waits on a peer's word need not wait longer. False: it is undecided still. */
+/** What waits on a peer's word, or for a last check of it, need not wait longer. False: it is undecided still. */
 export function decideNow(core: Core, job: Job, unit: Unit): boolean {
-  if (!job.withheld.has(unit)) return false
+  if (!job.withheld.has(unit) && !unit.check) return false
+  unit.check = false
   unit.final = true
   judge(core, job, unit, null)
   return job.open.get(unit.index) !== unit
@@ -141,7 +142,7 @@ function accept(
   close(core, job, unit, true)
   if (job.crediting && agreed.length > 1) keepCanary(job, unit, { ok: true, digest, value }, voiced)
   const [only] = agreed
-  if (job.crediting && agreed.length === 1 && only !== undefined) noteUnchecked(job.seats.get(only), unit)
+  if (job.crediting && agreed.length === 1 && only !== undefined) noteUnchecked(job, job.seats.get(only), unit)
   for (const peer of against) {
     const seat = job.seats.get(peer)
     if (seat === undefined || !unit.holders.some((holder) => holder.seat === seat && holder.said?.ok)) continue

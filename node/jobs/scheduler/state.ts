@@ -89,6 +89,8 @@ export type Peer = {
   /** Its slot, and numbers that stand for what it shares with others: no two with one in common are heard on a unit. */
   shares: readonly number[]
   ad: Ad
+  /** By its ad: runtimes, system and architecture, what results that depend on the machine depend on. */
+  platform: string
   /** When the owner paused it, and when it is back by its own word; null: not paused, not known. */
   pausedAt: number | null
   returnsAt: number | null
@@ -215,7 +217,8 @@ export type Job = {
   /** Peers with units in their hands; newcomers that are held back until others have spoken. */
   working: number
   readonly held: Set<Seat>
-  /** Every peer was checked for the last time. */
+  /** What waited on one word was checked for the last time; then what was accepted on one. */
+  closing: boolean
   closed: boolean
   readonly seats: Map<PeerId, Seat>
   /** Usable peers by their class. */
@@ -285,7 +288,7 @@ export type Unit = {
   readonly index: UnitIndex
   /** Of those that have it; null: nobody has, or none is asked for. */
   alike: string | null
-  readonly holders: Holder[]
+  holders: readonly Holder[]
   /** Copies running or wanted so that it can be decided. */
   needs: number
   /** Further copies are wanted only while there is nothing else to do. */

@@ -39,7 +39,7 @@ export type UnitView = {
   attempts: AttemptView[]
 }
 
-export type AttemptView = {
+type AttemptView = {
   peer: string
   /** `running`: in its hands, there in its queue or begun. */
   holding: Holding

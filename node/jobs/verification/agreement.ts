@@ -94,5 +94,5 @@ export function within(a: Json, b: Json, tolerance: Tolerance, depth = 0): boole
   return a === b
 }
 
-const isRecord = (value: Json): value is { readonly [key: string]: Json } =>
+export const isRecord = (value: Json): value is { readonly [key: string]: Json } =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -20,8 +20,39 @@ export function closingCheck(unchecked: readonly number[], share: number, draw: 
   return unchecked[Math.floor(draw() * unchecked.length)] ?? null
 }
 
-/** Later words that must be confirmed: a liar that lies on some units only passes one check more easily than several. */
-const VOUCHERS = 4
+/** No more than this share of a peer's results may be lies that were accepted before it is caught ... */
+const CHEATED_MAX = 0.05
+/** ... but for three cheaters in a thousand. */
+const CHEATERS_MISSED = 0.003
+/** What would take more checks than this share of the words that wait is not attempted. */
+const CLOSING_SHARE_MAX = 0.15
+
+/** Of those that wait on one peer's word, oldest first: checks it survived since the first, how many it gave after the last of these. */
+export type Waiting = { units: readonly number[]; confirmed: number; unchecked: number }
+
+/**
+ * Which of the units that wait on one peer's word are checked before all of them are accepted. So many that, had it lied
+ * on more of them than 5% of its `results`, a check would have shown it, those survived since among them; a check counts
+ * for who is checked and for who checks. Where that is too much for a short job: one or none, as for what was accepted.
+ */
+export function closingChecks(
+  { units, confirmed, unchecked }: Waiting,
+  results: number,
+  share: number,
+  draw: () => number,
+): number[] {
+  const rate = (CHEATED_MAX * results) / units.length
+  const wanted = rate >= 1 ? 0 : Math.log(CHEATERS_MISSED) / Math.log1p(-rate) - confirmed
+  if (wanted <= 0 || wanted > CLOSING_SHARE_MAX * units.length) {
+    const unit = closingCheck(units.slice(units.length - unchecked), share, draw)
+    return unit === null ? [] : [unit]
+  }
+  const left = [...units]
+  return Array.from({ length: Math.ceil(wanted / 2) }, () => left.splice(Math.floor(draw() * left.length), 1)).flat()
+}
+
+/** Later words that must be confirmed: a liar that lies on some units only passes one check more easily than many. */
+const VOUCHERS = 24
 
 /** Which words of a peer are vouched for: many are under way at once, and a check of one says nothing of those after it. */
 export class Vouchers {
@@ -36,7 +67,12 @@ export class Vouchers {
   }
 
   vouchFor(word: number): boolean {
-    const [earliest] = this.#confirmed
-    return this.#confirmed.length === VOUCHERS && earliest !== undefined && word < earliest
+    return this.after(word) === VOUCHERS
+  }
+
+  /** Words after this one that were confirmed, as far as they are counted. */
+  after(word: number): number {
+    const first = this.#confirmed.findIndex((later) => later > word)
+    return first < 0 ? 0 : this.#confirmed.length - first
   }
 }

@@ -117,7 +117,7 @@ function allDifferent(voices: readonly JudgedVoice[], { bad }: Assumptions): num
 }
 
 /** A word that was outvoted. */
-export type WrongWord = {
+type WrongWord = {
   unit: number
   value: string
   /** Others that said the same. */
@@ -126,7 +126,7 @@ export type WrongWord = {
   again: string | null
 }
 
-export type Fault = 'colluding' | 'lazy' | 'broken' | 'lying'
+type Fault = 'colluding' | 'lazy' | 'broken' | 'lying'
 
 /**
  * What a peer's wrong words look like. One value for several units: it does not compute (lazy). A wrong value that others

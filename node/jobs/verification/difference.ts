@@ -2,9 +2,9 @@
 
 import type { Json } from '../../../protocol/canonical.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
-import { type Tolerance, within } from './agreement.ts'
+import { isRecord, type Tolerance, within } from './agreement.ts'
 
-export type Difference = { path: string; a: string; b: string }
+type Difference = { path: string; a: string; b: string }
 
 const SHOWN_MAX_CHARS = 60
 const EXACT: Tolerance = { absolute: 0, relative: 0 }
@@ -43,6 +43,3 @@ function shown(value: Json | undefined): string {
   const text = value === undefined ? 'absent' : JSON.stringify(value)
   return text.length <= SHOWN_MAX_CHARS ? text : `${text.slice(0, SHOWN_MAX_CHARS)}...`
 }
-
-const isRecord = (value: Json): value is { readonly [key: string]: Json } =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

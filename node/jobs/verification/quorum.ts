@@ -92,6 +92,7 @@ function failedBy(voices: readonly JudgedVoice[], repeats: number): Verdict | nu
 
 /** The failure code said by most peers; of equals, the first by name. */
 function largestFailure(voices: readonly JudgedVoice[]): { failure: SaidFailure; peers: string[] } | null {
+  if (voices.every(({ said }) => said.ok)) return null
   const byCode = new Map<string, { failure: SaidFailure; peers: string[] }>()
   for (const { peer, said } of voices) {
     if (said.ok) continue

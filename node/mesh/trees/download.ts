@@ -11,7 +11,7 @@ import type { HeldTree } from './held-tree.ts'
 import { decodePiece, type Piece, type ToAsker, type ToHolder, toAskerSchema } from './messages.ts'
 import type { Wants } from './wants.ts'
 
-export type DownloadInit = {
+type DownloadInit = {
   channel: Channel
   held: HeldTree
   wants: Wants

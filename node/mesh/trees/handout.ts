@@ -22,7 +22,7 @@ const DOUBLINGS = 4
 /** Of the latest chunk in the mean of how long one takes. */
 const WEIGHT = 0.2
 
-export type Choice = { chunk: number } | { waitMs: number }
+type Choice = { chunk: number } | { waitMs: number }
 
 type Asker = {
   has: Bitmap

@@ -34,7 +34,7 @@ export type Wanted = {
   onProgress?(progress: Progress): void
 }
 
-export type TransferInit<Held extends HeldTree> = {
+type TransferInit<Held extends HeldTree> = {
   digest: Digest
   /** Whom the first who wanted it named first. */
   source: string | undefined

@@ -15,7 +15,7 @@ import { Wake } from './wake.ts'
 /** How often an asker is looked at that asks for nothing. */
 const LOOK_MS = 1_000
 
-export type UploadInit = {
+type UploadInit = {
   id: string
   channel: Channel
   peer: AdmittedPeer

@@ -1,55 +1,68 @@
-/** A job of programs of this machine: bubblewrap's options on disk, the same for each of its units. */
+/** A job of programs of this machine: a sandbox, and what it is made from on disk. */
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import * as processes from 'node:child_process'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { decodeProgram } from '../../../protocol/command/program.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
-import { CHECKPOINT_FILE } from '../program/checkpoint-watch.ts'
 import { collectedLine } from '../program/collect.ts'
+import type { Brought, Inputs } from '../program/job-files.ts'
 import type { LayJob, ProgramJob } from '../program/sandbox.ts'
-import { runUnitProcess } from '../program/unit-process.ts'
+import type { Room } from '../program/surroundings.ts'
 import { existsHere, fileOf } from './installed.ts'
-import { bubblewrapOptions, commandLine } from './launch.ts'
+import { bubblewrapOptions, programLine, shellLine } from './launch.ts'
 import type { PreparedCommand } from './prepare.ts'
+import { FILES_FD, GIVEN, PIPES } from './unit-script.ts'
+import { UnitShell } from './unit-shell.ts'
 
-/** Beyond those every process has. */
-const FIRST_FREE_FD = 3
+const execFile = promisify(processes.execFile)
 
 export const layCommandJob: LayJob<PreparedCommand> = async (prepared, init, files): Promise<ProgramJob> => {
-  const { facts, shut, user } = prepared
+  const { facts } = prepared
   const program = decodeProgram(init.source)
   const inputs = program.inputs === null ? null : await files.inputs(program.inputs)
   const brought = await files.brought(program.folders)
   const brings = { inputs: inputs?.folder ?? null, brought }
-  const folder = await mkdtemp(join(prepared.folder, 'job-'))
-  const options = join(folder, 'options')
-  await writeFile(options, bubblewrapOptions(facts, inputs, brought).join('\0'))
-  await prepared.open(folder)
-  const handed = [options, ...(facts.seccomp === undefined ? [] : [facts.seccomp])]
+  const { folder, shell } = await layShell(prepared, { inputs, brought }, init)
   return {
     program,
+    warm: (signal) => shell.start(signal),
     run: async ({ argv, env, outputs }, io, signal) => {
       const [name = ''] = argv
       if (!existsHere(name, brings)) {
         throw new TalkootError('E_PROGRAM_MISSING', `there is no program ${name} on this machine`)
       }
-      const state = await stateFile(folder, io.checkpointing?.resumed)
-      const all = [...handed, ...state]
-      const resumed = state.flatMap(() => ['--file', String(FIRST_FREE_FD + handed.length), CHECKPOINT_FILE])
-      const collecting = { out: FIRST_FREE_FD + all.length, globs: outputs }
-      const started = outputs.length === 0 ? argv : collectedLine(argv, collecting)
-      const line = commandLine(facts, { argv: started, env, brought, resumed }, init)
-      const end = await runUnitProcess({ line, handed: all, shut, user, ...io }, signal)
-      return { end, file: fileOf(name, brings) }
+      const started = outputs.length === 0 ? argv : collectedLine(argv, { out: FILES_FD, globs: outputs })
+      const line = programLine(facts, { argv: started, env }, { room: init, brought })
+      return { end: await shell.run(line, io, signal), file: fileOf(name, brings) }
     },
-    close: () => rm(folder, { recursive: true, force: true }),
+    close: async () => {
+      await shell.close()
+      await rm(folder, { recursive: true, force: true })
+    },
   }
 }
 
-/** The file that is handed over, if there is something to go on from. */
-async function stateFile(folder: string, state: Uint8Array | undefined): Promise<string[]> {
-  if (state === undefined) return []
-  const path = join(folder, 'state')
-  await writeFile(path, state)
-  return [path]
+/** A sandbox that is not started yet, and the folder it is started from. */
+export async function layShell(
+  { facts, user, shut, folder: scratch, open }: Omit<PreparedCommand, 'probe' | 'inputs'>,
+  files: { inputs: Inputs | null; brought: readonly Brought[] },
+  room: Room,
+): Promise<{ folder: string; shell: UnitShell }> {
+  const folder = await mkdtemp(join(scratch, 'job-'))
+  const pipes = join(folder, 'pipes')
+  const options = join(folder, 'options')
+  await mkdir(pipes, { mode: 0o700 })
+  await execFile(facts.mkfifo, ['-m', '666', ...Object.values(PIPES).map((name) => join(pipes, name))])
+  for (const name of Object.values(GIVEN)) {
+    await writeFile(join(pipes, name), '')
+    // Whatever the umask.
+    await chmod(join(pipes, name), 0o644)
+  }
+  await writeFile(options, bubblewrapOptions(facts, { pipes, ...files }).join('\0'))
+  await Promise.all([open(folder), open(pipes)])
+  const handed = [options, ...(facts.seccomp === undefined ? [] : [facts.seccomp])]
+  const inputs = files.inputs?.names ?? []
+  return { folder, shell: new UnitShell({ line: shellLine(facts, room), handed, shut, user, pipes, inputs }) }
 }

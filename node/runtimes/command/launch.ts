@@ -1,11 +1,10 @@
 /**
- * How a program is confined: bubblewrap's own options, kept in a file so that they show in no command line, then what is
+ * How programs are confined: bubblewrap's own options, kept in a file so that they show in no command line, then what is
  * started inside. Every measure is one entry, so a test can take one away.
  */
 
 import { existsSync, lstatSync, readlinkSync } from 'node:fs'
 import { LIMITS } from '../../../protocol/limits.ts'
-import { CHECKPOINT_FILE } from '../program/checkpoint-watch.ts'
 import type { Brought, Inputs } from '../program/job-files.ts'
 import {
   FIRST_TO_END,
@@ -18,6 +17,7 @@ import {
   variables,
 } from '../program/surroundings.ts'
 import type { FilledUnit } from '../program/unit.ts'
+import { PIPES_FOLDER } from './unit-script.ts'
 
 export type CommandFacts = {
   bwrap: string
@@ -26,6 +26,7 @@ export type CommandFacts = {
   /** As seen inside: in /usr. */
   prlimit: string
   env: string
+  mkfifo: string
   /** The file with the system call filter, where one is known for this machine. */
   seccomp: string | undefined
   /** Users as the programs see them: one. */
@@ -43,12 +44,11 @@ const CONFIGURATION = ['/etc/alternatives', '/etc/ld.so.cache', '/etc/ld.so.conf
 /** Where this machine has programs for units. */
 export const BINARIES = ['/usr/local/bin', '/usr/bin', '/bin']
 
-/** Options that are the same for every unit of a job. */
-export function bubblewrapOptions(
-  facts: CommandFacts,
-  inputs: Inputs | null,
-  brought: readonly Brought[] = [],
-): string[] {
+/** `pipes`: those of its units. */
+export type JobFolders = { pipes: string; inputs?: Inputs | null; brought?: readonly Brought[] }
+
+/** Options of the sandbox of a job. */
+export function bubblewrapOptions(facts: CommandFacts, { pipes, inputs = null, brought = [] }: JobFolders): string[] {
   const scratch = (place: string): string[] => [
     '--size',
     String(LIMITS.COMMAND_SCRATCH_MIB * MIB),
@@ -58,7 +58,7 @@ export function bubblewrapOptions(
     place,
   ]
   return [
-    ...['--unshare-all', '--unshare-user', '--disable-userns', '--die-with-parent', '--new-session'],
+    ...['--unshare-all', '--unshare-user', '--disable-userns', '--die-with-parent', '--new-session', '--as-pid-1'],
     ...['--uid', '65534', '--gid', '65534', '--hostname', UNIT_HOST, '--cap-drop', 'ALL'],
     ...(facts.seccomp === undefined ? [] : ['--seccomp', String(FILTER_FD)]),
     ...['--size', String(MIB), '--tmpfs', '/'],
@@ -69,6 +69,7 @@ export function bubblewrapOptions(
     ...['--proc', '/proc', '--ro-bind', '/proc/sys', '/proc/sys', '--remount-ro', '/proc'],
     // Zeros to read as well, that cannot be mapped as shared memory that nobody counts.
     ...['--dev', '/dev', '--dev-bind', '/dev/full', '/dev/zero'],
+    ...['--ro-bind', pipes, PIPES_FOLDER],
     // `--dev` has a place for shared memory that is not bounded.
     ...['--remount-ro', '/dev', ...scratch('/dev/shm'), ...scratch('/tmp'), ...scratch(UNIT_FOLDER)],
     ...(inputs === null ? [] : inputOptions(inputs)),
@@ -82,30 +83,20 @@ const inputOptions = ({ folder, names }: Inputs): string[] => [
   ...names.flatMap((name) => ['--symlink', `${INPUTS_FOLDER}/${name}`, `${UNIT_FOLDER}/${name}`]),
 ]
 
-export type UnitCommand = Pick<FilledUnit, 'argv' | 'env'> & {
-  brought?: readonly Brought[]
-  /** Options of bubblewrap that lay down what the unit goes on from. */
-  resumed?: readonly string[]
-}
+/** What is started for a job: its sandbox, and in it a shell. */
+export const shellLine = (facts: CommandFacts, room: Room): string[] => [
+  ...[facts.choom, '-n', String(FIRST_TO_END), '--', facts.bwrap, '--args', String(OPTIONS_FD)],
+  ...['--', facts.prlimit, ...limits(room), '--', '/bin/sh'],
+]
 
-/** What differs between units. */
-export function commandLine(
+/** What the shell starts for a unit: its program, with these variables and no others. */
+export function programLine(
   facts: CommandFacts,
-  { argv, env, brought = [], resumed = [] }: UnitCommand,
-  room: Room,
+  { argv, env }: Pick<FilledUnit, 'argv' | 'env'>,
+  { room, brought = [] }: { room: Room; brought?: readonly Brought[] },
 ): string[] {
-  const all = {
-    ...variables(room),
-    PATH: searchPath(brought, BINARIES).join(':'),
-    TALKOOT_CHECKPOINT: CHECKPOINT_FILE,
-    ...env,
-  }
-  return [
-    ...[facts.choom, '-n', String(FIRST_TO_END), '--', facts.bwrap, '--args', String(OPTIONS_FD), ...resumed],
-    ...['--', facts.prlimit, ...limits(room), '--'],
-    // For nothing before: bubblewrap and prlimit would be loaded with what these name, outside or without limits.
-    ...[facts.env, '--', ...Object.entries(all).map(([name, value]) => `${name}=${value}`), ...argv],
-  ]
+  const all = { ...variables(room), PATH: searchPath(brought, BINARIES).join(':'), PWD: UNIT_FOLDER, ...env }
+  return [facts.env, '-i', '--', ...Object.entries(all).map(([name, value]) => `${name}=${value}`), ...argv]
 }
 
 /** Of each process; that of all together is looked at from outside. */

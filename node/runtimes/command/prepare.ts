@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { TalkootError } from '../../../protocol/errors.ts'
 import { inheritedDescriptors } from '../inherited.ts'
 import type { PreparedProgram } from '../program/sandbox.ts'
-import { runUnitProcess } from '../program/unit-process.ts'
 import { ReachableFolders } from '../reachable-folders.ts'
 import { makeScratch, type User, unitUser } from '../scratch.ts'
 import { seccompFilter } from '../seccomp.ts'
 import { findTool } from '../tools.ts'
-import { bubblewrapOptions, type CommandFacts, commandLine } from './launch.ts'
+import { layShell } from './job.ts'
+import { type CommandFacts, programLine } from './launch.ts'
 
 /** Its folder holds what the jobs bring. */
 export type PreparedCommand = PreparedProgram & {
@@ -32,15 +32,17 @@ export async function prepareCommand(scratchDir: string, signal: AbortSignal): P
   const prlimit = await toolFor('prlimit', ['--version'])
   const choom = await toolFor('choom', ['--version'])
   const env = await toolFor('env', [])
+  // Not every one of them tells its version.
+  const mkfifo = await toolFor('mkfifo', ['--help'])
   const user = unitUser()
   const folder = await makeScratch(scratchDir, user)
   try {
-    const facts = { bwrap, prlimit, choom, env, ...(await writeFiles(folder)) }
+    const facts = { bwrap, prlimit, choom, env, mkfifo, ...(await writeFiles(folder)) }
     const shut = inheritedDescriptors()
     const open = async (path: string): Promise<void> => {
       if (user !== undefined) await chown(path, user.uid, user.gid)
     }
-    const uid = await probe(facts, { folder, user, shut }, signal)
+    const uid = await probe({ facts, folder, user, shut, open }, signal)
     const proved = { kind: 'command', version: VERSION, confinement: 'os', deterministic: false, uid } as const
     const inputs = new ReachableFolders({ place: folder, user })
     return { facts, folder, user, shut, probe: proved, open, inputs }
@@ -68,23 +70,19 @@ async function writeFiles(folder: string): Promise<Pick<CommandFacts, 'seccomp' 
 }
 
 /** The user it ran as, as seen from outside. */
-async function probe(
-  facts: CommandFacts,
-  { folder, user, shut }: Pick<PreparedCommand, 'folder' | 'user' | 'shut'>,
-  signal: AbortSignal,
-): Promise<number> {
-  const uid = user?.uid ?? process.getuid?.() ?? 0
+async function probe(prepared: Omit<PreparedCommand, 'probe' | 'inputs'>, signal: AbortSignal): Promise<number> {
+  const uid = prepared.user?.uid ?? process.getuid?.() ?? 0
   if (uid === 0) throw new TalkootError('E_ROOT', 'units never run as root')
-  const options = join(folder, 'options')
-  await writeFile(options, bubblewrapOptions(facts, null).join('\0'))
-  const handed = [options, ...(facts.seccomp === undefined ? [] : [facts.seccomp])]
-  const line = commandLine(
-    facts,
-    { argv: ['/bin/sh', '-c', 'echo $(( 6 * 7 ))'], env: {} },
-    { cpus: 1, memoryMiB: PROBE_MEMORY_MIB },
-  )
-  const limits = { memoryMiB: PROBE_MEMORY_MIB, timeoutMs: PROBE_TIMEOUT_MS }
-  const end = await runUnitProcess({ line, handed, shut, user, stdin: null, ...limits }, signal)
-  if (end.code === 0 && end.stdout.toString() === '42\n') return uid
-  throw new TalkootError('E_NATIVE_PLATFORM', `bubblewrap does not work here: ${end.refused ?? end.stderr.trim()}`)
+  const room = { cpus: 1, memoryMiB: PROBE_MEMORY_MIB }
+  const { folder, shell } = await layShell(prepared, { inputs: null, brought: [] }, room)
+  try {
+    const line = programLine(prepared.facts, { argv: ['/bin/sh', '-c', 'echo $(( 6 * 7 ))'], env: {} }, { room })
+    const io = { stdin: null, memoryMiB: PROBE_MEMORY_MIB, timeoutMs: PROBE_TIMEOUT_MS }
+    const end = await shell.run(line, io, signal)
+    if (end.code === 0 && end.stdout.toString() === '42\n') return uid
+    throw new TalkootError('E_NATIVE_PLATFORM', `bubblewrap does not work here: ${end.refused ?? end.stderr.trim()}`)
+  } finally {
+    await shell.close()
+    await rm(folder, { recursive: true, force: true })
+  }
 }

@@ -8,12 +8,16 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { posix } from 'node:path'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { z } from 'zod'
+import { parseToFirstFault } from '../../../protocol/first-fault.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
 import { BLOCK_BYTES, padded } from '../tar-block.ts'
 import { damaged, TarHeaders } from './tar-headers.ts'
 
-/** The transport podman reads it by, and the variables the image sets (`NAME=value`). */
-export type ImageFacts = { transport: 'docker-archive' | 'oci-archive'; env: string[] }
+/**
+ * The transport podman reads it by, the variables the image sets (`NAME=value`), and the bytes each layer takes of the disk,
+ * lowest first.
+ */
+export type ImageFacts = { transport: 'docker-archive' | 'oci-archive'; env: string[]; layers: number[] }
 
 type Member = { at: number; bytes: number }
 type Members = ReadonlyMap<string, Member>
@@ -55,10 +59,15 @@ export async function inspectArchive(path: string, signal: AbortSignal): Promise
     if (layers.length > LIMITS.IMAGE_LAYERS_MAX) throw damaged(`has over ${LIMITS.IMAGE_LAYERS_MAX} layers`)
     const { config: settings } = await jsonOf(file, memberOf(members, config), configSchema)
     const room = { entries: LIMITS.IMAGE_ENTRIES_MAX, bytes: LIMITS.IMAGE_MAX_BYTES, extended: EXTENDED_ALL_MAX_BYTES }
-    for (const layer of layers) await measureLayer(path, memberOf(members, layer), room, signal)
+    const measured: number[] = []
+    for (const layer of layers) {
+      const before = { ...room }
+      await measureLayer(path, memberOf(members, layer), room, signal)
+      measured.push(before.bytes - room.bytes + (before.entries - room.entries) * LIMITS.TREE_FILE_COST_BYTES)
+    }
     // Of one without a value podman would take that of its own, which are this node's.
     const env = (settings?.Env ?? []).filter((variable) => /^[^=\0]+=[^\0]*$/.test(variable))
-    return { transport, env: env.slice(0, LIMITS.COMMAND_VARIABLES_MAX) }
+    return { transport, env: env.slice(0, LIMITS.COMMAND_VARIABLES_MAX), layers: measured }
   } finally {
     await file.close()
   }
@@ -129,7 +138,7 @@ async function jsonOf<T>(file: FileHandle, { at, bytes }: Member, schema: z.ZodT
   } catch {
     throw damaged('has a description that is no JSON')
   }
-  const parsed = schema.safeParse(content)
+  const parsed = parseToFirstFault(schema, content)
   if (!parsed.success) throw damaged('has a description of another shape')
   return parsed.data
 }

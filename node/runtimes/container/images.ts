@@ -1,4 +1,4 @@
-/** Images of this node as plain folders: unpacked once by podman, shared by all sandboxes, the longest unused making room. */
+/** Images of this node as plain folders: unpacked once by podman, shared by all sandboxes, within the owner's disk. */
 
 import { spawn } from 'node:child_process'
 import { chmod, lstat, mkdir, mkdtemp, rm, statfs } from 'node:fs/promises'
@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import type { Digest } from '../../../protocol/canonical.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
+import type { DiskBudget, Lodger } from '../../files/disk-budget.ts'
+import { removeFolder } from '../scratch.ts'
 import { inspectArchive } from './image-archive.ts'
 import { confinedLine, makeHome, type PodmanTools } from './podman.ts'
 
@@ -13,7 +15,7 @@ import { confinedLine, makeHome, type PodmanTools } from './podman.ts'
 export type HeldImage = { rootfs: string; env: readonly string[]; release(): void }
 
 type Unpacked = { folder: string; rootfs: string; env: readonly string[] }
-type Entry = { unpacked: Promise<Unpacked>; holders: number; unwanted: AbortController }
+type Entry = Lodger & { unpacked: Promise<Unpacked>; unwanted: AbortController }
 
 type Init = {
   tools: PodmanTools
@@ -21,13 +23,13 @@ type Init = {
   driver: string
   /** Where images lie: closed to everybody else, as they may hold programs that would run as root. */
   folder: string
+  disk: DiskBudget
   /** Ends what is being unpacked. */
   signal: AbortSignal
 }
 
 export class Images {
   readonly #init: Init
-  /** Longest unused first. */
   readonly #entries = new Map<Digest, Entry>()
 
   constructor(init: Init) {
@@ -36,13 +38,12 @@ export class Images {
 
   /**
    * `archive`: the image named by the digest, as a file. Unpacking ends when nobody waits for it any more.
-   * @throws E_IMAGE, E_DISK_FULL
+   * @throws E_IMAGE, E_DISK_FULL, E_DISK_BUDGET, E_DISK_TAKEN
    */
   async hold(digest: Digest, archive: string, signal: AbortSignal): Promise<HeldImage> {
     signal.throwIfAborted()
-    const entry = this.#entries.get(digest) ?? this.#begin(archive)
-    this.#entries.delete(digest)
-    this.#entries.set(digest, entry)
+    const entry = this.#entries.get(digest) ?? this.#begin(digest, archive)
+    this.#init.disk.touch(entry)
     entry.holders += 1
     let held = true
     const release = (): void => {
@@ -68,47 +69,65 @@ export class Images {
     }
   }
 
-  #begin(archive: string): Entry {
+  #begin(digest: Digest, archive: string): Entry {
     const unwanted = new AbortController()
     const signal = AbortSignal.any([this.#init.signal, unwanted.signal])
-    return { unpacked: this.#unpack(archive, signal), holders: 0, unwanted }
+    const { promise: unpacked, resolve } = Promise.withResolvers<Unpacked>()
+    const evict = async (): Promise<void> => {
+      if (this.#entries.get(digest) === entry) this.#entries.delete(digest)
+      // What stays now goes with the runtime.
+      await removeFolder((await unpacked).folder).catch(() => undefined)
+    }
+    const entry: Entry = { what: 'image', cost: 0, holders: 0, evict, unpacked, unwanted }
+    this.#entries.set(digest, entry)
+    resolve(this.#unpack(archive, entry, signal))
+    return entry
   }
 
-  async #unpack(archive: string, signal: AbortSignal): Promise<Unpacked> {
+  /** Of the disk it takes what its layers and podman's copies of them do, until it is a folder. */
+  async #unpack(archive: string, entry: Entry, signal: AbortSignal): Promise<Unpacked> {
+    const { driver, disk } = this.#init
+    const { transport, env, layers } = await inspectArchive(archive, signal)
+    const bytes = layers.reduce((sum, layer) => sum + layer, 0)
+    entry.cost = bytes + storedBytes(driver, layers)
+    try {
+      await disk.take(entry)
+      const { folder, rootfs } = await this.#layOut(`${transport}:${archive}`, signal)
+      disk.shrink(entry, bytes)
+      return { folder, rootfs, env }
+    } catch (error) {
+      disk.leave(entry)
+      throw error
+    }
+  }
+
+  async #layOut(image: string, signal: AbortSignal): Promise<Pick<Unpacked, 'folder' | 'rootfs'>> {
     const { tools, driver, folder: parent } = this.#init
-    await this.#makeRoom()
-    const { transport, env } = await inspectArchive(archive, signal)
     const folder = await mkdtemp(join(parent, 'image-'))
     const watch = await watchRoom(parent)
     try {
       const layers = { driver, folder: join(folder, 'layers') }
       const home = await makeHome(join(folder, 'podman'), tools, layers)
       const rootfs = join(folder, 'rootfs')
-      const script = [UNPACK, 'sh', `${transport}:${archive}`, rootfs]
       const bounded = AbortSignal.any([signal, watch.signal])
-      const end = await runTool(confinedLine(tools, ['/bin/sh', '-c', ...script]), home.env, bounded)
+      const line = confinedLine(tools, ['/bin/sh', '-c', UNPACK, 'sh', image, rootfs])
+      const end = await runTool(line, home.env, bounded)
       if (end.code !== 0) throw refusal(end.stderr)
-      for (const path of [layers.folder, home.folder]) await rm(path, { recursive: true, force: true })
+      for (const path of [layers.folder, home.folder]) await removeFolder(path)
       await makePlaces(rootfs)
-      return { folder, rootfs, env }
+      return { folder, rootfs }
     } catch (error) {
-      await rm(folder, { recursive: true, force: true })
+      await removeFolder(folder)
       throw error
     } finally {
       watch.stop()
     }
   }
-
-  async #makeRoom(): Promise<void> {
-    for (const [digest, { holders, unpacked }] of this.#entries) {
-      if (this.#entries.size < LIMITS.IMAGES_KEPT_MAX) return
-      if (holders > 0) continue
-      this.#entries.delete(digest)
-      const { folder } = await unpacked.catch(() => ({ folder: null }))
-      if (folder !== null) await rm(folder, { recursive: true, force: true })
-    }
-  }
 }
+
+/** What podman keeps: `vfs` copies for each layer all below it. */
+const storedBytes = (driver: string, layers: readonly number[]): number =>
+  layers.reduce((sum, layer, at) => sum + layer * (driver === 'vfs' ? layers.length - at : 1), 0)
 
 /** What is measured before is what this node reads of an image: what podman reads may be more, and `vfs` copies each layer whole. */
 async function watchRoom(folder: string): Promise<{ signal: AbortSignal; stop(): void }> {
@@ -131,7 +150,10 @@ async function freeBytes(folder: string): Promise<number> {
   return bavail * bsize
 }
 
-/** Podman puts the layers together; devices, sockets and the right to become another user are left out. */
+/**
+ * Podman puts the layers together; devices, sockets and the right to become another user are left out. An ordinary user can
+ * remove only folders that are open to him.
+ */
 const UNPACK = `set -eu
 id=$(podman pull --quiet "$1")
 from=$(podman image mount "$id")
@@ -139,6 +161,7 @@ mkdir "$2"
 cp -a "$from/." "$2/"
 find "$2" -xdev ! -type f ! -type d ! -type l -delete
 find "$2" -xdev -type f -perm /6000 -exec chmod ug-s {} +
+find "$2" -xdev -type d ! -perm -700 -exec chmod u+rwx {} +
 `
 
 /**
@@ -165,6 +188,11 @@ const PLACES = [
 ] as const
 
 function refusal(stderr: string): TalkootError {
+  // Of which it says, too, that there is no space left.
+  if (stderr.startsWith('unshare: ')) {
+    const where = 'see sysctl user.max_user_namespaces, and AppArmor'
+    return new TalkootError('E_CONTAINER_UNUSABLE', `no namespaces may be made here (${where}): ${stderr.trim()}`)
+  }
   if (/no space left/i.test(stderr)) return new TalkootError('E_DISK_FULL', 'the image could not be unpacked')
   return new TalkootError(
     'E_IMAGE',

@@ -27,17 +27,20 @@ export const layContainerJob: LayJob<PreparedContainer> = async (prepared, init,
     const home = await makeHome(await mkdtemp(join(prepared.folder, 'job-')), prepared.tools)
     const group = groupName(basename(home.folder))
     const pidfile = join(home.folder, 'pid')
+    const stateFile = join(home.folder, 'state')
     const inputs = { folder: given?.folder ?? null, names: join(home.folder, 'given') }
     await writeFile(inputs.names, givenText(given?.names ?? []))
     const rootfs = await withPlaces(brought, image.rootfs, home, closing)
     const place = { rootfs, variables: image.env, inputs, brought, group, pidfile }
     const run: ProgramJob['run'] = async (unit, io, signal) => {
       await rm(pidfile, { force: true })
-      const podman = containerLine(prepared.tools, place, unit, init)
+      const resumed = io.checkpointing?.resumed
+      if (resumed !== undefined) await writeFile(stateFile, resumed)
+      const state = resumed === undefined ? null : stateFile
+      const podman = containerLine(prepared.tools, { ...place, state }, unit, init)
       const line = [prepared.env, ...Object.entries(home.env).map(([name, value]) => `${name}=${value}`), ...podman]
       const how = { line, handed: [], shut: prepared.shut, user: undefined, depth: CONTAINER_DEPTH }
-      // Nothing can be laid down in a container before its program begins.
-      const end = await runUnitProcess({ ...how, ...io, checkpointing: undefined }, signal)
+      const end = await runUnitProcess({ ...how, ...io }, signal)
       if (end.killed !== null) await removeGroup(group)
       else if (end.code === NO_CONTAINER && !(await exists(pidfile))) throw notStarted(end.stderr)
       return { end, file: null }

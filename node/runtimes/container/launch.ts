@@ -13,7 +13,7 @@ import {
 } from '../program/surroundings.ts'
 import type { FilledUnit } from '../program/unit.ts'
 import { confinedLine, type PodmanTools } from './podman.ts'
-import { FOLDER_OUTSIDE, inUnitFolder } from './unit-folder.ts'
+import { FOLDERS, inUnitFolders } from './unit-folder.ts'
 
 const MIB = 1024 * 1024
 /** The user `nobody`: no container has a user of root's. */
@@ -26,6 +26,8 @@ export type ContainerPlace = {
   /** The folder of its files, and the file that names them, each name followed by a zero. */
   inputs: { folder: string | null; names: string }
   brought: readonly Brought[]
+  /** The file of what the unit goes on from; null: it begins. */
+  state: string | null
   /** The name of the control group its processes are in, and of the file that tells that it began. */
   group: string
   pidfile: string
@@ -33,12 +35,10 @@ export type ContainerPlace = {
 
 export function containerLine(
   tools: PodmanTools,
-  { rootfs, variables: ofImage, inputs, brought, group, pidfile }: ContainerPlace,
+  { rootfs, variables: ofImage, inputs, brought, state, group, pidfile }: ContainerPlace,
   { argv, env, stdin, outputs }: FilledUnit,
   room: Room,
 ): string[] {
-  const memory = `tmpfs-size=${LIMITS.COMMAND_SCRATCH_MIB * MIB}`
-  const scratch = (place: string): string[] => ['--mount', `type=tmpfs,dst=${place},${memory},notmpcopyup`]
   const readOnly = (from: string, to: string): string[] => [
     '--mount',
     quoted('type=bind', `src=${from}`, `dst=${to}`, 'ro'),
@@ -51,21 +51,23 @@ export function containerLine(
     ...Object.entries({ ...variables(room), ...path, ...env }).map(([name, value]) => `${name}=${value}`),
   ]
   const podman = [
-    ...[tools.podman, 'run', '--rm', '--pull', 'never', '--log-driver', 'none', '--cgroups', 'no-conmon'],
-    ...['--cgroup-parent', `/${group}`, '--pidfile', pidfile, ...(stdin === null ? [] : ['--interactive'])],
-    ...['--network', 'none', '--no-hosts', '--hostname', UNIT_HOST, '--ipc', 'private', '--cgroupns', 'private'],
+    ...[tools.podman, 'run', '--rm', '--pull', 'never', '--log-driver', 'none', '--pidfile', pidfile],
+    ...(tools.asRoot ? inControlGroup(group, room) : withOneUser(room)),
+    ...['--network', 'none', '--no-hosts', '--hostname', UNIT_HOST, '--ipc', 'private'],
+    ...(stdin === null ? [] : ['--interactive']),
     ...['--read-only', '--read-only-tmpfs=false', '--cap-drop', 'all'],
     ...['--security-opt', 'no-new-privileges', '--security-opt', `seccomp=${tools.filter}`],
     ...['--user', `${CONTAINER_UID}:${CONTAINER_UID}`, '--passwd=false', '--systemd=false', '--http-proxy=false'],
     ...['--unsetenv-all', '--oom-score-adj', String(FIRST_TO_END), ...limits(room)],
-    ...['--shm-size', `${LIMITS.COMMAND_SCRATCH_MIB}m`, ...scratch('/tmp')],
-    ...['--mount', `type=bind,src=${FOLDER_OUTSIDE},dst=${UNIT_FOLDER}`],
+    ...['--shm-size', `${LIMITS.COMMAND_SCRATCH_MIB}m`],
+    ...FOLDERS.flatMap(({ outside, inside }) => ['--mount', `type=bind,src=${outside},dst=${inside}`]),
     ...binds.flatMap(({ folder, at }) => readOnly(folder, at)),
     ...['--workdir', UNIT_FOLDER, ...all.flatMap((variable) => ['--env', variable])],
     ...['--entrypoint', JSON.stringify([argv[0]]), '--rootfs', rootfs, ...argv.slice(1)],
   ]
-  const folder = { user: CONTAINER_UID, given: inputs.names, setpriv: tools.setpriv, outputs, out: COLLECTED_FD }
-  return confinedLine(tools, inUnitFolder(podman, folder, room))
+  const user = tools.asRoot ? CONTAINER_UID : null
+  const given = { given: inputs.names, state, outputs, out: COLLECTED_FD }
+  return confinedLine(tools, inUnitFolders(podman, { user, setpriv: tools.setpriv, ...given }, room))
 }
 
 /** The first beyond those every process has. */
@@ -75,14 +77,32 @@ const pathOf = (variables: readonly string[]): string =>
   variables.findLast((variable) => variable.startsWith('PATH='))?.slice('PATH='.length) ??
   '/usr/local/bin:/usr/bin:/bin'
 
-/** Of each process but for the last: control groups count them for the container. */
-const limits = ({ cpus, memoryMiB }: Room): string[] => [
+/** Which counts the processes of a container, and also memory that no process is seen to use. What is seen ends a unit sooner. */
+const inControlGroup = (group: string, { cpus, memoryMiB }: Room): string[] => [
+  ...['--cgroups', 'no-conmon', '--cgroup-parent', `/${group}`, '--cgroupns', 'private'],
+  ...['--pids-limit', String(cpus * LIMITS.UNIT_PROCESSES_MAX), ...processes(PROCESSES_OF_USER)],
+  ...['--memory', `${LIMITS.SANDBOX_BASE_MIB + memoryMiB + SCRATCH_FOLDERS * LIMITS.COMMAND_SCRATCH_MIB}m`],
+]
+
+/**
+ * In a user namespace of its own in podman's, in which the kernel counts its processes apart; the user is the node's outside. There
+ * are no control groups that an ordinary user may make on every machine: what they would count is refused by the filter of
+ * system calls, as for programs of the machine.
+ */
+const withOneUser = ({ cpus }: Room): string[] => [
+  ...['--cgroups', 'disabled', '--uidmap', `${CONTAINER_UID}:0:1`, '--gidmap', `${CONTAINER_UID}:0:1`],
+  // The kernel lets each write who is ended first of its own: nothing is written there.
+  ...['--security-opt', 'proc-opts=nosuid,noexec,nodev,ro'],
+  ...['--mount', 'type=bind,src=/sys/fs/cgroup,dst=/sys/fs/cgroup,ro'],
+  ...processes(cpus * LIMITS.UNIT_PROCESSES_MAX),
+]
+
+const processes = (most: number): string[] => ['--ulimit', `nproc=${most}:${most}`]
+
+/** Of each process. */
+const limits = ({ memoryMiB }: Room): string[] => [
   ...['--ulimit', `nofile=${LIMITS.COMMAND_OPEN_FILES_MAX}:${LIMITS.COMMAND_OPEN_FILES_MAX}`],
   ...['--ulimit', `data=${dataBytes(memoryMiB)}:${dataBytes(memoryMiB)}`, '--ulimit', 'core=0:0'],
-  ...['--ulimit', `nproc=${PROCESSES_OF_USER}:${PROCESSES_OF_USER}`],
-  ...['--pids-limit', String(cpus * LIMITS.UNIT_PROCESSES_MAX)],
-  // Also what no process is seen to use: memfd, System V, the folders in memory. What is seen ends a unit sooner.
-  ...['--memory', `${LIMITS.SANDBOX_BASE_MIB + memoryMiB + SCRATCH_FOLDERS * LIMITS.COMMAND_SCRATCH_MIB}m`],
 ]
 
 /** `/tmp`, `/dev/shm` and the unit's own. */

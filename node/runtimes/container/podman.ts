@@ -8,6 +8,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 export type PodmanTools = {
+  /** Of a node of root's. Any other is root in a user namespace where its own user is all there is. */
+  asRoot: boolean
   podman: string
   setpriv: string
   unshare: string
@@ -29,7 +31,11 @@ export type Layers = { driver: string; folder: string }
 /** Containers are run from plain folders and have none. */
 const NO_LAYERS: Layers = { driver: 'vfs', folder: `${PRIVATE}/root` }
 
-export async function makeHome(folder: string, { runtime }: PodmanTools, layers = NO_LAYERS): Promise<PodmanHome> {
+export async function makeHome(
+  folder: string,
+  { asRoot, runtime }: PodmanTools,
+  layers = NO_LAYERS,
+): Promise<PodmanHome> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const settings = join(folder, 'containers.conf')
   const storage = join(folder, 'storage.conf')
@@ -53,7 +59,9 @@ export async function makeHome(folder: string, { runtime }: PodmanTools, layers 
     ].join('\n'),
   )
   const places = [`graphroot = ${text(layers.folder)}`, `runroot = ${text(`${PRIVATE}/run`)}`]
-  await writeFile(storage, ['[storage]', `driver = ${text(layers.driver)}`, ...places, ''].join('\n'))
+  // Where there is one user only, all files are that user's.
+  const oneUser = asRoot ? [] : [`[storage.options.${layers.driver}]`, 'ignore_chown_errors = "true"']
+  await writeFile(storage, ['[storage]', `driver = ${text(layers.driver)}`, ...places, ...oneUser, ''].join('\n'))
   await writeFile(registries, '')
   await mkdir(dirname(policy), { recursive: true })
   await writeFile(policy, text({ default: [{ type: 'insecureAcceptAnything' }] }))
@@ -73,8 +81,17 @@ export async function makeHome(folder: string, { runtime }: PodmanTools, layers 
 export const CONTAINER_DEPTH = 2
 
 /** A command line that ends with this process, and everything it starts with it. No network: an image may name addresses of its layers. */
-export const confinedLine = ({ setpriv, unshare }: PodmanTools, line: readonly string[]): string[] => [
-  ...[setpriv, '--pdeathsig', 'KILL', unshare, '--pid', '--net', '--fork', '--kill-child', '--mount', '--mount-proc'],
-  ...['/bin/sh', '-c', `mount -t tmpfs -o mode=0700,size=${PRIVATE_MIB}m tmpfs ${PRIVATE} && exec "$@"`, 'sh'],
+export const confinedLine = ({ asRoot, setpriv, unshare }: PodmanTools, line: readonly string[]): string[] => [
+  ...[setpriv, '--pdeathsig', 'KILL', unshare, ...(asRoot ? [] : ['--user', '--map-root-user'])],
+  ...['--pid', '--net', '--fork', '--kill-child', '--mount', '--mount-proc'],
+  ...['/bin/sh', '-c', `set -e; ${PRIVATE_MOUNT}; ${asRoot ? '' : ONE_USER_MOUNTS} exec "$@"`, 'sh'],
   ...line,
 ]
+
+const PRIVATE_MOUNT = `mount -t tmpfs -o mode=0700,size=${PRIVATE_MIB}m tmpfs ${PRIVATE}`
+
+/**
+ * Control groups that are not its own are no use to crun, and of some versions it knows nothing. Containers take their devices from
+ * here, and zeros could be mapped as shared memory that nobody counts.
+ */
+const ONE_USER_MOUNTS = 'mount -t tmpfs -o ro tmpfs /sys/fs/cgroup; mount --bind /dev/full /dev/zero;'

@@ -1,18 +1,20 @@
 /** Finds out whether podman works on this machine, by unpacking an image and running it. */
 
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { digestOf } from '../../../protocol/canonical.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
+import { DiskBudget } from '../../files/disk-budget.ts'
 import { inheritedDescriptors } from '../inherited.ts'
 import type { PreparedProgram } from '../program/sandbox.ts'
 import { ReachableFolders } from '../reachable-folders.ts'
-import { makeScratch } from '../scratch.ts'
+import type { RuntimeInit } from '../runtime.ts'
+import { makeScratch, removeFolder, unitUser } from '../scratch.ts'
 import { findTool } from '../tools.ts'
 import { callFilter } from './call-filter.ts'
 import { groupName, removeAbandonedGroups, removeGroup } from './groups.ts'
 import { Images, runTool } from './images.ts'
-import { CONTAINER_UID, containerLine } from './launch.ts'
+import { containerLine } from './launch.ts'
 import { makeHome, type PodmanTools } from './podman.ts'
 import { probeImage } from './probe-image.ts'
 
@@ -23,43 +25,55 @@ export type PreparedContainer = PreparedProgram & {
   images: Images
 }
 
-/** The first that runs a container is taken: some machines have a crun that does not know their control groups. */
-const RUNTIMES = ['runc', 'crun']
+/**
+ * The first that runs a container is taken: some machines have a crun that does not know their control groups, and without any
+ * podman takes only crun.
+ */
+const RUNTIMES = { root: ['runc', 'crun'], user: ['crun'] } as const
 /** Layers on top of each other, or copied where that is not possible (in a container, on some file systems). */
 const DRIVERS = ['overlay', 'vfs']
 const PROBE_ROOM = { cpus: 1, memoryMiB: 64 }
-const USER = { uid: CONTAINER_UID, gid: CONTAINER_UID }
 
 /** @throws E_CONTAINER_UNUSABLE */
-export async function prepareContainer(scratchDir: string, signal: AbortSignal): Promise<PreparedContainer> {
+export async function prepareContainer(
+  { scratchDir, disk }: Required<RuntimeInit>,
+  signal: AbortSignal,
+): Promise<PreparedContainer> {
   if (process.platform !== 'linux') throw unusable(`this is ${process.platform}`)
+  const user = unitUser()
   const podman = await toolFor('podman', ['--version'])
-  if (process.getuid?.() !== 0)
-    throw unusable('the node does not run as root, which it needs for namespaces of its own')
   const [setpriv, unshare, env] = [
     await toolFor('setpriv', ['--version']),
     await toolFor('unshare', ['--version']),
     await toolFor('env', []),
   ]
+  const asRoot = user !== undefined
+  const names = RUNTIMES[asRoot ? 'root' : 'user']
   const found = await Promise.all(
-    RUNTIMES.map(async (name) => ({ name, path: await findTool(name, ['--version'], SYSTEM_FOLDERS) })),
+    names.map(async (name) => ({ name, path: await findTool(name, ['--version'], SYSTEM_FOLDERS) })),
   )
   const runtimes = found.flatMap(({ name, path }) => (path === undefined ? [] : [{ name, path }]))
-  if (runtimes.length === 0) throw unusable('neither runc nor crun is installed')
+  if (runtimes.length === 0) {
+    throw unusable(
+      asRoot ? 'neither runc nor crun is installed' : 'crun is not installed, and the node does not run as root',
+    )
+  }
   // Never where others can enter, as the node's folder for temporary files is.
   const folder = await makeScratch(scratchDir, undefined)
   try {
     await removeAbandonedGroups()
     const filter = join(folder, 'calls.json')
     await writeFile(filter, await callFilter())
-    const places = { tools: { podman, setpriv, unshare, filter }, folder, signal }
-    const { tools, images } = await firstThatWorks(places, runtimes)
+    const places = { tools: { asRoot, podman, setpriv, unshare, filter }, folder, signal }
+    const { tools, driver } = await firstThatWorks(places, runtimes)
+    const images = new Images({ tools, driver, folder, disk, signal })
     const version = /(\d+(?:\.\d+)*)/.exec((await runTool([podman, '--version'], {}, signal)).stdout)?.[1] ?? '0'
-    const probe = { kind: 'container', version, confinement: 'os', deterministic: false, uid: CONTAINER_UID } as const
-    const inputs = new ReachableFolders({ place: folder, user: USER })
+    const uid = user?.uid ?? process.getuid?.() ?? 0
+    const probe = { kind: 'container', version, confinement: 'os', deterministic: false, uid } as const
+    const inputs = new ReachableFolders({ place: folder, user })
     return { tools, env, images, folder, shut: inheritedDescriptors(), probe, inputs }
   } catch (error) {
-    await rm(folder, { recursive: true, force: true })
+    await removeFolder(folder)
     throw error
   }
 }
@@ -79,41 +93,38 @@ async function firstThatWorks({ tools, folder, signal }: Places, runtimes: reado
   const { archive, binds } = probeImage()
   const path = join(folder, 'probe.tar')
   await writeFile(path, archive)
-  const faults: string[] = []
+  /** With the ways that have it. */
+  const faults = new Map<string, string[]>()
   for (const driver of DRIVERS) {
     for (const runtime of runtimes) {
-      const all = { ...tools, runtime }
-      const place = join(folder, `${driver}-${runtime.name}`)
-      await mkdir(place, { mode: 0o700 })
-      const images = new Images({ tools: all, driver, folder: place, signal })
-      const fault = await faultOf(all, images, { archive: path, binds, place, signal })
-      if (fault === null) return { tools: all, images }
-      faults.push(`${runtime.name}: ${fault}`)
-      await rm(place, { recursive: true, force: true })
+      const way = { tools: { ...tools, runtime }, driver }
+      const place = await mkdtemp(join(folder, 'trial-'))
+      const fault = await faultOf(way, { archive: path, binds, place, signal })
+      await removeFolder(place)
+      if (fault === null) return way
+      faults.set(fault, [...(faults.get(fault) ?? []), `${runtime.name} on ${driver}`])
     }
   }
-  throw unusable(faults.join('; '))
+  const who = tools.asRoot ? '' : `as user ${process.getuid?.()}: `
+  throw unusable(who + [...faults].map(([fault, ways]) => `${ways.join(', ')}: ${fault}`).join('; '))
 }
 
+type Way = { tools: PodmanTools; driver: string }
 type Trial = { archive: string; binds: string[]; place: string; signal: AbortSignal }
 
 /** What is wrong with this way to run containers; null: nothing. */
-async function faultOf(
-  tools: PodmanTools,
-  images: Images,
-  { archive, binds, place, signal }: Trial,
-): Promise<string | null> {
+async function faultOf({ tools, driver }: Way, { archive, binds, place, signal }: Trial): Promise<string | null> {
   const group = groupName('probe')
+  const images = new Images({ tools, driver, folder: place, disk: new DiskBudget(Number.POSITIVE_INFINITY), signal })
   try {
-    const image = await images.hold(digestOf('probe'), archive, signal)
+    const { rootfs } = await images.hold(digestOf('probe'), archive, signal)
     const home = await makeHome(join(place, 'probe'), tools)
     const pidfile = join(home.folder, 'pid')
     const inputs = { folder: null, names: join(home.folder, 'given') }
     const brought = binds.map((path) => ({ folder: path, at: path }))
-    const inside = { rootfs: image.rootfs, variables: [], inputs, brought, group, pidfile }
+    const inside = { rootfs, variables: [], inputs, brought, state: null, group, pidfile }
     const unit = { argv: ['/bin/sh', '-c', 'echo $(( 6 * 7 ))'], env: {}, stdin: null, outputs: [] }
     const end = await runTool(containerLine(tools, inside, unit, PROBE_ROOM), home.env, signal)
-    image.release()
     return end.code === 0 && end.stdout === '42\n' ? null : end.stderr.trim().slice(-FAULT_MAX_CHARS)
   } catch (thrown) {
     signal.throwIfAborted()

@@ -11,6 +11,13 @@ export type HarnessKind = 'js' | 'wasm' | 'wasi'
 /** Python has a harness of its own, in the same sandbox. */
 export type SandboxedKind = HarnessKind | 'python'
 
+/** The files a job brings: a folder the process may read, and what it holds. */
+export type Given = {
+  /** As the process sees it. */
+  folder: string
+  files: readonly (readonly [path: string, bytes: number, executable: boolean])[]
+}
+
 /** `token` comes back in every frame of the process: task code does not know it, so it cannot forge one. */
 export type InitFrame<Kind = SandboxedKind> = {
   token: string
@@ -18,6 +25,7 @@ export type InitFrame<Kind = SandboxedKind> = {
   source: string
   seed: number
   memoryMiB: number
+  given: Given
 }
 
 /** `resumed`: JSON, if its submitter tells the truth. */

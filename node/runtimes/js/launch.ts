@@ -30,6 +30,7 @@ export type LaunchPlan = {
   prlimit: string[]
   deno: string[]
   env: Record<string, string>
+  cwd: string
   /** Files opened for reading and handed over as descriptors from 3 on. */
   handed: string[]
   /** Descriptors that lead nowhere, unless one is handed over in their place. */
@@ -41,12 +42,24 @@ const ENV = { TZ: 'UTC', LANG: 'C', NO_COLOR: '1', DENO_NO_UPDATE_CHECK: '1', DE
 const MIB = 1024 * 1024
 const WASM_PAGE_BYTES = 64 * 1024
 
-export function planLaunch(facts: LaunchFacts, memoryMiB: number, kind: SandboxedKind = 'js'): LaunchPlan {
+/** Where the files of a job are inside of bubblewrap. */
+const INPUTS = '/inputs'
+
+/** The folder of a job's files as its process sees it. */
+export const seenFolder = ({ bwrap }: LaunchFacts, folder: string): string => (bwrap === undefined ? folder : INPUTS)
+
+/** `inputs`: the folder of the files the job brings, which is all it may read; null: it brings none. */
+export function planLaunch(
+  facts: LaunchFacts,
+  memoryMiB: number,
+  kind: SandboxedKind = 'js',
+  inputs: string | null = null,
+): LaunchPlan {
   const inside = facts.bwrap !== undefined
   const harness = inside ? '/harness.js' : facts.harness
   const importMap = inside ? '/imports.json' : facts.importMap
   return {
-    bwrap: facts.bwrap === undefined ? [] : [facts.bwrap, ...bwrapArguments(facts)],
+    bwrap: facts.bwrap === undefined ? [] : [facts.bwrap, ...bwrapArguments(facts, inputs)],
     // Without bubblewrap, a unit that loops would outlive a node that was killed.
     setpriv: inside || facts.setpriv === undefined ? [] : [facts.setpriv, '--pdeathsig', 'KILL', '--no-new-privs'],
     prlimit:
@@ -55,10 +68,13 @@ export function planLaunch(facts: LaunchFacts, memoryMiB: number, kind: Sandboxe
       inside ? '/deno' : facts.deno,
       'run',
       ...denoArguments(memoryMiB, kind),
+      ...(inputs === null ? [] : [`--allow-read=${inside ? INPUTS : '.'}`]),
       `--import-map=${importMap}`,
       harness,
     ],
     env: ENV,
+    // Deno takes a list of paths, in which none can have a comma: without bubblewrap the folder is `.` to it.
+    cwd: inside || inputs === null ? '/' : inputs,
     handed: inside && facts.seccomp !== undefined ? [facts.seccomp] : [],
     shut: facts.inherited,
     user: facts.user,
@@ -70,7 +86,7 @@ export function commandOf(plan: LaunchPlan): { file: string; args: string[] } {
   return { file, args }
 }
 
-function bwrapArguments(facts: LaunchFacts): string[] {
+function bwrapArguments(facts: LaunchFacts, inputs: string | null): string[] {
   const { deno, harness, importMap, prlimit, seccomp, libraries } = facts
   const files = [
     ...libraries.map((path) => [path, path]),
@@ -80,6 +96,7 @@ function bwrapArguments(facts: LaunchFacts): string[] {
   ]
   for (const path of facts.beside ?? []) files.push([path, `/${basename(path)}`])
   if (prlimit !== undefined) files.push([prlimit, '/prlimit'])
+  if (inputs !== null) files.push([inputs, INPUTS])
   return [
     ...['--unshare-all', '--unshare-user', '--disable-userns', '--die-with-parent', '--new-session', '--as-pid-1'],
     ...['--clearenv', ...Object.entries(ENV).flatMap(([name, value]) => ['--setenv', name, value])],
@@ -124,6 +141,7 @@ function v8Flags(memoryMiB: number, kind: SandboxedKind): string[] {
     return [
       `--max-old-space-size=${LIMITS.PYTHON_HEAP_MIB}`,
       `--stack-size=${stackKiB}`,
+      '--expose-gc',
       pages(LIMITS.PYTHON_INTERPRETER_MIB + memoryMiB),
     ]
   }

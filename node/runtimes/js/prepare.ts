@@ -3,14 +3,15 @@
 import { rm } from 'node:fs/promises'
 import { TalkootError } from '../../../protocol/errors.ts'
 import type { Prepared } from '../prepared-runtime.ts'
+import { ReachableFolders } from '../reachable-folders.ts'
 import type { Confinement, RuntimeProbe } from '../runtime.ts'
 import { discover } from './discover.ts'
 import type { SandboxedKind } from './frames.ts'
 import { type LaunchFacts, planLaunch } from './launch.ts'
 import { Session } from './session.ts'
 
-/** Its folder holds the harness. */
-export type PreparedJs = Prepared & { facts: LaunchFacts }
+/** Its folder holds the harness. `inputs`: of the jobs, where the user units run as finds them. */
+export type PreparedJs = Prepared & { facts: LaunchFacts; inputs: ReachableFolders }
 
 /** The version this release was tested with: another could compute other bits. */
 const DENO_VERSION = '2.9.6'
@@ -47,7 +48,8 @@ async function strongest(
 ): Promise<PreparedJs> {
   const warning = warnings.length === 0 ? {} : { warning: warnings.join('; ') }
   try {
-    return { facts, folder, probe: { ...(await prove(PROOF, { facts, folder }, signal)), ...warning } }
+    const probe = { ...(await prove(PROOF, { facts, folder }, signal)), ...warning }
+    return { facts, folder, probe, inputs: new ReachableFolders({ place: folder, user: facts.user }) }
   } catch (error) {
     signal.throwIfAborted()
     if (facts.bwrap === undefined) throw error

@@ -26,7 +26,7 @@ export function spawnPlan(plan: LaunchPlan, stdio: ('pipe' | 'ignore' | number)[
   const last = Math.max(slots.length - 1, ...plan.shut)
   for (let fd = slots.length; fd <= last; fd++) slots.push(plan.shut.includes(fd) ? nowhere : 'ignore')
   try {
-    return spawn(file, args, { cwd: '/', env: plan.env, stdio: slots, detached: true, ...(plan.user ?? {}) })
+    return spawn(file, args, { cwd: plan.cwd, env: plan.env, stdio: slots, detached: true, ...(plan.user ?? {}) })
   } finally {
     for (const fd of [...handed, nowhere]) closeSync(fd)
   }

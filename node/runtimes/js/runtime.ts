@@ -13,10 +13,8 @@ import { PreparedRuntime } from '../prepared-runtime.ts'
 import type { Runtime } from '../runtime.ts'
 import { DenoHost, type DenoHostInit } from './deno-host.ts'
 import type { HarnessKind } from './frames.ts'
-import { planLaunch } from './launch.ts'
+import { openJsSandbox } from './open-sandbox.ts'
 import type { PreparedJs } from './prepare.ts'
-import { JsSandbox } from './sandbox.ts'
-import { Session } from './session.ts'
 
 export type JsRuntimeInit = DenoHostInit
 
@@ -40,12 +38,6 @@ export function createHarnessRuntime(
       }
     },
     dispose: () => host.leave(),
-    openSandbox: ({ prepared, onClosed }, job) => {
-      const openSession = async (): Promise<Session> => {
-        const { facts, folder } = await prepared()
-        return new Session({ ...job, kind, plan: planLaunch(facts, job.memoryMiB, kind), folder })
-      }
-      return new JsSandbox({ openSession, onClosed }, job)
-    },
+    openSandbox: (components, job) => openJsSandbox(kind, components, job),
   })
 }

@@ -14,7 +14,7 @@ import type { Session } from './session.ts'
 export type SandboxComponents = {
   /** Starts a process for this job. */
   openSession: (init: SandboxInit) => Promise<Session>
-  onClosed: (sandbox: Sandbox) => void
+  onClosed: (sandbox: JsSandbox) => void | Promise<void>
 }
 
 /** What a frame left to do. `alone`: the first of these units needs a process that nothing ran in before it. */
@@ -72,7 +72,7 @@ export class JsSandbox implements Sandbox {
     this.#closing.abort()
     await this.#session?.close()
     this.#session = undefined
-    this.#components.onClosed(this)
+    await this.#components.onClosed(this)
   }
 
   /**
@@ -85,7 +85,11 @@ export class JsSandbox implements Sandbox {
       session = await this.#start(signal)
     } catch (error) {
       if (signal.aborted) return { again: [] }
-      throw error
+      const { code, message } = TalkootError.from(error)
+      // What the task brings, not this machine.
+      if (code !== 'E_TREE') throw error
+      yield frame.map(({ unit }) => failed(unit, code, message))
+      return { again: [] }
     }
     const { fresh } = session
     const doubted = (code: string | null, index: number): boolean => code === 'E_MEMORY' && !(fresh && index === 0)

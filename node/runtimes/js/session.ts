@@ -7,7 +7,15 @@ import { type ErrorCode, TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
 import { RUNTIME_KINDS } from '../../../protocol/runtime-kinds.ts'
 import type { SandboxInit } from '../runtime.ts'
-import { type Call, type End, type InitFrame, PART_BYTES, type RunFrame, type SandboxedKind } from './frames.ts'
+import {
+  type Call,
+  type End,
+  type Given,
+  type InitFrame,
+  PART_BYTES,
+  type RunFrame,
+  type SandboxedKind,
+} from './frames.ts'
 import type { LaunchPlan } from './launch.ts'
 import { type Death, SandboxProcess } from './process.ts'
 import { Progress } from './progress.ts'
@@ -23,8 +31,11 @@ export type SessionInit = Pick<SandboxInit, 'source' | 'seed' | 'memoryMiB' | 't
   kind: SandboxedKind
   plan: LaunchPlan
   folder: string
+  /** @default nothing */
+  given?: Given
 }
 
+const NOTHING: Given = { folder: '', files: [] }
 const TOKEN_BYTES = 24
 /** What V8 and Rust's allocator say when they give up. */
 const OUT_OF_MEMORY = /out of memory|memory allocation of/i
@@ -49,8 +60,8 @@ export class Session {
 
   /** Waits for the greeting. @throws E_RUNTIME_MISSING when the process does not get that far */
   async start(signal: AbortSignal): Promise<void> {
-    const { kind, source, seed, memoryMiB } = this.#init
-    this.process.send({ token: this.#token, kind, source, seed, memoryMiB } satisfies InitFrame)
+    const { kind, source, seed, memoryMiB, given = NOTHING } = this.#init
+    this.process.send({ token: this.#token, kind, source, seed, memoryMiB, given } satisfies InitFrame)
     const received = await this.#receive(LIMITS.SANDBOX_START_TIMEOUT_MS, signal)
     const ready = readySchema.safeParse('frame' in received ? received.frame : undefined)
     if (ready.success && ready.data.token === this.#token) {

@@ -6,9 +6,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { LIMITS } from '../../../protocol/limits.ts'
 import { treeOf } from './process-tree.ts'
-
-/** Where a program saves its state, and finds it again. */
-export const CHECKPOINT_FILE = '/tmp/talkoot-checkpoint'
+import { CHECKPOINT_FILE } from './surroundings.ts'
 
 export type Checkpointing = {
   /** What the file holds at the start. */
@@ -34,7 +32,9 @@ export class CheckpointWatch {
     const state = this.#read(pid)
     if (state === null) return
     const { resumed, onSaved } = this.#checkpointing
-    if (resumed === undefined || Buffer.compare(state, resumed) !== 0) onSaved(state)
+    // What it goes on from, or as much of that as is laid down by now.
+    const isGiven = resumed !== undefined && Buffer.compare(state, resumed.subarray(0, state.length)) === 0
+    if (!isGiven) onSaved(state)
   }
 
   /** The last processes are surely the unit's; the first is still outside. */

@@ -19,14 +19,18 @@ const TIMES_TO = 15
 /**
  * What a process and all below it use. Memory in use, MiB: shared pages are counted once a process. CPU time so far,
  * milliseconds, and bytes that were read and written, by whatever call, those of processes which have ended included. All 0 once
- * all are gone. Only those count that are at least `depth` namespaces of processes below this one.
+ * all are gone. Only those count that are at least `depth` namespaces of processes below this one; the first `above`, each
+ * the child of the one before, do not.
  */
-export function usageOfTree(root: number | undefined, depth = 0): Usage {
+export function usageOfTree(
+  root: number | undefined,
+  { depth = 0, above = 0 }: { depth?: number | undefined; above?: number | undefined } = {},
+): Usage {
   let kibibytes = 0
   let ticks = 0
   let readBytes = 0
   let writtenBytes = 0
-  for (const pid of treeOf(root)) {
+  for (const pid of treeOf(root).slice(above)) {
     const status = read(`/proc/${pid}/status`)
     if (depthOf(status) < depth) continue
     for (const [, used] of status.matchAll(USED)) kibibytes += Number(used)

@@ -31,6 +31,8 @@ export type UnitIo = Pick<
 /** A job as one way to run programs has laid it on disk. */
 export type ProgramJob = {
   program: Program
+  /** Starts what can be started before there are units. @throws as `run` */
+  warm?(signal: AbortSignal): Promise<void>
   /** `file`: what was started, if it is known. @throws, coded, what kept it from beginning */
   run(unit: FilledUnit, io: UnitIo, signal: AbortSignal): Promise<{ end: UnitEnd; file: string | null }>
   /** Takes it off the disk. */
@@ -55,7 +57,9 @@ export class ProgramSandbox<P extends PreparedProgram> implements Sandbox {
   }
 
   async warm(signal: AbortSignal): Promise<void> {
-    await untilAborted(() => this.#lay(), AbortSignal.any([signal, this.#closing.signal]))
+    const either = AbortSignal.any([signal, this.#closing.signal])
+    const { job } = await untilAborted(() => this.#lay(), either)
+    await job.warm?.(either)
   }
 
   async *run(units: readonly UnitInput[], signal: AbortSignal): AsyncGenerator<Attempt[]> {

@@ -9,6 +9,9 @@ export const INPUTS_FOLDER = '/inputs'
 /** Where a unit believes it is, and who it is. */
 export const UNIT_HOST = 'unit'
 export const UNIT_USER = 'unit'
+export const TMP_FOLDER = '/tmp'
+/** Where a program saves its state, and finds it again. */
+export const CHECKPOINT_FILE = `${TMP_FOLDER}/talkoot-checkpoint`
 /** The most that `oom_score_adj` can be (proc(5)). */
 export const FIRST_TO_END = 1_000
 
@@ -33,7 +36,8 @@ const THREAD_VARIABLES = ['OMP_NUM_THREADS', 'GOMAXPROCS', 'RAYON_NUM_THREADS', 
 /** All but where its programs are looked for. */
 export const variables = ({ cpus }: Room): Record<string, string> => ({
   HOME: UNIT_FOLDER,
-  TMPDIR: '/tmp',
+  TMPDIR: TMP_FOLDER,
+  TALKOOT_CHECKPOINT: CHECKPOINT_FILE,
   LANG: 'C.UTF-8',
   TZ: 'UTC',
   TALKOOT_CPUS: String(cpus),

@@ -18,7 +18,7 @@ export function reportOf(unit: number, end: UnitEnd, program: string | null): Un
   const { began, readBytes, writtenBytes } = end
   const times = { began: began.toISOString(), ended: new Date(began.getTime() + end.wallMs).toISOString() }
   const process = { ...times, readBytes, writtenBytes, host: UNIT_HOST, user: UNIT_USER, program }
-  const used = { wallMs, cpuMs, peakMiB: peakMiB && Math.round(peakMiB) }
+  const used = { wallMs, cpuMs, peakMiB: peakMiB && Math.ceil(peakMiB) }
   return { unit, exit, stdout, stderr, ...used, process }
 }
 

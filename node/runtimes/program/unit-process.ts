@@ -1,32 +1,41 @@
-/** One unit's program, from spawn to death: what it wrote, how it ended, and never longer or larger than it may be. */
+/** One unit's program, from its start to its death: what it wrote, how it ended, and never longer or larger than it may be. */
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
-import { devNull } from 'node:os'
+import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { OutputStream } from '../../../protocol/tail.ts'
-import type { User } from '../scratch.ts'
 import { type Checkpointing, CheckpointWatch } from './checkpoint-watch.ts'
-import { treeOf, usageOfTree } from './process-tree.ts'
+import { usageOfTree } from './process-tree.ts'
+import { killAll, type StartInit, startProcess } from './started.ts'
 
-export type UnitProcessInit = {
-  line: readonly string[]
-  /** Files opened for reading and handed over as descriptors from 3 on. */
-  handed: readonly string[]
-  /** Descriptors that lead nowhere. */
-  shut: readonly number[]
-  user: User | undefined
-  stdin: string | null
+/** What a unit may do, and who is told. */
+export type UnitWatchInit = {
   timeoutMs: number
   memoryMiB: number
   /** Namespaces of processes, from this node's, in which the unit is: what is above them runs it and is not counted. 0: none. */
   depth?: number
+  /** How many processes, each the child of the one before, run it and are not counted. 0: none. */
+  above?: number
   onOutput?: ((stream: OutputStream, bytes: Uint8Array) => void) | undefined
   /** Absent: it saves nothing. */
   checkpointing?: Checkpointing | undefined
-  /** Reads a pipe of its own, the descriptor after those handed over; the unit is ended when that fails. */
+  /** Reads a pipe of its own; the unit is ended when that fails. */
   collect?: ((pipe: AsyncIterable<Uint8Array>) => Promise<void>) | undefined
+}
+
+export type UnitProcessInit = UnitWatchInit & Omit<StartInit, 'fed' | 'piped'> & { stdin: string | null }
+
+/** A unit that was started. */
+export type BegunUnit = {
+  /** Above all its processes. */
+  pid: number | undefined
+  kill(): void
+  stdout: Readable
+  stderr: Readable
+  /** What is collected. */
+  files: Readable | null
+  /** When nothing of it runs any more, and all it wrote was read. Never rejects. */
+  over: Promise<Pick<UnitEnd, 'code' | 'signal' | 'refused'>>
 }
 
 /** `killed`: what it was ended for; null: it ended by itself. */
@@ -53,9 +62,27 @@ export type UnitEnd = {
 
 const STDERR_KEPT_BYTES = LIMITS.UNIT_LOG_MAX_CHARS
 
-export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal): Promise<UnitEnd> {
+/** A unit with a process of its own, right below this node. */
+export function runUnitProcess(init: UnitProcessInit, signal: AbortSignal): Promise<UnitEnd> {
+  const { stdin, handed, collect } = init
+  const child = startProcess({ ...init, fed: stdin !== null, piped: collect !== undefined })
+  // A program need not read what it is given.
+  child.stdin?.on('error', () => undefined)
+  child.stdin?.end(stdin ?? '')
+  const over = once(child, 'close').then(
+    ([code, by]) => ({ code, signal: by, refused: undefined }),
+    (error: Error) => ({ code: null, signal: null, refused: error.message }),
+  )
+  const { pid, stdout, stderr, stdio } = child
+  const files = stdio.at(3 + handed.length)
+  const none = Readable.from([])
+  const kill = (): void => killAll(pid)
+  const begun = { pid, kill, stdout: stdout ?? none, stderr: stderr ?? none, over }
+  return watchUnit({ ...begun, files: files instanceof Readable ? files : null }, init, signal)
+}
+
+export async function watchUnit(unit: BegunUnit, init: UnitWatchInit, signal: AbortSignal): Promise<UnitEnd> {
   const began = performance.now()
-  const child = start(init)
   const end: UnitEnd = {
     killed: null,
     code: null,
@@ -73,11 +100,11 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
   }
   const kill = (why: UnitEnd['killed']): void => {
     end.killed ??= why
-    killAll(child.pid)
+    unit.kill()
   }
   const out: Buffer[] = []
   let outBytes = 0
-  child.stdout?.on('data', (chunk: Buffer) => {
+  unit.stdout.on('data', (chunk: Buffer) => {
     outBytes += chunk.length
     init.onOutput?.('stdout', chunk)
     if (outBytes > LIMITS.UNIT_RESULT_MAX_BYTES) kill('output')
@@ -85,40 +112,26 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
   })
   let errors: Buffer = Buffer.alloc(0)
   let errorBytes = 0
-  child.stderr?.on('data', (chunk: Buffer) => {
+  unit.stderr.on('data', (chunk: Buffer) => {
     errorBytes += chunk.length
     init.onOutput?.('stderr', chunk)
     if (errorBytes > LIMITS.COMMAND_STDERR_MAX_BYTES) kill('output')
     errors = Buffer.concat([errors, chunk]).subarray(-STDERR_KEPT_BYTES)
   })
-  const pipe = init.collect === undefined ? null : child.stdio.at(3 + init.handed.length)
-  const collected = pipe instanceof Readable ? collectFrom(pipe, init, end, () => kill('files')) : undefined
-  // A program need not read what it is given.
-  child.stdin?.on('error', () => undefined)
-  child.stdin?.end(init.stdin ?? '')
+  const collected = unit.files === null ? undefined : collectFrom(unit.files, init, end, () => kill('files'))
 
   const watch = init.checkpointing && new CheckpointWatch(init.checkpointing)
   const abort = (): void => {
-    watch?.look(child.pid)
+    watch?.look(unit.pid)
     kill('aborted')
   }
   const timer = setTimeout(() => kill('timeout'), init.timeoutMs)
-  const look = setInterval(() => lookAt(child, init, end, () => kill('memory')), LIMITS.COMMAND_MEMORY_LOOK_MS)
-  const watching = watch && setInterval(() => watch.look(child.pid), LIMITS.COMMAND_CHECKPOINT_LOOK_MS)
+  const look = setInterval(() => lookAt(unit.pid, init, end, () => kill('memory')), LIMITS.COMMAND_MEMORY_LOOK_MS)
+  const watching = watch && setInterval(() => watch.look(unit.pid), LIMITS.COMMAND_CHECKPOINT_LOOK_MS)
   signal.addEventListener('abort', abort)
   if (signal.aborted) abort()
   try {
-    await new Promise<void>((resolve) => {
-      child.once('error', (error) => {
-        end.refused = error.message
-        resolve()
-      })
-      child.once('close', (code, by) => {
-        end.code = code
-        end.signal = by
-        resolve()
-      })
-    })
+    Object.assign(end, await unit.over)
     await collected
   } finally {
     clearTimeout(timer)
@@ -130,12 +143,12 @@ export async function runUnitProcess(init: UnitProcessInit, signal: AbortSignal)
 }
 
 function lookAt(
-  child: ChildProcess,
-  { depth, memoryMiB: most }: UnitProcessInit,
+  pid: number | undefined,
+  { depth, above, memoryMiB: most }: UnitWatchInit,
   end: UnitEnd,
   onOver: () => void,
 ): void {
-  const { memoryMiB, cpuMs, readBytes, writtenBytes } = usageOfTree(child.pid, depth)
+  const { memoryMiB, cpuMs, readBytes, writtenBytes } = usageOfTree(pid, { depth, above })
   if (memoryMiB > most) onOver()
   if (memoryMiB === 0) return
   end.peakMiB = Math.max(end.peakMiB ?? 0, memoryMiB)
@@ -147,7 +160,7 @@ function lookAt(
 /** Never rejects. */
 async function collectFrom(
   pipe: Readable,
-  { collect }: UnitProcessInit,
+  { collect }: UnitWatchInit,
   end: Pick<UnitEnd, 'uncollected'>,
   onFailed: () => void,
 ): Promise<void> {
@@ -158,40 +171,5 @@ async function collectFrom(
     onFailed()
     // What is left unread would keep the process from being over.
     pipe.destroy()
-  }
-}
-
-/** As the leader of a process group of its own. */
-function start({ line: [file = '', ...args], handed, shut, user, stdin, collect }: UnitProcessInit) {
-  const files = handed.map((path) => openSync(path, 'r'))
-  const nowhere = openSync(devNull, 'r')
-  const slots: ('pipe' | 'ignore' | number)[] = [stdin === null ? 'ignore' : 'pipe', 'pipe', 'pipe', ...files]
-  if (collect !== undefined) slots.push('pipe')
-  // To Node, `ignore` is to leave a descriptor beyond the standard ones as it is.
-  const last = Math.max(slots.length - 1, ...shut)
-  for (let fd = slots.length; fd <= last; fd++) slots.push(shut.includes(fd) ? nowhere : 'ignore')
-  try {
-    return spawn(file, args, { cwd: '/', env: {}, stdio: slots, detached: true, ...(user ?? {}) })
-  } finally {
-    for (const fd of [...files, nowhere]) closeSync(fd)
-  }
-}
-
-/**
- * While bubblewrap sets up, its second process does not yet die with its first, and may have left its group: it is found
- * while the first is held still, and killed before it.
- */
-function killAll(pid: number | undefined): void {
-  if (pid === undefined) return
-  signal(-pid, 'SIGSTOP')
-  for (const below of treeOf(pid).slice(1)) signal(below, 'SIGKILL')
-  signal(-pid, 'SIGKILL')
-}
-
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }

@@ -19,11 +19,7 @@ def unit():
 `
 const PROOF: Proof = {
   kind: 'python',
-  source: encodeScript({
-    v: 1,
-    file: 'proof.py',
-    files: [{ path: 'proof.py', base64: Buffer.from(SCRIPT).toString('base64') }],
-  }),
+  source: encodeScript({ v: 1, file: 'proof.py', base64: Buffer.from(SCRIPT).toString('base64') }),
   value: '[0.30000000000000004,2.5937424601000023,-782164399,0.3706027653255566,"3.14.2"]',
 }
 
@@ -34,7 +30,7 @@ export async function preparePython(js: PreparedJs, keptIn: string, signal: Abor
     await mkdir(folder, { mode: 0o711 })
     const facts = await layDown(js.facts, folder, keptIn, signal)
     const probe = { ...(await prove(PROOF, { facts, folder }, signal)), version: PYODIDE_VERSION }
-    return { facts, folder, probe }
+    return { facts, folder, probe, inputs: js.inputs }
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
     throw TalkootError.from(error, 'E_RUNTIME_MISSING')

@@ -7,9 +7,7 @@
 
 import { join } from 'node:path'
 import { DenoHost, type DenoHostInit } from '../js/deno-host.ts'
-import { planLaunch } from '../js/launch.ts'
-import { JsSandbox } from '../js/sandbox.ts'
-import { Session } from '../js/session.ts'
+import { openJsSandbox } from '../js/open-sandbox.ts'
 import { PreparedRuntime } from '../prepared-runtime.ts'
 import type { Runtime } from '../runtime.ts'
 import { preparePython } from './prepare.ts'
@@ -32,12 +30,6 @@ export function createPythonRuntime(init: PythonRuntimeInit, host = new DenoHost
       }
     },
     dispose: () => host.leave(),
-    openSandbox: ({ prepared, onClosed }, job) => {
-      const openSession = async (): Promise<Session> => {
-        const { facts, folder } = await prepared()
-        return new Session({ ...job, kind: 'python', plan: planLaunch(facts, job.memoryMiB, 'python'), folder })
-      }
-      return new JsSandbox({ openSession, onClosed }, job)
-    },
+    openSandbox: (components, job) => openJsSandbox('python', components, job),
   })
 }

@@ -12,7 +12,7 @@ import type { LaunchPlan } from '../js/launch.ts'
 import { spawnPlan } from '../js/process.ts'
 
 /** Of Pyodide 314.0.7 with the modules and the driver of this release. Another would compute from another state. */
-export const SNAPSHOT_SHA256 = '0ab721d7fea9a48bf00fd3162ecc18b2c5430fe9bf2a2fd2ae967565f2ab5599'
+export const SNAPSHOT_SHA256 = '2e453080e02c75d9b4fe74fa8f8b09e27626e90b9519a615c28048052cf5eae1'
 
 const LAST_WORDS_MAX_CHARS = 2_000
 

@@ -30,7 +30,7 @@ const PRINT =
 
 const WASI_PROOF: Proof = {
   kind: 'wasi',
-  source: encodeWasiProgram({ v: 1, base64: PRINT, args: [], env: {}, stdin: null, files: [], outputs: [] }),
+  source: encodeWasiProgram({ v: 1, base64: PRINT, args: [], env: {}, stdin: null, inputs: null, outputs: [] }),
   value: '{"stdout":"42"}',
 }
 

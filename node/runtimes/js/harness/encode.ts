@@ -21,6 +21,10 @@ let chars = 0
 /** Bytes. */
 let most = 0
 
+/** What to do about what newcomers meet most. */
+const NO_SUCH_NUMBER = ': JSON has no such number; give null or a text in its place'
+const NO_SUCH_VALUE = ': JSON has no such value; give null in its place'
+
 function encode(value: unknown, depth: number): string {
   switch (typeof value) {
     case 'number':
@@ -32,13 +36,13 @@ function encode(value: unknown, depth: number): string {
     case 'object':
       return value === null ? count('null') : encodeObject(value, depth)
     default:
-      return refuse(depth, typeof value === 'undefined' ? 'undefined' : `a ${typeof value}`)
+      return refuse(depth, value === undefined ? `undefined${NO_SUCH_VALUE}` : `a ${typeof value}`)
   }
 }
 
 function encodeNumber(value: number, depth: number): string {
   // `NaN - NaN` and `Infinity - Infinity` are NaN: one comparison tells all finite numbers.
-  if (value - value !== 0) return refuse(depth, String(value))
+  if (value - value !== 0) return refuse(depth, `${value}${NO_SUCH_NUMBER}`)
   return value === 0 ? '0' : String(value)
 }
 
@@ -106,7 +110,7 @@ const PLAIN_KEY = /^[A-Za-z_$][\w$]*$/
 const KEY_SHOWN_CHARS = 80
 
 function refuse(depth: number, what: string): never {
-  let at = '$'
+  let at = 'value'
   for (const step of path.slice(0, depth)) {
     if (typeof step === 'number') at += `[${step}]`
     else

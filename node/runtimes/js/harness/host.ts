@@ -1,5 +1,12 @@
 /** What the harness needs of Deno, taken when this module loads: before any of it is deleted and before any task code. */
 
+/** A file that is read. `whence` 0: from its beginning. */
+export type HostFile = {
+  readSync(into: Uint8Array): number | null
+  seekSync(at: number, whence: 0): number
+  close(): void
+}
+
 type Stream = { readSync(into: Uint8Array): number | null; writeSync(from: Uint8Array): number }
 
 /** Deno's own core, which has no stable interface: the version is pinned, and the compliance suite runs all of this. */
@@ -24,6 +31,7 @@ type DenoGlobals = {
     stdin: Stream
     stdout: Stream
     stderr: Stream
+    openSync(path: string): HostFile
     exit(code: number): never
     version: { deno: string; v8: string }
     internal: symbol
@@ -35,10 +43,12 @@ type DenoGlobals = {
   setImmediate(callback: () => void): unknown
   performance: { now(): number }
   WebAssembly: Wasm
+  /** There where V8 is told so. */
+  gc?(): void
 }
 
 const host = globalThis as unknown as DenoGlobals
-const { stdin, stdout, stderr, exit, version } = host.Deno
+const { stdin, stdout, stderr, openSync, exit, version } = host.Deno
 const core = (host.Deno[host.Deno.internal] as { core: DenoCore }).core
 const vm = host.process.getBuiltinModule('node:vm')
 
@@ -48,6 +58,9 @@ export const wasm = host.WebAssembly
 export const readStdin = (into: Uint8Array): number | null => stdin.readSync(into)
 export const writeStdout = (from: Uint8Array): number => stdout.writeSync(from)
 export const writeStderr = (from: Uint8Array): number => stderr.writeSync(from)
+
+/** For what the process may read: the files its job brings. */
+export const openFile = (path: string): HostFile => openSync(path)
 
 export const exitProcess = (code: number): never => exit(code)
 
@@ -60,8 +73,11 @@ export const drainPromiseJobs = (): void => core.runMicrotasks()
  */
 export const compileFunction = (body: string, names: string[]): unknown => vm.compileFunction(body, names)
 
-const { addEventListener, setTimeout, setImmediate } = host
+const { addEventListener, setTimeout, setImmediate, gc } = host
 const performanceNow = host.performance.now.bind(host.performance)
+
+/** Memories of WebAssembly that nothing leads to weigh nothing in V8's eyes: it would let the process run out of memory first. */
+export const collectGarbage = (): void => gc?.()
 
 export const monotonicMs = (): number => performanceNow()
 

@@ -5,6 +5,7 @@
 
 import type { HarnessKind, InitFrame } from '../frames.ts'
 import { readFrame, writeFrame } from './channel.ts'
+import { type GivenFile, givenFiles } from './given.ts'
 import { denoVersion, ignoreUnhandled, onceStarted } from './host.ts'
 import { installMath } from './math.ts'
 import { installRandom } from './random.ts'
@@ -14,7 +15,7 @@ import { compileTask, type Task } from './task.ts'
 import { compileWasi } from './wasi/wasi.ts'
 import { compileWasm } from './wasm.ts'
 
-const COMPILERS: Record<HarnessKind, (source: string, memoryMiB: number) => () => Task> = {
+const COMPILERS: Record<HarnessKind, (source: string, memoryMiB: number, given: readonly GivenFile[]) => () => Task> = {
   js: compileTask,
   wasm: compileWasm,
   wasi: compileWasi,
@@ -27,5 +28,5 @@ onceStarted(() => {
   installRandom()
   sealRealm()
   writeFrame(`{"token":"${init.token}","deno":"${denoVersion}"}`)
-  new Server(init, COMPILERS[init.kind](init.source, init.memoryMiB)).serve()
+  new Server(init, COMPILERS[init.kind](init.source, init.memoryMiB, givenFiles(init.given))).serve()
 })

@@ -8,6 +8,7 @@ import type { Context } from './call.ts'
 import { Failure } from './failure.ts'
 import type { WasmInstance } from './host.ts'
 import { checkResultBytes, compileModule, type Memory, part, withInstance } from './instance.ts'
+import { resumedBytes, saveBytes } from './saved-bytes.ts'
 import { compiledOnce, type Task } from './task.ts'
 
 type Compiled = { task: ModuleTask; module: object; type: FunctionType; memoryMiB: number }
@@ -37,12 +38,23 @@ function runUnit({ task, module, type, memoryMiB }: Compiled, point: Point, cont
 }
 
 /** What it may import from `talkoot`. */
-const offered = (memory: Memory, { unit, seed, random, log }: Context): object => ({
-  random,
-  unit: () => unit,
-  seed: () => seed,
-  log: (at: number, length: number) => log(memory.text(at >>> 0, length >>> 0)),
-})
+function offered(memory: Memory, context: Context): object {
+  const { unit, seed, random, log } = context
+  const bytes = (at: number, length: number) => part(memory.bytes(), at >>> 0, length >>> 0)
+  return {
+    random,
+    unit: () => unit,
+    seed: () => seed,
+    log: (at: number, length: number) => log(memory.text(at >>> 0, length >>> 0)),
+    checkpoint: (at: number, length: number) => saveBytes(context, bytes(at, length)),
+    /** Gives as much of the state as there is a place for, and tells how long it is. */
+    resumed: (at: number, room: number) => {
+      const state = resumedBytes(context)
+      bytes(at, Math.min(room >>> 0, state.length)).set(state.subarray(0, room >>> 0))
+      return state.length
+    },
+  }
+}
 
 /** A number of the point as the parameter takes it, exactly; as a 32-bit float, rounded. */
 function toWasm(point: Point, name: string, type: ValueType): number | bigint {

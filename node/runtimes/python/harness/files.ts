@@ -1,5 +1,6 @@
-/** The files Python sees: Emscripten's, all in memory. They are bounded, and put back between units. */
+/** The files Python sees: Emscripten's, in memory but for those it is given. They are bounded, and put back between units. */
 
+import type { GivenFile } from '../../js/harness/given.ts'
 import type { Folder, Found } from '../../js/harness/outputs/files.ts'
 
 /** What Python wrote is of signed bytes. */
@@ -11,9 +12,13 @@ export type FileNode = {
   usedBytes?: number
   mode: number
   name_next?: FileNode
+  node_ops: object
+  stream_ops: object
+  /** What it stands for; absent: what was written here. */
+  given?: GivenFile
 }
 
-type Stream = { shared: object; node: FileNode }
+export type Stream = { shared: object; node: FileNode }
 type Write = (stream: Stream, from: Uint8Array, offset: number, length: number, at: number, own: boolean) => number
 type InMemory = {
   ops_table: {
@@ -21,7 +26,16 @@ type InMemory = {
     dir: { node: { unlink(folder: FileNode, name: string): void } }
   }
   /** What mapped files are written by. */
-  stream_ops: { write: Write }
+  stream_ops: {
+    write: Write
+    llseek: unknown
+    mmap(
+      stream: { node: Pick<FileNode, 'mode' | 'contents'> },
+      length: number,
+      at: number,
+      ...how: [protection: number, flags: number]
+    ): { ptr: number; allocated: boolean }
+  }
   resizeFileStorage(node: FileNode, bytes: number): void
 }
 
@@ -39,6 +53,7 @@ export type FileSystem = {
   lookupPath(path: string): { node: FileNode & { rdev: number } }
   mkdirTree(path: string): void
   writeFile(path: string, content: Uint8Array): void
+  closeStream(descriptor: number): void
 }
 
 /** "No space left on device", as Emscripten numbers it. */
@@ -105,7 +120,8 @@ export class Files {
     const { unlink } = dir.node
     dir.node.unlink = (folder, name) => {
       const { contents } = folder
-      this.#take(-((isBytes(contents) ? undefined : contents?.[name])?.usedBytes ?? 0))
+      const node = isBytes(contents) ? undefined : contents?.[name]
+      if (node?.given === undefined) this.#take(-(node?.usedBytes ?? 0))
       unlink(folder, name)
     }
   }
@@ -136,14 +152,17 @@ const OWNER_EXECUTES = 0o100
 
 function foundOf(node: FileNode | undefined): Found | undefined {
   if (node === undefined) return undefined
-  const { mode, contents, usedBytes = 0 } = node
+  const { mode, contents, usedBytes = 0, given } = node
   const kind = mode & KIND
   if (kind === FOLDER) return folderOf(node)
   if (kind === LINK) return { type: 'link' }
   if (kind !== REGULAR) return { type: kind === PIPE ? 'pipe' : 'device' }
-  const bytes = isBytes(contents) ? new Uint8Array(contents.buffer, contents.byteOffset, usedBytes) : new Uint8Array()
-  return { type: 'file', bytes, executable: (mode & OWNER_EXECUTES) !== 0 }
+  const content = (): Iterable<Uint8Array> => given?.pieces() ?? [writtenIn(contents, usedBytes)]
+  return { type: 'file', bytes: usedBytes, content, executable: (mode & OWNER_EXECUTES) !== 0 }
 }
+
+const writtenIn = (contents: FileNode['contents'], bytes: number): Uint8Array =>
+  isBytes(contents) ? new Uint8Array(contents.buffer, contents.byteOffset, bytes) : new Uint8Array()
 
 function nodesOf({ nameTable }: FileSystem): FileNode[] {
   const nodes: FileNode[] = []

@@ -7,9 +7,9 @@
 export type Imports = Record<string, unknown>
 type Import = ((...given: unknown[]) => unknown) & { sig?: string }
 
-/** Files, memory, clocks, the end of the process: what is behind them is put back, or of the unit alone. Libraries are refused elsewhere. */
+/** Files, memory, clocks, the end of the process: what is behind them is put back, or of the unit alone. */
 const SYSTEM = new Set(
-  `__assert_fail __call_sighandler _abort_js _dlopen_js _dlsym_js _emscripten_dlopen_js _emscripten_get_progname _emscripten_system _gmtime_js _localtime_js _maybe_poll_async
+  `__assert_fail __call_sighandler _abort_js _emscripten_get_progname _emscripten_system _gmtime_js _localtime_js _maybe_poll_async
   _mktime_js _mmap_js _msync_js _munmap_js _Py_CheckEmscriptenSignals_Helper _Py_emscripten_runtime _timegm_js _try_fcntl64 _tzset_js
   clock_res_get clock_time_get emscripten_date_now emscripten_get_heap_max emscripten_get_now emscripten_resize_heap
   environ_get environ_sizes_get exit fd_close fd_fdstat_get fd_pread fd_pwrite fd_read fd_seek fd_sync fd_write ffi_call_js proc_exit
@@ -21,8 +21,8 @@ const HANDED = new Set(
     /\s+/,
   ),
 )
-/** Functions for C, in a table that is not put back. */
-const CALLBACKS = /^ffi_(closure|prep_closure)_/
+/** Functions for C, and compiled extensions: they go to a table, and to lists of Emscripten's, that are not put back. */
+const ADDS_FUNCTIONS = /^(ffi_(closure|prep_closure)_|_dlopen_js$|_dlsym_js$)/
 
 const isSystem = (name: string): boolean => SYSTEM.has(name) || name.startsWith('__syscall_')
 
@@ -33,15 +33,17 @@ const REFUSED: Readonly<Record<string, number>> = {
   getnameinfo: -4,
   getprotobyname: 0,
   _emscripten_lookup_name: 0,
+  // It loads a library later.
+  _emscripten_dlopen_js: 0,
   __syscall_pipe: -52,
   __syscall_socket: -5,
 }
 
 export class Guard {
   #isShut = false
-  #madeCallbacks = false
+  #addedFunctions = false
 
-  /** Before the WebAssembly is instantiated. */
+  /** Before the WebAssembly is instantiated. Compiled extensions are given the same imports. */
   watch(imports: Imports): void {
     for (const [name, error] of Object.entries(REFUSED)) imports[name] = () => error
     for (const [name, given] of Object.entries(imports)) {
@@ -56,15 +58,15 @@ export class Guard {
     this.#isShut = true
   }
 
-  /** Whether C was given functions to call. */
-  get madeCallbacks(): boolean {
-    return this.#madeCallbacks
+  /** Whether there are functions that were not, which nothing takes away. */
+  get addedFunctions(): boolean {
+    return this.#addedFunctions
   }
 
   #call(name: string, given: Import, of: unknown[]): unknown {
     if (this.#isShut) {
-      if (!CALLBACKS.test(name)) throw new Error(`it called ${name}, which leads out of Python`)
-      this.#madeCallbacks = true
+      if (!ADDS_FUNCTIONS.test(name)) throw new Error(`it called ${name}, which leads out of Python`)
+      this.#addedFunctions = true
     }
     return given(...of)
   }

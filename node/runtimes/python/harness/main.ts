@@ -5,7 +5,15 @@
 
 import type { InitFrame } from '../../js/frames.ts'
 import { readFrame, writeFrame } from '../../js/harness/channel.ts'
-import { afterTurn, denoVersion, drainPromiseJobs, ignoreUnhandled, onceStarted } from '../../js/harness/host.ts'
+import { givenFiles } from '../../js/harness/given.ts'
+import {
+  afterTurn,
+  collectGarbage,
+  denoVersion,
+  drainPromiseJobs,
+  ignoreUnhandled,
+  onceStarted,
+} from '../../js/harness/host.ts'
 import { installMath } from '../../js/harness/math.ts'
 import { installRandom } from '../../js/harness/random.ts'
 import { sealRealm } from '../../js/harness/realm.ts'
@@ -15,7 +23,7 @@ import { loadPython, type Python } from './python.ts'
 // @ts-expect-error: this name is that of the sandbox.
 import snapshot from './snapshot.bin' with { type: 'bytes' }
 import { Script } from './task.ts'
-import { makeWorld, type World } from './world.ts'
+import { makeWorld, noSurroundings, type World } from './world.ts'
 
 onceStarted(async () => {
   const world = makeWorld()
@@ -24,9 +32,10 @@ onceStarted(async () => {
   afterTurn(() => serve(world, python))
 })
 
-/** The same whichever unit comes next. */
+/** The same whichever unit comes next. What was loaded before is let go of. */
 function load(world: World): Promise<Python> {
-  world.surroundings.random = () => 0
+  Object.assign(world.surroundings, noSurroundings())
+  collectGarbage()
   return loadPython(pyodideFiles, world, snapshot)
 }
 
@@ -36,7 +45,8 @@ function serve(world: World, first: Python): void {
   installMath()
   installRandom()
   sealRealm()
-  const prepare = (python: Python): Script => new Script(init.source, python, world)
+  const given = givenFiles(init.given)
+  const prepare = (python: Python): Script => new Script(init.source, given, python, world)
   // Before the greeting: it is no unit's time.
   let script: Script | undefined = prepare(first)
   writeFrame(`{"token":"${init.token}","deno":"${denoVersion}"}`)

@@ -39,6 +39,9 @@ export type Python = {
   guard: Guard
 }
 
+type Find = (library: number, ...what: number[]) => number
+/** As Emscripten numbers libraries. */
+const PYTHON_ITSELF = 0
 const FOLDER = '/pyodide/'
 /** The same on every machine: the order of sets of texts hangs on it. */
 const ENVIRONMENT = { HOME: '/unit', PYTHONHASHSEED: '0', TZ: 'UTC', LANG: 'C.UTF-8' }
@@ -67,7 +70,7 @@ export async function loadPython(files: PyodideFiles, world: World, snapshot?: U
   const pyodide = await load({
     indexURL: FOLDER,
     createPyodideModule: async (settings: Settings) =>
-      await create(withoutLibraries(guarded(guard, noting(refusals, settings)))),
+      await create(withoutOwnSymbols(guarded(guard, noting(refusals, settings)))),
     jsglobals: Object.freeze(Object.create(null)),
     lockFileContents: NO_PACKAGES,
     env: { ...ENVIRONMENT },
@@ -105,19 +108,18 @@ function noting(refusals: { any: boolean }, settings: Settings): Settings {
   }
 }
 
-/**
- * No compiled extension is run: nothing checks what it computes, and Emscripten keeps it outside the memory that is put
- * back. No symbol is looked up, for what is found is added to a table that is not put back, and leads to JavaScript.
- */
-function withoutLibraries(settings: Settings): Settings {
-  const refuse = (): number => {
-    own.dlSetError?.('compiled extensions are not run')
-    return 0
-  }
+/** `dlsym` of a compiled extension only: what Python itself has for C is found by no name. */
+function withoutOwnSymbols(settings: Settings): Settings {
   const own: Settings = {
     ...settings,
     instantiateWasm(imports, receive) {
-      for (const name of ['_dlopen_js', '_emscripten_dlopen_js', '_dlsym_js']) imports.env[name] = refuse
+      const find = imports.env._dlsym_js as Find
+      const refuse = (): number => {
+        own.dlSetError?.('functions of Python itself are not found by name')
+        return 0
+      }
+      const ofExtension: Find = (library, ...what) => (library === PYTHON_ITSELF ? refuse() : find(library, ...what))
+      imports.env._dlsym_js = ofExtension
       return settings.instantiateWasm(imports, receive)
     },
   }

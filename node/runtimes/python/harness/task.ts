@@ -3,22 +3,26 @@
 import type { Json } from '../../../../protocol/canonical.ts'
 import { globOf } from '../../../../protocol/command/output-glob.ts'
 import { fill } from '../../../../protocol/command/template.ts'
+import { TalkootError } from '../../../../protocol/errors.ts'
 import { LIMITS } from '../../../../protocol/limits.ts'
+import type { Script as Source } from '../../../../protocol/python/script.ts'
+import { checkWheels } from '../../../../protocol/python/wheel.ts'
 import { bytesOfBase64 } from '../../../../protocol/wasm/bytes.ts'
 import type { Context } from '../../js/harness/call.ts'
 import { Failure } from '../../js/harness/failure.ts'
+import type { GivenFile } from '../../js/harness/given.ts'
 import { drainPromiseJobs } from '../../js/harness/host.ts'
 import { archiveOf } from '../../js/harness/outputs/archive.ts'
 import { Left } from '../../js/harness/outputs/left.ts'
 import type { Task } from '../../js/harness/task.ts'
 import { connectDevices } from './devices.ts'
 import { type FileNode, Files, folderOf } from './files.ts'
+import { layGiven } from './given.ts'
 import { rememberMemory } from './memory.ts'
 import { Collected } from './output.ts'
 import type { Python } from './python.ts'
 import type { World } from './world.ts'
 
-type Source = { file: string; files: { path: string; base64: string }[]; outputs: string[] }
 type Point = Readonly<Record<string, Json>>
 type Reply = [code: ConstructorParameters<typeof Failure>[0] | null, value: unknown]
 
@@ -40,26 +44,28 @@ export class Script {
   readonly #fault: Failure | undefined
 
   /** Nothing of the script is run yet, and what is wrong with it is each unit's failure. */
-  constructor(source: string, python: Python, world: World) {
-    const { file, files, outputs } = JSON.parse(source) as Source
+  constructor(source: string, given: readonly GivenFile[], python: Python, world: World) {
+    const { file, base64, outputs }: Source = JSON.parse(source)
     this.#outputs = outputs
-    this.#given = new Set(files.map(({ path }) => path))
+    this.#given = new Set([file, ...given.map(({ path }) => path)])
     this.#python = python
     this.#world = world
-    layDown(files, python)
-    this.#home = python.emscripten.FS.lookupPath(HOME).node
-    this.#connectOutput()
     const { pyodide, emscripten } = python
+    for (const folder of [HOME, PACKAGES]) emscripten.FS.mkdirTree(folder)
+    this.#home = emscripten.FS.lookupPath(HOME).node
+    this.#connectOutput()
     const driver = pyodide.pyimport('_talkoot')
     connectDevices(emscripten.FS, world)
     driver.connect?.(LIMITS.UNIT_ERROR_MAX_CHARS, LIMITS.UNIT_VALUE_DEPTH_MAX, LIMITS.UNIT_CHECKPOINT_MAX_BYTES)
+    const unlaid = faultOf(() => {
+      checkWheels(given.map(({ path }) => path))
+      const others = given.filter(({ path }) => path !== file)
+      layGiven(emscripten, HOME, others)
+      layScript(emscripten, `${HOME}/${file}`, bytesOfBase64(base64))
+    })
     // Also for what the wheels are unpacked to.
     const disk = new Files(emscripten.FS, LIMITS.PYTHON_WRITTEN_MAX_BYTES)
-    try {
-      driver.prepare?.(file)
-    } catch (thrown) {
-      this.#fault = failureOfMachine(thrown, 'E_SOURCE')
-    }
+    this.#fault = unlaid ?? faultOf(() => driver.prepare?.(file))
     this.#isPrinting = driver.is_script?.() === true
     // Found now: later, looking for it would lead through JavaScript.
     const { run } = driver
@@ -89,7 +95,7 @@ export class Script {
         spoilt()
         throw this.#python.metMemoryLimit() ? outOfMemory() : failureOfMachine(thrown, 'E_TASK_THREW')
       } finally {
-        if (this.#python.guard.madeCallbacks) spoilt()
+        if (this.#python.guard.addedFunctions) spoilt()
       }
     }
     return { run, agree: undefined }
@@ -136,12 +142,18 @@ export class Script {
   }
 }
 
-function layDown(files: Source['files'], { emscripten: { FS } }: Python): void {
-  for (const folder of [HOME, PACKAGES]) FS.mkdirTree(folder)
-  for (const { path, base64 } of files) {
-    const full = `${HOME}/${path}`
-    FS.mkdirTree(full.slice(0, full.lastIndexOf('/')))
-    FS.writeFile(full, bytesOfBase64(base64))
+function layScript({ FS }: Python['emscripten'], path: string, script: Uint8Array): void {
+  FS.mkdirTree(path.slice(0, path.lastIndexOf('/')))
+  FS.writeFile(path, script)
+}
+
+/** What is wrong with the task, and not with a unit. */
+function faultOf(does: () => void): Failure | undefined {
+  try {
+    does()
+    return undefined
+  } catch (thrown) {
+    return failureOfMachine(thrown, 'E_SOURCE')
   }
 }
 
@@ -155,6 +167,7 @@ const outOfMemory = (): Failure => new Failure('E_MEMORY', 'the memory limit was
 
 /** What ends Python as a whole: the exit of its process, calls too deep for V8, a trap. */
 function failureOfMachine(thrown: unknown, code: 'E_SOURCE' | 'E_TASK_THREW'): Failure {
+  if (thrown instanceof TalkootError) return new Failure(thrown.code, thrown.message)
   const { status, message } = Object(thrown) as { status?: unknown; message?: unknown }
   if (typeof status === 'number') return new Failure('E_EXIT', `exit ${status}`)
   if (message === STACK_OVERFLOW) return new Failure(code, 'calls too deep for the stack')

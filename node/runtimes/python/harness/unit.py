@@ -95,7 +95,7 @@ def _run(unit, seed, params, resumed):
     facts = sys.modules["talkoot"] = types.ModuleType("talkoot")
     facts.unit, facts.seed, facts.checkpoint, facts.resumed = unit, seed, _checkpoint, resumed
     try:
-        return _plain(_call(params), "$", 0) if _task.has_function else _execute(params)
+        return _plain(_call(params), "value", 0) if _task.has_function else _execute(params)
     finally:
         atexit._run_exitfuncs()
         sys.stdout.flush()
@@ -127,7 +127,7 @@ def _execute(params):
 def _checkpoint(state):
     """Saves a state to go on from if the unit is stopped: what a value may be."""
     try:
-        text = json.dumps(_plain(state, "$", 0), ensure_ascii=False, separators=(",", ":")).encode()
+        text = json.dumps(_plain(state, "value", 0), ensure_ascii=False, separators=(",", ":")).encode()
     except (Refused, UnicodeEncodeError) as refused:
         raise Refused("E_CHECKPOINT", f"checkpoint: {refused}") from None
     if len(text) > _limits.checkpoint_bytes:
@@ -186,7 +186,7 @@ def _plain(value, path, depth):
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise _unsayable(path, repr(value))
+            raise _unsayable(path, f"{value}: JSON has no such number; give None or a text in its place")
         return float(value)
     if isinstance(value, (list, tuple)):
         return [_plain(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]

@@ -3,6 +3,7 @@
  * the function its text is compiled as, so nothing of the host is there, before the realm is sealed and after.
  */
 
+import { checkedModule } from './library.ts'
 import { soon } from './soon.ts'
 
 /** Who Python's standard output (1) and standard error (2) are told to. */
@@ -44,8 +45,10 @@ export class Clock {
   }
 }
 
+export const noSurroundings = (): Surroundings => ({ random: () => 0, output: () => undefined, save: () => undefined })
+
 export function makeWorld(): World {
-  const surroundings: Surroundings = { random: () => 0, output: () => undefined, save: () => undefined }
+  const surroundings = noSurroundings()
   const clock = new Clock()
   const names: Record<string, unknown> = {
     ...shellNames(),
@@ -145,6 +148,7 @@ function webAssemblyAtOnce(): Record<string, unknown> {
   const kept = Object.getOwnPropertyNames(host).filter((name) => !left.includes(name))
   return {
     ...Object.fromEntries(kept.map((name) => [name, host[name]])),
+    Module: new Proxy(Module, { construct: (_, [bytes]) => new Module(checkedModule(bytes)) }),
     compile: async (bytes: unknown) => new Module(bytes),
     instantiate: async (code: unknown, imports: unknown = {}) => {
       if (code instanceof Module) return new Instance(code, imports)

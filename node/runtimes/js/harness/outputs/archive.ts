@@ -38,10 +38,10 @@ function* entry([path, found]: Leaf): Generator<Uint8Array> {
     yield new Uint8Array(padding(name.length + 1) + 1)
   }
   const isFile = found.type === 'file'
-  const bytes = isFile ? found.bytes : new Uint8Array()
-  yield header(name.subarray(0, NAME_BYTES - 1), KINDS[found.type], bytes.length, isFile && found.executable)
-  yield bytes
-  yield new Uint8Array(padding(bytes.length))
+  const bytes = isFile ? found.bytes : 0
+  yield header(name.subarray(0, NAME_BYTES - 1), KINDS[found.type], bytes, isFile && found.executable)
+  if (isFile) yield* found.content()
+  yield new Uint8Array(padding(bytes))
 }
 
 const padding = (bytes: number): number => (BLOCK_BYTES - (bytes % BLOCK_BYTES)) % BLOCK_BYTES

@@ -1,6 +1,7 @@
-/** Files in memory, whoever keeps them, found as a shell finds them by a glob. */
+/** Files, whoever keeps them, found as a shell finds them by a glob. */
 
-export type File = { type: 'file'; bytes: Uint8Array; executable: boolean }
+/** `content`: all of its bytes, piece by piece. */
+export type File = { type: 'file'; bytes: number; content(): Iterable<Uint8Array>; executable: boolean }
 export type Folder = { type: 'folder'; names(): string[]; get(name: string): Found | undefined }
 export type Found = File | Folder | { type: 'link' | 'device' | 'pipe' }
 /** All but folders, with the path. */

@@ -9,25 +9,27 @@ import { readModule } from '../../../../../protocol/wasm/binary.ts'
 import { bytesOfBase64 } from '../../../../../protocol/wasm/bytes.ts'
 import { checkProgram, WASI_IMPORTS } from '../../../../../protocol/wasm/convention.ts'
 import type { WasiProgram } from '../../../../../protocol/wasm/wasi-program.ts'
+import { CHECKPOINT_FILE, TMP_FOLDER } from '../../../program/surroundings.ts'
 import type { Context } from '../call.ts'
 import { Failure } from '../failure.ts'
+import type { GivenFile } from '../given.ts'
 import { compileModule, withInstance } from '../instance.ts'
 import { archiveOf } from '../outputs/archive.ts'
 import { Left } from '../outputs/left.ts'
+import { resumedBytes, saveBytes } from '../saved-bytes.ts'
 import { compiledOnce, type Task } from '../task.ts'
 import { ownCalls, Written } from './calls.ts'
-import { Disk, type GivenFile } from './disk.ts'
+import { Disk } from './disk.ts'
 
-type Compiled = { program: WasiProgram; module: object; given: GivenFile[]; memoryMiB: number }
+type Compiled = { program: WasiProgram; module: object; given: readonly GivenFile[]; memoryMiB: number }
 type Point = Readonly<Record<string, Json>>
 
 /** Returns what makes a fresh copy of the task. Each call throws what is wrong with the source. */
-export function compileWasi(source: string, memoryMiB: number): () => Task {
+export function compileWasi(source: string, memoryMiB: number, given: readonly GivenFile[]): () => Task {
   const compiled = compiledOnce((): Compiled => {
     const program: WasiProgram = JSON.parse(source)
     const bytes = bytesOfBase64(program.base64)
     checkProgram(readModule(bytes))
-    const given = program.files.map(({ path, base64 }) => ({ path, bytes: bytesOfBase64(base64).buffer }))
     return { program, module: compileModule(bytes), given, memoryMiB }
   })
   return () => {
@@ -37,13 +39,16 @@ export function compileWasi(source: string, memoryMiB: number): () => Task {
 }
 
 const NAME = 'program'
-const ENV = { HOME: '/', LANG: 'C.UTF-8', PWD: '/', TMPDIR: '/tmp', TZ: 'UTC' }
+const ENV = { HOME: '/', LANG: 'C.UTF-8', PWD: '/', TALKOOT_CHECKPOINT: CHECKPOINT_FILE, TMPDIR: TMP_FOLDER, TZ: 'UTC' }
 
 function runUnit({ program, module, given, memoryMiB }: Compiled, point: Point, context: Context): unknown {
   const { args, env, stdin, outputs } = filled(program, context.unit, point)
   // Numbers of inodes would tell how many units ran before.
   Reflect.set(Inode, 'next_ino', 1n)
-  const disk = new Disk(given)
+  const disk = new Disk(given, {
+    resumed: resumedBytes(context),
+    onSaved: (state) => saveBytes(context, state),
+  })
   const stdout = new Written({ failsBeyond: LIMITS.UNIT_RESULT_MAX_BYTES })
   const stderr = new Written({ keepsLast: LIMITS.UNIT_LOG_MAX_CHARS })
   const errors = (): string => new TextDecoder().decode(stderr.bytes()).trimEnd()

@@ -1,8 +1,9 @@
+/** A mesh store that lives as long as its process. */
+
+import type { MeshStore } from '../../node/mesh/store.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { MeshFacts, RememberedPeer, SignedRevocation, TokenRecord } from '../../protocol/membership/index.ts'
-import type { MeshStore } from './store.ts'
 
-/** A mesh store that lives as long as its process: for tests and for nodes that keep nothing. */
 export function memoryMeshStore(): MeshStore {
   let identity: Uint8Array | undefined
   let mesh: MeshFacts | undefined
