@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { constants, devNull } from 'node:os'
 import { LIMITS } from '../../../protocol/limits.ts'
+import { SIGNAL_EXIT_BASE } from '../exit-codes.ts'
 import { commandOf, type LaunchPlan } from './launch.ts'
 import type { Progress } from './progress.ts'
 
@@ -13,8 +14,6 @@ export type Death = { code: number | null; signal: number | null; brokeProtocol:
 const HEADER_BYTES = 4
 /** Frames received and not yet asked for, at which reading stops. */
 const FRAMES_AHEAD_MAX = 4
-/** A program that passes on the death of another by a signal exits with this plus the signal's number. */
-const SIGNAL_EXIT_BASE = 128
 
 /** Starts it as the leader of a process group of its own. */
 export function spawnPlan(plan: LaunchPlan, stdio: ('pipe' | 'ignore' | number)[]): ChildProcess {

@@ -5,6 +5,7 @@ import { canonicalJson } from '../../../protocol/canonical.ts'
 import type { TreeRef } from '../../../protocol/data/tree.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
+import { SIGNAL_EXIT_BASE } from '../exit-codes.ts'
 import type { SandboxInit, UnitReport } from '../runtime.ts'
 import { UNIT_HOST, UNIT_USER } from './surroundings.ts'
 import type { UnitEnd } from './unit-process.ts'
@@ -46,9 +47,6 @@ const tooLong = (): TalkootError =>
     'E_RESULT_TOO_BIG',
     `it wrote more than ${LIMITS.UNIT_RESULT_MAX_BYTES} bytes, or far too many to stderr`,
   )
-
-/** Bubblewrap, as shells do, passes on the death by a signal as an exit code. */
-const SIGNAL_EXIT_BASE = 128
 
 function signalOf(code: number): string | null {
   return Object.entries(constants.signals).find(([, number]) => number === code - SIGNAL_EXIT_BASE)?.[0] ?? null

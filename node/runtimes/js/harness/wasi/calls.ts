@@ -4,6 +4,7 @@
  */
 
 import { type WASI, WASIProcExit, wasi } from '@bjorn3/browser_wasi_shim'
+import { SIGNAL_EXIT_BASE } from '../../../exit-codes.ts'
 import { Failure } from '../failure.ts'
 import type { Memory } from '../instance.ts'
 
@@ -15,8 +16,6 @@ const SUBSCRIPTION_BYTES = 48
 const EVENT_BYTES = 32
 /** By how much a clock moves on when it is looked at; sleeping moves it on as well. */
 const TICK_NS = 1_000n
-/** What a shell adds to the number of a signal. */
-const SIGNAL_EXIT_BASE = 128
 /** As many as are ever waited for; a list of them takes memory that no limit of the module covers. */
 const SUBSCRIPTIONS_MAX = 1_024
 
