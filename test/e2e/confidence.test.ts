@@ -10,6 +10,9 @@ const square = taskAt<typeof import('./tasks/slow-square.task.ts')>(
   fileURLToPath(new URL('./tasks/slow-square.task.ts', import.meta.url)),
 )
 
+/** Until all honest peers are known, and the liar for what it is. */
+const SWEEPS_MAX = 5
+
 /** Strangers: whoever has the invitation may come. */
 async function openMesh(lab: Lab, kind: string, honest: string[]): Promise<NodeProcess> {
   const home = await lab.node('home', ['--open', '--cores', '0'])
@@ -27,16 +30,23 @@ it('no wrong value is accepted at 0.999, the liar is named, and who is known cos
   await using mesh = await Mesh.connect({ home: home.home })
   const sweep = grid({ x: range(500), ms: [1] })
   const verify = { confidence: 0.999, collusion: 0.01 }
-  await using job = await mesh.map(square, sweep, { verify })
-  for (const { value, params, confidence } of await job.collect()) {
-    expect(value).toBe(params.x ** 2)
-    expect(confidence).toBeGreaterThanOrEqual(0.999)
+  // Where others have the cores, a peer may have done too little in one sweep to be known by it.
+  const isKnown = async () =>
+    (await home.askPeers()).every(({ self, liar, credit }) => self || liar || credit.checksMissing === 0)
+  let disagreements = 0
+  for (let sweeps = 0; sweeps === 0 || (sweeps < SWEEPS_MAX && !(await isKnown())); sweeps++) {
+    await using job = await mesh.map(square, sweep, { verify })
+    for (const { value, params, confidence } of await job.collect()) {
+      expect(value).toBe(params.x ** 2)
+      expect(confidence).toBeGreaterThanOrEqual(0.999)
+    }
+    const progress = await job.progress()
+    disagreements += progress.disagreements
+    expect(progress.expectedWrong).toBeLessThan(0.5)
   }
-  const { peers } = await home.peers()
-  expect(peers.filter(({ liar }) => liar).map(({ name }) => name)).toEqual(['altered'])
-  const first = await job.progress()
-  expect(first.disagreements).toBeGreaterThan(0)
-  expect(first.expectedWrong).toBeLessThan(0.5)
+  const liars = (await home.askPeers()).filter(({ liar }) => liar)
+  expect(liars.map(({ name }) => name)).toEqual(['altered'])
+  expect(disagreements).toBeGreaterThan(0)
 
   // The home node forgets nothing over a restart.
   await home.kill('SIGTERM')
