@@ -19,7 +19,7 @@ const WALK = { steps: [STEPS], ms: [40] }
 async function savedOf(home: NodeProcess, job: string): Promise<NonNullable<UnitExplanation['checkpoint']>> {
   const client = new Client({ home: home.home })
   let saved: UnitExplanation['checkpoint'] = null
-  await until('the unit to save its state', 30_000, async () => {
+  await until('the unit to save its state', 120_000, async () => {
     saved = (await client.request(API.unitExplanation(job, 0), unitExplanationSchema)).checkpoint
     return saved !== null
   })

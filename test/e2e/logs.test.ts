@@ -65,7 +65,7 @@ it('what units write is followed while they run, on this machine and another, un
     const told = { stdout: '', stderr: '', live: false }
     for await (const { stream, text } of job.follow(unit)) {
       told[stream] += text
-      told.live ||= (await job.progress()).accepted === 0
+      told.live ||= (await job.explain(unit)).state !== 'decided'
     }
     return told
   }

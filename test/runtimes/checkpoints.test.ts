@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { LIMITS } from '../../protocol/limits.ts'
-import { ok } from './attempts.ts'
+import { DEADLINE_MS, ok } from './attempts.ts'
 import { Laboratory } from './laboratory.ts'
 
 let lab: Laboratory
@@ -62,7 +62,7 @@ it('what the submitter has that is no JSON is as good as nothing', async () => {
   const openUnit = async (resumed: Uint8Array) => {
     const sandbox = lab.sandbox('module.exports = (_, { resumed }) => typeof resumed')
     try {
-      const signal = AbortSignal.timeout(30_000)
+      const signal = AbortSignal.timeout(DEADLINE_MS)
       for await (const attempts of sandbox.run([{ unit: 0, params: 'null', resumed }], signal)) return attempts
       return []
     } finally {

@@ -210,7 +210,7 @@ runs('what it may write is bounded', async () => {
 })
 
 runs('so many processes and no more; a fork bomb ends with its unit', async () => {
-  const start = (count: number) => `for i in $(seq ${count}); do sleep 3 & done; echo started`
+  const start = (count: number) => `for i in $(seq ${count}); do sleep 100 & done; echo started`
   expect(await sh(start(LIMITS.UNIT_PROCESSES_MAX / 2))).toBe('started')
   expect(await sh(start(LIMITS.UNIT_PROCESSES_MAX + 1))).toMatch(/^E_EXIT/)
   await sh('f() { f | f & }; f; sleep 1', { memoryMiB: 512 })

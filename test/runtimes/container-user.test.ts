@@ -78,7 +78,9 @@ test('a node that is killed leaves no container and no process of podman', async
       `not run: ${obstacle ?? `${hidden.join(' and ')} cannot be read by user ${process.getuid?.()}`}`,
     )
   }
-  const node = spawn(process.execPath, [fixture, join(folder, 'killed'), join(folder, 'image')], { stdio: 'ignore' })
+  const node = spawn(process.execPath, [fixture, join(folder, 'killed'), join(folder, 'image'), '1000000'], {
+    stdio: 'ignore',
+  })
   let all: number[] = []
   const sleeps = async (pid: number) => (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')) === 'sleep\n'
   await until(async () => {

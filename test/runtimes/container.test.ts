@@ -100,7 +100,7 @@ runs('it writes only in its folders, so much, and what it leaves is gone', async
 })
 
 runs('it has so many processes for each core, and the exit code of its program', async () => {
-  const start = (count: number) => `for i in $(seq ${count}); do sleep 2 & done; echo started`
+  const start = (count: number) => `for i in $(seq ${count}); do sleep 100 & done; echo started`
   expect(await sh(start(LIMITS.UNIT_PROCESSES_MAX / 2))).toBe('started')
   expect(await sh(start(LIMITS.UNIT_PROCESSES_MAX + 1))).toMatch(/^E_EXIT/)
   expect(await sh(start(LIMITS.UNIT_PROCESSES_MAX + 1), { cpus: 2 })).toBe('started')
@@ -263,7 +263,7 @@ runs('unpacked images stay within the owner’s disk, the longest unused making 
 runs('a node that is killed leaves no container, no process of podman and no mount', async () => {
   const own = join(folder, 'killed')
   const fixture = join(import.meta.dirname, 'fixture-container.ts')
-  const node = spawn(process.execPath, [fixture, own, join(folder, 'image')], { stdio: 'ignore' })
+  const node = spawn(process.execPath, [fixture, own, join(folder, 'image'), String(SLEEP_S)], { stdio: 'ignore' })
   const groups = () => groupsOf(node.pid)
   await until(async () => sleepers().length === 2, DEADLINE_MS)
   expect(groups().length).toBeGreaterThan(0)
@@ -288,7 +288,9 @@ const commandLines = (): string[] =>
       return []
     }
   })
-const sleepers = (): string[] => commandLines().filter((line) => line.startsWith('sleep 987654'))
+/** No other test of this machine sleeps as long. */
+const SLEEP_S = 1_000_000 + process.pid
+const sleepers = (): string[] => commandLines().filter((line) => line === `sleep ${SLEEP_S} `)
 
 const groupsOf = (pid: number | undefined): string[] =>
   ['', ...readdirSync('/sys/fs/cgroup')].flatMap((controller) => {

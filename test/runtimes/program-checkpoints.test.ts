@@ -34,7 +34,7 @@ eachWay(({ runs, open }) => {
   })
 
   runs('each state is told once', async () => {
-    const saved = await savedBy('printf a >talkoot-checkpoint; sleep 3; printf last >new; mv new "$TALKOOT_CHECKPOINT"')
+    const saved = await savedBy('printf a >talkoot-checkpoint; sleep 6; printf last >new; mv new "$TALKOOT_CHECKPOINT"')
     expect(saved).toEqual(['a', 'last'])
   })
 
