@@ -12,36 +12,29 @@ export type SignedReceipt = { receipt: Uint8Array; signature: Uint8Array }
 /** How one attempt stands in a receipt: the digest of its value, or the code of its failure. */
 export const endOf = (attempt: Attempt): string => (attempt.ok ? digestOf(attempt.value) : attempt.code)
 
+const receiptOf = (worker: string, job: JobId, attempts: readonly Attempt[], ends: readonly string[]): Uint8Array =>
+  canonicalBytes({ v: 1, worker, job, units: attempts.map(({ unit }) => unit), ends })
+
 export async function signReceipt(signer: Signer, job: JobId, attempts: readonly Attempt[]): Promise<SignedReceipt> {
-  const receipt = canonicalBytes({
-    v: 1,
-    worker: signer.peer,
-    job,
-    units: attempts.map((attempt) => attempt.unit),
-    ends: attempts.map(endOf),
-  })
+  const receipt = receiptOf(signer.peer, job, attempts, attempts.map(endOf))
   return { receipt, signature: await signer.sign('receipt', receipt) }
 }
 
 /**
- * Checks that `worker` signed exactly these attempts for this job, and returns each attempt's end.
+ * Checks that `worker` signed exactly these attempts for this job: the receipt is written anew from them, so that nothing else can
+ * have been signed. Returns it, and each attempt's end.
  * @throws E_FRAME otherwise
  */
 export async function checkReceipt(
   worker: string,
   job: JobId,
   attempts: readonly Attempt[],
-  { receipt, signature }: SignedReceipt,
-): Promise<string[]> {
-  if (!(await isSignedBy(worker, 'receipt', receipt, signature))) {
-    throw new TalkootError('E_FRAME', 'a receipt that the worker did not sign')
-  }
+  signature: Uint8Array,
+): Promise<{ receipt: Uint8Array; ends: string[] }> {
   const ends = attempts.map(endOf)
-  const { units, ends: signed, ...facts } = decodeReceipt(receipt)
-  const whole = facts.worker === worker && facts.job === job && units.length === attempts.length
-  const same = whole && attempts.every((attempt, i) => units[i] === attempt.unit && signed[i] === ends[i])
-  if (!same) throw new TalkootError('E_FRAME', 'a receipt that does not match its results')
-  return ends
+  const receipt = receiptOf(worker, job, attempts, ends)
+  if (await isSignedBy(worker, 'receipt', receipt, signature)) return { receipt, ends }
+  throw new TalkootError('E_FRAME', 'results that the worker did not sign')
 }
 
 /** What a receipt says, its signature not looked at. @throws E_FRAME */

@@ -64,7 +64,7 @@ export const toSubmitterSchema = z.discriminatedUnion('t', [
     held: z.tuple([index, z.number().min(0)]).optional(),
     /** What some of these units left beside their ends; not signed. */
     reports: z.array(unitReportSchema).max(LIMITS.FRAME_UNITS_MAX).optional(),
-    receipt: bytes,
+    /** Of the receipt that both write from these attempts. */
     signature: bytes,
   }),
   /** What a running unit has saved of itself; not signed. */

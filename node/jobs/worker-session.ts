@@ -152,18 +152,17 @@ export class WorkerSession {
   }
 
   async #takeResults(message: Extract<ToSubmitter, { t: 'results' }>): Promise<void> {
-    const { job, attempts, held, reports = [], receipt, signature } = message
+    const { job, attempts, held, reports = [], signature } = message
     this.#endsLeft -= attempts.length
     if (this.#endsLeft < 0) throw new TalkootError('E_FLOOD', 'the worker tells of more ends than it was given units')
-    const signed = { receipt, signature }
     const sweep = this.#components.jobOf(job)?.sweep
     // Signed, it would be kept among the others, and nobody could prove anything with them.
     if (sweep !== undefined && attempts.some(({ unit }) => sweep.next(unit - 1) !== unit || unit >= sweep.size))
       throw new TalkootError('E_FRAME', 'a unit the job does not have')
-    const ends = await checkReceipt(this.peer, job, attempts, signed)
+    const { receipt, ends } = await checkReceipt(this.peer, job, attempts, signature)
     this.#components.checkpoints.ended(job, attempts, this.peer)
     const told = attempts.map((attempt, i) => toEnd(attempt, ends[i] ?? ''))
-    const beside = { receipt: signed, reports: toKept(reports, told) }
+    const beside = { receipt: { receipt, signature }, reports: toKept(reports, told) }
     const now = told.filter((end) => !this.#countsLater(job, end, beside))
     if (now.length === 0) return
     this.#components.onEvent({ type: 'results', peer: this.peer, job, attempts: now, held: held ?? null }, beside)

@@ -117,14 +117,14 @@ export class Outbox {
       const job = batch[0]?.job ?? ''
       try {
         this.#gather()
-        const signed = await signReceipt(this.#components.signer, job, attempts)
+        const { signature } = await signReceipt(this.#components.signer, job, attempts)
         const message: ToSubmitter = {
           t: 'results',
           job,
           attempts,
           ...this.#heldOf(batch),
           ...reportsOf(batch),
-          ...signed,
+          signature,
         }
         await channel.send(encodeFrame(message))
       } catch (error) {

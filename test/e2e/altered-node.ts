@@ -87,7 +87,8 @@ function alteredRuntime(init: RuntimeInit, kind: Kind): Runtime {
 
 const [name = 'altered', join, kindName = '', folder = ''] = process.argv.slice(2)
 const kind = kindName in OUTBOX_KINDS ? honestly : KINDS[kindName]
-if (kindName in OUTBOX_KINDS) alterOutbox(kindName)
+const self = Promise.withResolvers<string>()
+if (kindName in OUTBOX_KINDS) alterOutbox(kindName, self.promise)
 if (kindName === 'two-faced') answerOnlyTheFirst()
 if (kind === undefined) throw new RangeError(`no kind ${kindName}`)
 const node = await startNode({
@@ -97,4 +98,5 @@ const node = await startNode({
   log: pino({ level: 'silent' }),
   openRuntime: (init) => alteredRuntime(init, kind),
 })
+self.resolve(node.services.status().peer)
 await node.stopped

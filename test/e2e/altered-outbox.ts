@@ -4,7 +4,7 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { Channel } from '../../node/mesh/mesh.ts'
 import { Outbox } from '../../node/worker/outbox.ts'
 import { decodeFrame, encodeFrame } from '../../protocol/frames.ts'
-import { decodeReceipt, signReceipt } from '../../protocol/receipt.ts'
+import { signReceipt } from '../../protocol/receipt.ts'
 import { signerOf } from '../../protocol/signatures.ts'
 import { type Attempt, type ToSubmitter, toSubmitterSchema } from '../../protocol/work.ts'
 
@@ -16,35 +16,35 @@ const wrong = (attempts: readonly Attempt[]): Attempt[] =>
   attempts.map((attempt) => (attempt.ok ? { ...attempt, value: '666' } : attempt))
 
 /** The frames sent in place of one. */
-export const OUTBOX_KINDS: Record<string, () => (results: Results) => Promise<Results[]>> = {
+type Alter = (results: Results) => Promise<Results[]>
+
+/** `self`: the id of the altered node. */
+export const OUTBOX_KINDS: Record<string, (self: Promise<string>) => Alter> = {
   'replayed receipts': () => {
     let first: Results | null = null
     return async (results) => {
       first ??= results
       if (first === results) return [results]
-      const { receipt, signature } = first
-      return [first, { ...results, attempts: wrong(results.attempts), receipt, signature }]
+      return [first, { ...results, attempts: wrong(results.attempts), signature: first.signature }]
     }
   },
-  'forged receipts': () => async (results) => {
-    const attempts = wrong(results.attempts)
-    const { receipt } = await signReceipt(
-      { ...accomplice, peer: decodeReceipt(results.receipt).worker },
-      results.job,
-      attempts,
-    )
-    return [{ ...results, attempts, receipt, signature: await accomplice.sign('receipt', receipt) }]
-  },
-  'receipts of another': () => async (results) => {
-    const attempts = wrong(results.attempts)
-    return [{ ...results, attempts, ...(await signReceipt(accomplice, results.job, attempts)) }]
-  },
+  'forged receipts': (self) => signedBy(self),
+  'receipts of another': () => signedBy(Promise.resolve(accomplice.peer)),
 }
 
-export function alterOutbox(kind: string): void {
+/** By the accomplice's key, in the name of this peer. */
+function signedBy(name: Promise<string>): Alter {
+  return async (results) => {
+    const attempts = wrong(results.attempts)
+    const { signature } = await signReceipt({ ...accomplice, peer: await name }, results.job, attempts)
+    return [{ ...results, attempts, signature }]
+  }
+}
+
+export function alterOutbox(kind: string, self: Promise<string>): void {
   const { connect } = Outbox.prototype
   Outbox.prototype.connect = function (channel) {
-    const alter = OUTBOX_KINDS[kind]?.()
+    const alter = OUTBOX_KINDS[kind]?.(self)
     connect.call(this, channel === null || alter === undefined ? channel : altered(channel, alter))
   }
 }
@@ -65,7 +65,7 @@ export function answerOnlyTheFirst(): void {
   }
 }
 
-function altered(channel: Channel, alter: (results: Results) => Promise<Results[]>): Channel {
+function altered(channel: Channel, alter: Alter): Channel {
   return {
     peer: channel.peer,
     close: () => channel.close(),

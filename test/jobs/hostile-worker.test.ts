@@ -6,6 +6,7 @@ import { canonicalBytes, digestOf } from '../../protocol/canonical.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { signReceipt } from '../../protocol/receipt.ts'
 import type { UnitReport } from '../../protocol/report.ts'
+import type { Signer } from '../../protocol/signatures.ts'
 import type { Attempt } from '../../protocol/work.ts'
 import { codeOf, until } from '../mesh/nodes.ts'
 import { newSigner } from '../worker/submitter.ts'
@@ -37,8 +38,18 @@ const reportOf = (unit: number, stdout: string): UnitReport => ({
 /** The right results, and beside them what is told of the attempts. */
 async function sayWith(act: Act, run: Run, reports: readonly UnitReport[]): Promise<void> {
   const attempts = act.square(run)
-  const signed = await signReceipt(act.signer, run.job, attempts)
-  await act.say({ t: 'results', job: run.job, attempts, reports, ...signed })
+  const { signature } = await signReceipt(act.signer, run.job, attempts)
+  await act.say({ t: 'results', job: run.job, attempts, reports, signature })
+}
+
+type Signed = (run: Run, act: Act) => [job: string, attempts: Attempt[]]
+
+/** The right results, and the signature of something else. */
+const signedFor = (signed: Signed, by: (act: Act) => Signer = (act) => act.signer) => {
+  return async (act: Act, run: Run): Promise<void> => {
+    const { signature } = await signReceipt(by(act), ...signed(run, act))
+    await act.say({ t: 'results', job: run.job, attempts: act.square(run), signature })
+  }
 }
 
 const BREACHES: [string, (act: Act, run: Run) => Promise<void> | void][] = [
@@ -57,77 +68,33 @@ const BREACHES: [string, (act: Act, run: Run) => Promise<void> | void][] = [
   ],
   [
     'a receipt another signed',
-    async (act, run) =>
-      act.say({
-        t: 'results',
-        job: run.job,
-        attempts: act.square(run),
-        ...(await signReceipt(other, run.job, act.square(run))),
-      }),
+    signedFor(
+      (run, act) => [run.job, act.square(run)],
+      () => other,
+    ),
   ],
   [
     'another’s receipt, signed by itself',
-    async (act, run) => {
-      const { receipt } = await signReceipt(other, run.job, act.square(run))
-      await act.say({
-        t: 'results',
-        job: run.job,
-        attempts: act.square(run),
-        receipt,
-        signature: await act.signer.sign('receipt', receipt),
-      })
-    },
+    signedFor(
+      (run, act) => [run.job, act.square(run)],
+      (act) => ({ ...act.signer, peer: other.peer }),
+    ),
   ],
   [
     'a receipt for other units',
-    async (act, run) => {
-      const attempts = act.square(run)
-      const shifted = attempts.map((attempt) => ({ ...attempt, unit: attempt.unit + 1 }))
-      await act.say({ t: 'results', job: run.job, attempts, ...(await signReceipt(act.signer, run.job, shifted)) })
-    },
+    signedFor((run, act) => [run.job, act.square(run).map((attempt) => ({ ...attempt, unit: attempt.unit + 1 }))]),
   ],
-  [
-    'a receipt for fewer units',
-    async (act, run) => {
-      const attempts = [...act.square(run), ...act.square(run)]
-      await act.say({
-        t: 'results',
-        job: run.job,
-        attempts,
-        ...(await signReceipt(act.signer, run.job, act.square(run))),
-      })
-    },
-  ],
+  ['a receipt for fewer units', signedFor((run, act) => [run.job, act.square(run).slice(1)])],
   [
     'a receipt for other values',
-    async (act, run) => {
-      const wrong = run.units.map(([unit]): Attempt => ({ unit, ok: true, value: '0' }))
-      await act.say({
-        t: 'results',
-        job: run.job,
-        attempts: act.square(run),
-        ...(await signReceipt(act.signer, run.job, wrong)),
-      })
-    },
+    signedFor((run) => [run.job, run.units.map(([unit]) => ({ unit, ok: true, value: '0' }))]),
   ],
-  [
-    'a receipt for another job',
-    async (act, run) => {
-      const signed = await signReceipt(act.signer, digestOf('another job'), act.square(run))
-      await act.say({ t: 'results', job: run.job, attempts: act.square(run), ...signed })
-    },
-  ],
+  ['a receipt for another job', signedFor((run, act) => [digestOf('another job'), act.square(run)])],
   [
     'a receipt that is none',
     async (act, run) => {
-      const receipt = canonicalBytes({ v: 2 })
-      await act.say({
-        t: 'results',
-        job: run.job,
-        attempts: act.square(run),
-        receipt,
-        signature: await act.signer.sign('receipt', receipt),
-      })
+      const signature = await act.signer.sign('receipt', canonicalBytes({ v: 2 }))
+      await act.say({ t: 'results', job: run.job, attempts: act.square(run), signature })
     },
   ],
   [

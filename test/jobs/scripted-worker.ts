@@ -34,8 +34,10 @@ export function scripted(
       channel,
       signer,
       say,
-      tell: async (job, attempts) =>
-        say({ t: 'results', job, attempts, ...(await signReceipt(signer, job, attempts)) }),
+      tell: async (job, attempts) => {
+        const { signature } = await signReceipt(signer, job, attempts)
+        await say({ t: 'results', job, attempts, signature })
+      },
       square: ({ units }) => units.map(([unit]) => ({ unit, ok: true, value: String(unit * unit) })),
     }
     await script.onOpen?.(act)

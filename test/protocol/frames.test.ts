@@ -225,20 +225,22 @@ describe('a receipt', () => {
 
   it('binds a worker, a job, units and their ends', async () => {
     const [worker, other] = [await newSigner(), await newSigner()]
-    const signed = await signReceipt(worker, JOB, attempts)
-    const ends = await checkReceipt(worker.peer, JOB, attempts, signed)
-    expect(ends[1]).toBe('E_TIMEOUT')
+    const { receipt, signature } = await signReceipt(worker, JOB, attempts)
+    const checked = await checkReceipt(worker.peer, JOB, attempts, signature)
+    expect(checked).toEqual({ receipt, ends: [digestOf('9'), 'E_TIMEOUT'] })
     const [first, second] = attempts as [Attempt, Attempt]
-    const wrong: [string, string, Attempt[], typeof signed][] = [
-      [other.peer, JOB, attempts, signed],
-      [worker.peer, 'b'.repeat(52), attempts, signed],
-      [worker.peer, JOB, [second, first], signed],
-      [worker.peer, JOB, [first], signed],
-      [worker.peer, JOB, [{ unit: 3, ok: true, value: '8' }, second], signed],
-      [worker.peer, JOB, [first, { unit: 4, ok: true, value: 'E_TIMEOUT' }], signed],
-      [worker.peer, JOB, attempts, { ...signed, signature: new Uint8Array(64) }],
-      [worker.peer, JOB, attempts, { ...signed, signature: await worker.sign('manifest', signed.receipt) }],
-      ['no peer', JOB, attempts, signed],
+    const wrong: [string, string, Attempt[], Uint8Array][] = [
+      [other.peer, JOB, attempts, signature],
+      [worker.peer, 'b'.repeat(52), attempts, signature],
+      [worker.peer, JOB, [second, first], signature],
+      [worker.peer, JOB, [first], signature],
+      [worker.peer, JOB, [{ ...first, unit: 2 }, second], signature],
+      [worker.peer, JOB, [{ unit: 3, ok: true, value: '8' }, second], signature],
+      [worker.peer, JOB, [first, { unit: 4, ok: true, value: 'E_TIMEOUT' }], signature],
+      [worker.peer, JOB, attempts, new Uint8Array(64)],
+      [worker.peer, JOB, attempts, new Uint8Array()],
+      [worker.peer, JOB, attempts, await worker.sign('manifest', receipt)],
+      ['no peer', JOB, attempts, signature],
     ]
     for (const parts of wrong) expect(await codeOf(checkReceipt(...parts))).toBe('E_FRAME')
   })

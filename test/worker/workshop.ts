@@ -12,6 +12,7 @@ import type { FetchTree } from '../../node/worker/inputs.ts'
 import type { FetchTask } from '../../node/worker/task-shelf.ts'
 import { Worker, type WorkerInit } from '../../node/worker/worker.ts'
 import { TalkootError } from '../../protocol/errors.ts'
+import type { Signer } from '../../protocol/signatures.ts'
 import { newSigner } from './submitter.ts'
 
 export const SQUARE = 'exports.default = ({ n }) => n * n'
@@ -33,15 +34,19 @@ export class Workshop {
   /** Milliseconds by which the clock is ahead. */
   ahead = 0
 
-  private constructor(folder: string) {
+  /** Of all its workers. */
+  readonly signer: Signer
+
+  private constructor(folder: string, signer: Signer) {
     this.#folder = folder
+    this.signer = signer
     this.runtime = createJsRuntime({ scratchDir: folder })
     this.commands = createCommandRuntime({ scratchDir: folder })
     this.trees = new TreeStore({ folder: join(folder, 'trees'), budgetBytes: 2 ** 24 })
   }
 
   static async open(): Promise<Workshop> {
-    return new Workshop(await mkdtemp(join(tmpdir(), 'talkoot-worker-')))
+    return new Workshop(await mkdtemp(join(tmpdir(), 'talkoot-worker-')), await newSigner())
   }
 
   async worker(
@@ -58,7 +63,7 @@ export class Workshop {
     const worker = new Worker(
       {
         runtimes: new Runtimes({ js: this.runtime, command: this.commands }),
-        signer: await newSigner(),
+        signer: this.signer,
         fetchTask,
         fetchTree,
         trees: this.trees,
