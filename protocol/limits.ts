@@ -9,7 +9,7 @@ const MiB = 1024 * KiB
 export const LIMITS = {
   // frames and streams
   FRAME_MAX_BYTES: 1 * MiB,
-  FRAME_UNITS_MAX: 256,
+  FRAME_UNITS_MAX: 1_024,
   STREAM_CREDIT_FRAMES: 3,
   CHANNELS_PER_CONNECTION_MAX: 64,
   BLOB_CHUNK_BYTES: 512 * KiB,
