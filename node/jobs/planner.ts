@@ -40,10 +40,10 @@ export function planJob(components: Components, { task, runtime, sweep, policy, 
   const matching = candidates.filter((candidate) => matched.misfit(candidate) === null)
   const active = matching.filter(({ ad }) => ad.paused === null)
   const capacities = active.map((candidate) => capacityOf(candidate, policy.cpus))
-  const confidence = confidenceOf(policy, units, active, components.evidence)
+  const time = unitTimeOf(components, task, unitMs)
+  const confidence = confidenceOf(policy, units, time, active, components.evidence)
   const { copies, voices } = copiesOf(policy, confidence?.copies ?? 1)
   const extra = badShare(components.evidence, active)
-  const time = unitTimeOf(components, task, unitMs)
   const spread = time?.from === 'given' ? GIVEN_SPREAD : HISTORY_SPREAD
   const { clauses } = explainMatch(wanted, candidates)
   return {
@@ -91,15 +91,15 @@ const STRANGERS_FEW = 50
 function confidenceOf(
   { verify, cpus }: Policy,
   units: number,
+  time: Plan['unitTime'],
   peers: readonly Candidate[],
   evidence: Components['evidence'],
 ) {
   if (verify.kind !== 'confidence') return null
-  const planned = peers.map(({ id, trust, ad }) => ({
-    trust,
-    credit: evidence.creditAt(id, Date.now()) ?? { checks: 0, caught: 0 },
-    rate: Math.floor(ad.cpus / cpus) * ad.speed,
-  }))
+  const planned = peers.map(({ id, trust, ad }) => {
+    const credit = evidence.creditAt(id, Date.now()) ?? { checks: 0, caught: 0 }
+    return { trust, credit, slots: Math.floor(ad.cpus / cpus), speed: ad.speed, unitMs: time && time.ms / ad.speed }
+  })
   const { executions, first: copies, costs } = confidencePlan(verify, units, planned)
   const { goal, collusion } = verify
   const strangers = planned.filter(({ trust }) => trust === 'stranger').length

@@ -43,6 +43,19 @@ export const openWindow = (slots: number, now: number): Window => ({
 /** The turnaround that is aimed at: the way, the unit itself, and the queue before it. */
 export const targetMs = (latencyMs: number, unitMs: number): number => latencyMs + unitMs + QUEUE_MS
 
+/** A window is filled up when a quarter of it is free. */
+const FILLED_MEAN = 7 / 8
+
+/**
+ * Units that a peer has in flight most of the time, if they take it so long, after it has ended so many: a window begins
+ * with two for each slot, and doubles at most while it is turned around. `unitMs` null: nobody knows.
+ */
+export function likelyInFlight(slots: number, unitMs: number | null, ended: number): number {
+  if (unitMs === null || unitMs > LONG_UNIT_MS) return slots
+  const window = Math.max(2 * slots, (slots * targetMs(0, unitMs)) / unitMs)
+  return Math.min(FILLED_MEAN * Math.min(window, LIMITS.PEER_WINDOW_UNITS_MAX), slots + ended / 2)
+}
+
 /** Units in one frame. The first is small, so that first results come early. */
 export function frameOf({ size, rate, turnaroundMs }: Window, slots: number): number {
   if (turnaroundMs === 0) return Math.min(slots, LIMITS.FRAME_UNITS_MAX)

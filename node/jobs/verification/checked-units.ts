@@ -41,14 +41,20 @@ export function closingChecks(
   share: number,
   draw: () => number,
 ): number[] {
-  const rate = (CHEATED_MAX * results) / units.length
-  const wanted = rate >= 1 ? 0 : Math.log(CHEATERS_MISSED) / Math.log1p(-rate) - confirmed
-  if (wanted <= 0 || wanted > CLOSING_SHARE_MAX * units.length) {
+  const wanted = closingCount(units.length, confirmed, results)
+  if (wanted === null) {
     const unit = closingCheck(units.slice(units.length - unchecked), share, draw)
     return unit === null ? [] : [unit]
   }
   const left = [...units]
-  return Array.from({ length: Math.ceil(wanted / 2) }, () => left.splice(Math.floor(draw() * left.length), 1)).flat()
+  return Array.from({ length: wanted }, () => left.splice(Math.floor(draw() * left.length), 1)).flat()
+}
+
+/** Null: one or none. */
+function closingCount(waiting: number, confirmed: number, results: number): number | null {
+  const rate = (CHEATED_MAX * results) / waiting
+  const wanted = rate >= 1 ? 0 : Math.log(CHEATERS_MISSED) / Math.log1p(-rate) - confirmed
+  return wanted <= 0 || wanted > CLOSING_SHARE_MAX * waiting ? null : Math.ceil(wanted / 2)
 }
 
 /** Later words that must be confirmed: a liar that lies on some units only passes one check more easily than many. */
@@ -75,4 +81,35 @@ export class Vouchers {
     const first = this.#confirmed.findIndex((later) => later > word)
     return first < 0 ? 0 : this.#confirmed.length - first
   }
+}
+
+/** Deviations of a normal distribution that stand for a fifth of it each. */
+const FIFTHS = [-1.28, -0.52, 0, 0.52, 1.28]
+
+/**
+ * How many checks there will be on one honest peer before its job ends. Of its `results` it gives the last `alone` when
+ * it is believed alone, and is newly believed until it has survived so many checks more.
+ */
+export function expectedLastChecks(
+  { results, alone, newly }: { results: number; alone: number; newly: number },
+  share: number,
+): number {
+  // A check confirms a word of two peers.
+  const confirmedRate = (2 * share) / (1 + share)
+  const last = FIFTHS.map((deviation) => {
+    const vouched = (VOUCHERS + deviation * Math.sqrt(VOUCHERS)) / confirmedRate
+    const from = Math.max(0, alone - vouched)
+    const waiting = (Math.min(alone, newly / confirmedRate) - from) * (1 - confirmedRate)
+    const confirmed = Math.min(VOUCHERS - 1, (alone - from) * confirmedRate)
+    const count = waiting < 1 ? null : closingCount(waiting, confirmed, results)
+    return count ?? oneOrNone(alone, share, confirmedRate)
+  })
+  return last.reduce((sum, count) => sum + count, 0) / FIFTHS.length
+}
+
+/** `closingCheck` of the words given since one was confirmed last, of `alone`: what is expected of min(1, words x share). */
+function oneOrNone(alone: number, share: number, confirmedRate: number): number {
+  const unconfirmed = 1 - confirmedRate
+  const longest = Math.min(alone, 1 / share)
+  return (share * unconfirmed * (1 - unconfirmed ** longest)) / confirmedRate
 }

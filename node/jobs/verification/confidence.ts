@@ -24,7 +24,7 @@ const CHECK_CREDIBLE = 0.99
 /** A group waits for its peers' credit, rather than for another voice, if this many checks more would do. */
 const PATIENCE_CHECKS = 3
 /** For so many checks after a stranger is first believed alone, its words are withheld. */
-const NEWLY_CHECKS = 100
+export const NEWLY_CHECKS = 100
 const STRANGER: Voter = { trust: 'stranger', credit: NEWCOMER }
 
 type Standing = { group: Group; tally: Tally }
