@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer, type Server } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { LIMITS } from '../../protocol/limits.ts'
+import { callProgram, type Entry, GETPID } from './call-program.ts'
 import { type Alter, allowAll, both, Laboratory, withMore, without } from './laboratory.ts'
 
 let lab: Laboratory
@@ -132,6 +133,23 @@ describe('bubblewrap', () => {
     })()`
     expect(await reach(call)).toEqual([false, false, false, false, true, true])
     expect(await reach(call, without(['--seccomp', 1]))).toEqual([true, true, true, true, true, true])
+  })
+
+  test('refuses calls by the entry of 32-bit programs, whose numbers are others', async () => {
+    if (!lab.hasBubblewrap('32-bit system calls')) return
+    if (process.arch !== 'x64') return console.warn(`not run: 32-bit system calls: not of ${process.arch}`)
+    const ends = async (entry: Entry, alter: Alter = (plan) => plan) => {
+      const program = await lab.program(callProgram(entry, GETPID[entry]))
+      const run = `new Deno.Command('/call').outputSync()`
+      return await reach(
+        `(({ code, signal }) => signal ?? code)(${run})`,
+        both(withMore('--ro-bind', program, '/call'), alter),
+      )
+    }
+    expect(await ends('syscall')).toBe(0)
+    // Where the kernel was built without them, they end in a signal.
+    expect([1, 'SIGSEGV']).toContain(await ends('int 0x80'))
+    expect([0, 'SIGSEGV']).toContain(await ends('int 0x80', without(['--seccomp', 1])))
   })
 
   test('has no graphics card', async () => {

@@ -117,6 +117,13 @@ export class Laboratory {
     return path
   }
 
+  /** A program that any user can run. */
+  async program(bytes: Uint8Array): Promise<string> {
+    const path = join(this.prepared.folder, `program-${this.#files++}`)
+    await writeFile(path, bytes, { mode: 0o755 })
+    return path
+  }
+
   /** The harness with one of its modules replaced. */
   async harnessWith(module: string, replacement: string): Promise<string> {
     const plugin = {

@@ -22,7 +22,7 @@ type Laid = { ref: TreeRef; trees: Map<string, LaidTree> }
 /** By their paths: text, and whether it is a program. In a folder of `parent` that none but its user can enter. */
 export async function layDown(
   parent: string,
-  files: Record<string, Uint8Array | string | { program: string }>,
+  files: Record<string, Uint8Array | string | { program: Uint8Array | string }>,
 ): Promise<Laid> {
   const folder = mkdtempSync(join(parent, 'laid-'))
   for (const [path, content] of Object.entries(files)) {

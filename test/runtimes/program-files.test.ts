@@ -10,6 +10,7 @@ import { TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { Attempt } from '../../protocol/work.ts'
 import { collect, numbered } from './attempts.ts'
+import { callProgram, type Entry, GETPID } from './call-program.ts'
 import { laidFrom, layDown } from './laid.ts'
 import { eachWay } from './program-ways.ts'
 
@@ -66,6 +67,20 @@ eachWay((way) => {
       expect(after.logs).toEqual([expect.stringContaining('No such file')])
     })
   }
+
+  runs('system calls by the entry of 32-bit programs are refused, those by its own are not', async () => {
+    if (process.arch !== 'x64') return console.warn(`not run: 32-bit system calls: not of ${process.arch}`)
+    const ends = async (entry: Entry) => {
+      const program = callProgram(entry, GETPID[entry])
+      const { ref, trees } = await layDown(way.folder, { call: { program } })
+      return (await all(['./call'], 1, { inputs: ref }, trees)).attempts
+    }
+    expect(await ends('syscall')).toMatchObject([{ ok: true }])
+    // Podman, and a kernel built without them, end it by a signal.
+    expect(await ends('int 0x80')).toMatchObject([
+      { ok: false, code: 'E_EXIT', message: expect.stringMatching(/^exit code 1$|SIGSEGV|SIGSYS/) },
+    ])
+  })
 
   runs('more names in its folder than may be are the fault of the task', async () => {
     const { ref, trees } = await layDown(way.folder, named(LIMITS.COMMAND_INPUTS_MAX + 1))
