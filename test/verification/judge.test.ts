@@ -113,6 +113,10 @@ describe('verdicts', () => {
     // Other names of its operator are no check.
     const names = [says('a', 'x', stranger(95), 'op'), says('b', 'x', stranger(95), 'op')]
     expect(judged(confidence(), names)).toEqual({ kind: 'withheld' })
+    // Nor do they take from a word that did without history: of names the most credible then speaks.
+    const [word, turncoat] = [says('a', 'x', stranger(), 'op'), says('b', 'x', stranger(43, 1), 'op')]
+    expect(judged(confidence({ goal: 0.9, f: 0.01 }), [word])).toMatchObject({ kind: 'accepted' })
+    expect(judged(confidence({ goal: 0.9, f: 0.01 }), [word, turncoat])).toMatchObject({ kind: 'accepted' })
   })
 
   test('nobody to check it: it is accepted on the one word', () => {

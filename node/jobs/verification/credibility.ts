@@ -24,7 +24,7 @@ export const nothing = (): Tally => ({ voices: 0, weight: 0, spread: 0, widest: 
 /** The evidence of those who agree, had each survived `moreChecks` beyond its credit. */
 export function tallyOf(group: readonly JudgedVoice[], assumed: Assumptions, moreChecks = 0): Tally {
   const tally = nothing()
-  for (const voice of independent(group, assumed)) add(tally, voice, assumed, voice.said.ok, moreChecks)
+  for (const voice of independent(group, assumed, moreChecks)) add(tally, voice, assumed, voice.said.ok, moreChecks)
   return tally
 }
 
@@ -54,12 +54,13 @@ export function doubt(lead: Tally, rivals: readonly Tally[]): number {
   return sum
 }
 
-/** Strangers that share something speak with one voice, the most credible of them; everybody else with their own. */
-function independent(group: readonly JudgedVoice[], assumed: Assumptions): readonly JudgedVoice[] {
+/** Strangers that share something speak with one voice, that of the most credible of them then; everybody else with their own. */
+function independent(group: readonly JudgedVoice[], assumed: Assumptions, moreChecks: number): readonly JudgedVoice[] {
   if (group.length < 2) return group
   const heard = new Set<string>()
+  const rate = (voice: JudgedVoice): number => errorRate(voice, assumed, moreChecks)
   // Sums of more than two numbers depend on their order in the last bit.
-  const sorted = [...group].sort((a, b) => errorRate(a, assumed) - errorRate(b, assumed) || (a.peer < b.peer ? -1 : 1))
+  const sorted = [...group].sort((a, b) => rate(a) - rate(b) || (a.peer < b.peer ? -1 : 1))
   return sorted.filter(({ trust, independence }) => {
     if (trust !== 'stranger') return true
     if (independence.some((shared) => heard.has(shared))) return false
