@@ -87,7 +87,7 @@ const BREACHES: [string, (act: Act, run: Run) => Promise<void> | void][] = [
   ['a receipt for fewer units', signedFor((run, act) => [run.job, act.square(run).slice(1)])],
   [
     'a receipt for other values',
-    signedFor((run) => [run.job, run.units.map(([unit]) => ({ unit, ok: true, value: '0' }))]),
+    signedFor((run) => [run.job, run.units.map(([unit]) => ({ unit, ok: true, value: '-1' }))]),
   ],
   ['a receipt for another job', signedFor((run, act) => [digestOf('another job'), act.square(run)])],
   [

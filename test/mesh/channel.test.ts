@@ -49,7 +49,7 @@ test('a sender waits for a reader that does not read, and goes on when it does',
   const { near, far, admin, member } = await openPair()
   let done = 0
   const sent = Array.from({ length: 64 }, () => near.send(new Uint8Array(MiB)).then(() => done++))
-  await until(() => done === LIMITS.STREAM_CREDIT_FRAMES - 1)
+  await until(() => done >= LIMITS.STREAM_CREDIT_FRAMES - 1)
   // Round trips on another channel of the same connection show that nothing more is on its way.
   admin.serve('/test/echo/1', async (channel) => {
     for await (const frame of channel) await channel.send(frame)
@@ -168,7 +168,7 @@ test('a connection has few channels for sync messages, as each may ask so much',
 test('a flood of sync messages, and sync messages that are none, end the connection', async () => {
   const admin = await startNode()
   for (const [code, frame, count] of [
-    ['E_FLOOD', Uint8Array.of(0xa1, 0x61, 0x74, 0x64, 0x62, 0x65, 0x61, 0x74), LIMITS.SYNC_BURST_MESSAGES + 20],
+    ['E_FLOOD', Uint8Array.of(0xa1, 0x61, 0x74, 0x64, 0x62, 0x65, 0x61, 0x74), 2 * LIMITS.SYNC_BURST_MESSAGES],
     ['E_FRAME', Uint8Array.of(1, 2, 3), 1],
   ] as const) {
     const rogue = await startSession(admin)

@@ -14,9 +14,11 @@ const K = 8
 
 /** A table of the library whose contacts answer pings as told. */
 async function startTable(answers: (peer: PeerId) => boolean) {
-  const { host } = await startSession(await startNode(), {
+  const { host, discovery } = await startSession(await startNode(), {
     dht: { kBucketSize: K, alpha: 3, disjointPaths: 1, reach: 'lan' },
   })
+  // Whoever let it in is known before anybody else.
+  await until(() => discovery.tableSize === 1)
   const table = routingTableOf(host) as RoutingTable & {
     add(peer: PeerId): Promise<void>
     closestPeerTagger: { updatePeerTags(): Promise<void> }
