@@ -32,7 +32,7 @@ it('of a program: writes what it wrote and ends as it ended', async (context) =>
   const [script, given] = [join(lab.folder, 'script.sh'), join(lab.folder, 'given.txt')]
   writeFileSync(script, SCRIPT)
   writeFileSync(given, 'what was given\n')
-  const limits = ['--time', '1s', '--retries', '0']
+  const limits = ['--time', '3s', '--retries', '0']
   const flags = ['--param', 'x=0:6:1', '--in', script, '--in', given, ...limits]
   const run = await home.run(['run', ...flags, '--', 'sh', 'script.sh', '{x}'])
   expect(run.code).toBe(5)
