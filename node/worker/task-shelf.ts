@@ -1,6 +1,6 @@
 /**
  * The tasks of the jobs at hand, in memory only: what other machines send is never kept on this one's disk. One that
- * no job needs stays until its room is wanted, as the next job often runs the same.
+ * no job needs stays until its room is wanted, as the submitter's next job often runs the same.
  */
 
 import type { Digest } from '../../protocol/canonical.ts'
@@ -18,59 +18,86 @@ type Shelved = { source: string; bytes: number; holders: number }
 
 export class TaskShelf {
   readonly #fetch: FetchTask
-  /** Least recently asked for first. */
-  readonly #tasks = new Map<Digest, Shelved>()
+  /** Of each submitter its own. Least recently asked for first. */
+  readonly #tasks = new Map<string, Shelved>()
   /** Of the tasks here and of those on their way. */
   #bytes = 0
+  /** Of these, what jobs need: of all submitters, and of each. */
+  #needed = 0
+  readonly #neededBy = new Map<string, number>()
 
   constructor(components: { fetch: FetchTask }) {
     this.#fetch = components.fetch
   }
 
-  get bytes(): number {
-    return this.#bytes
-  }
-
-  /** @throws E_BUSY when jobs need all the room there is, and what fetching throws */
+  /** @throws E_BUSY when the submitter's jobs would need more room than they leave, and what fetching throws */
   async hold(from: string, { digest, bytes }: TaskRef, signal: AbortSignal): Promise<HeldTask> {
-    const known = this.#tasks.get(digest)
-    if (known !== undefined) return this.#hold(digest, known)
-    this.#reserve(bytes)
+    const key = `${from} ${digest}`
+    const known = this.#tasks.get(key)
+    if (known !== undefined) {
+      if (known.holders === 0) this.#need(from, bytes)
+      return this.#hold(from, key, known)
+    }
+    this.#need(from, bytes)
+    this.#makeRoom(bytes)
     let source: string
     try {
       source = new TextDecoder().decode(await this.#fetch(from, digest, bytes, signal))
     } catch (error) {
       this.#bytes -= bytes
+      this.#needNoMore(from, bytes)
       throw error
     }
-    const meanwhile = this.#tasks.get(digest)
-    if (meanwhile !== undefined) this.#bytes -= bytes
-    return this.#hold(digest, meanwhile ?? { source, bytes, holders: 0 })
+    const meanwhile = this.#tasks.get(key)
+    if (meanwhile === undefined) return this.#hold(from, key, { source, bytes, holders: 0 })
+    this.#bytes -= bytes
+    if (meanwhile.holders > 0) this.#needNoMore(from, bytes)
+    return this.#hold(from, key, meanwhile)
   }
 
-  #hold(digest: Digest, task: Shelved): HeldTask {
-    this.#tasks.delete(digest)
-    this.#tasks.set(digest, task)
+  /** Of a task whose room is taken. */
+  #hold(from: string, key: string, task: Shelved): HeldTask {
+    this.#tasks.delete(key)
+    this.#tasks.set(key, task)
     task.holders += 1
     let held = true
     return {
       source: task.source,
-      release() {
-        if (held) task.holders -= 1
+      release: () => {
+        if (!held) return
         held = false
+        task.holders -= 1
+        if (task.holders === 0) this.#needNoMore(from, task.bytes)
       },
     }
   }
 
-  #reserve(bytes: number): void {
-    for (const [digest, task] of this.#tasks) {
+  /**
+   * Nobody may need more than is left (dynamic thresholds, Choudhury and Hahne 1998): one alone gets half of the room, and
+   * whoever comes next half of what is left, however greedy those before were.
+   */
+  #need(from: string, bytes: number): void {
+    const needed = (this.#neededBy.get(from) ?? 0) + bytes
+    const left = LIMITS.WORKER_TASKS_MAX_BYTES - this.#needed - bytes
+    if (needed > left) throw new TalkootError('E_BUSY', 'the tasks of the jobs at hand leave no room for this one')
+    this.#neededBy.set(from, needed)
+    this.#needed += bytes
+  }
+
+  #needNoMore(from: string, bytes: number): void {
+    const needed = (this.#neededBy.get(from) ?? 0) - bytes
+    if (needed > 0) this.#neededBy.set(from, needed)
+    else this.#neededBy.delete(from)
+    this.#needed -= bytes
+  }
+
+  /** What jobs need leaves room for this, so what none needs is enough to forget. */
+  #makeRoom(bytes: number): void {
+    for (const [key, task] of this.#tasks) {
       if (this.#bytes + bytes <= LIMITS.WORKER_TASKS_MAX_BYTES) break
       if (task.holders > 0) continue
-      this.#tasks.delete(digest)
+      this.#tasks.delete(key)
       this.#bytes -= task.bytes
-    }
-    if (this.#bytes + bytes > LIMITS.WORKER_TASKS_MAX_BYTES) {
-      throw new TalkootError('E_BUSY', 'the tasks of other jobs take all the room there is')
     }
     this.#bytes += bytes
   }

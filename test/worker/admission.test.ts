@@ -1,5 +1,6 @@
 /** Which jobs a worker takes, and what it tells a submitter whose job it does not. */
 
+import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { OwnerPolicy } from '../../node/worker/admission.ts'
 import type { Submitter as Who } from '../../node/worker/weights.ts'
@@ -8,6 +9,7 @@ import { encodeProgram } from '../../protocol/command/program.ts'
 import { encodeTree } from '../../protocol/data/tree.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { decodeManifest } from '../../protocol/manifest.ts'
+import type { Signer } from '../../protocol/signatures.ts'
 import { encodeWasiProgram } from '../../protocol/wasm/wasi-program.ts'
 import { until } from '../mesh/nodes.ts'
 import { wasi, wasmOf } from '../runtimes/wat.ts'
@@ -175,16 +177,11 @@ describe('the task of a job', () => {
     expect(fetched).toBe(1)
   })
 
-  it('finds no room while the tasks of other jobs take it all, and does when they go', async () => {
-    const bytes = LIMITS.TASK_MAX_BYTES
-    const many = LIMITS.WORKER_TASKS_MAX_BYTES / bytes
+  it('finds no room while its submitter’s other tasks take half of it, and does when one goes', async () => {
     const worker = await shop.worker({}, async () => Buffer.from(SQUARE))
     const submitter = new Submitter(worker, signer)
-    const jobs = await Promise.all(
-      Array.from({ length: many + 1 }, (_, i) =>
-        signJob(signer, SQUARE, {}, { task: { runtime: 'js', digest: digestOf(`task ${i}`), bytes } }),
-      ),
-    )
+    const many = LIMITS.WORKER_TASKS_MAX_BYTES / LIMITS.TASK_MAX_BYTES / 2
+    const jobs = await jobsOfLongTasks(signer, many + 1)
     for (const job of jobs.slice(0, many)) await submitter.introduce(job)
     await until(() => submitter.of('accept').length === many)
     const [first, last] = [jobs[0], jobs[many]] as [SignedJob, SignedJob]
@@ -194,7 +191,34 @@ describe('the task of a job', () => {
     await submitter.introduce(last)
     await until(() => submitter.of('accept').length === many + 1)
   })
+
+  it('finds room however much greedy submitters take, also while theirs are on their way', async () => {
+    const worker = await shop.worker({}, async (from, _digest, _bytes, signal) => {
+      if (from !== signer.peer) await once(signal, 'abort')
+      return Buffer.from(SQUARE)
+    })
+    const taken: number[] = []
+    for (const greedy of [await newSigner(), await newSigner()]) {
+      const submitter = new Submitter(worker, greedy)
+      const jobs = await jobsOfLongTasks(greedy, LIMITS.WORKER_TASKS_MAX_BYTES / LIMITS.TASK_MAX_BYTES)
+      for (const job of jobs) await submitter.introduce(job)
+      await submitter.refused((jobs.at(-1) as SignedJob).id)
+      taken.push(jobs.length - submitter.of('refuse').length)
+    }
+    expect(taken).toEqual([16, 8])
+    const honest = new Submitter(worker, signer)
+    for (const job of await jobsOfLongTasks(signer, 4)) await honest.introduce(job)
+    await until(() => honest.of('accept').length === 4)
+  })
 })
+
+const jobsOfLongTasks = (by: Signer, count: number): Promise<SignedJob[]> =>
+  Promise.all(
+    Array.from({ length: count }, (_, i) => {
+      const task = { runtime: 'js' as const, digest: digestOf(`task ${i}`), bytes: LIMITS.TASK_MAX_BYTES }
+      return signJob(by, SQUARE, {}, { task })
+    }),
+  )
 
 describe('more jobs than a desk has room for', () => {
   it('are refused for now, and taken when others have ended', async () => {
