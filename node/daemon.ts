@@ -26,6 +26,7 @@ import { type MachineAd, Offer } from './offer.ts'
 import { nodeServices } from './services.ts'
 import type { FetchTree } from './worker/inputs.ts'
 import { OwnerPause } from './worker/owner-pause.ts'
+import type { DescribeTree } from './worker/point-files.ts'
 import { Worker } from './worker/worker.ts'
 
 type NodeInit = GroundInit & {
@@ -67,8 +68,8 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
 
   const describe = () => offer.describe(worker.facts().busy, pause.facts())
   const mesh = await createMesh({ store: ground.meshStore }, meshInit(settings, describe))
-  const fetchTree = exchangeTrees({ ...ground, mesh }, cleanup)
-  const worker = buildWorker({ ...ground, mesh, fetchTree, offer }, settings)
+  const fetching = exchangeTrees({ ...ground, mesh }, cleanup)
+  const worker = buildWorker({ ...ground, mesh, ...fetching, offer }, settings)
   const adChanged = () => {
     mesh.adChanged()
     jobs.ownAdChanged()
@@ -85,7 +86,7 @@ async function compose(init: NodeInit, cleanup: Cleanup): Promise<RunningNode> {
   init.onProgress?.('mesh')
 
   const ownAd = () => adOf(describe(), mesh, settings)
-  const { jobs, removals } = buildJobs({ ...ground, mesh, worker, fetchTree, ownAd }, cleanup)
+  const { jobs, removals } = buildJobs({ ...ground, mesh, worker, ...fetching, ownAd }, cleanup)
   const idleMemory = new IdleMemory({ isIdle: () => worker.facts().busy === 0 && jobs.counts().running === 0 })
   for (const part of [pause, jobs, removals, idleMemory]) {
     cleanup.add(() => part.stop())
@@ -114,14 +115,19 @@ function meshInit(settings: Settings, describe: () => MachineAd): MeshInit {
   return { describe, listen, announce, outboundOnly, mdns, dht, found: { kind: settings.mesh, name: settings.name } }
 }
 
-function exchangeTrees({ mesh, trees, now, random }: Ground & { mesh: MeshNode }, cleanup: Cleanup): FetchTree {
+type FetchingTrees = { fetchTree: FetchTree; describeTree: DescribeTree }
+
+function exchangeTrees({ mesh, trees, now, random }: Ground & { mesh: MeshNode }, cleanup: Cleanup): FetchingTrees {
   const exchange = new TreeExchange({ mesh, trees, now, random })
   cleanup.add(() => exchange.stop())
-  return (from, { digest, bytes }, { signal, onFetched = () => undefined }) =>
-    exchange.fetch(digest, { from: [from], maxBytes: bytes, signal, onProgress: onFetched })
+  return {
+    fetchTree: (from, { digest, bytes }, { signal, part, onFetched = () => undefined }) =>
+      exchange.fetch(digest, { from: [from], maxBytes: bytes, signal, part, onProgress: onFetched }),
+    describeTree: (from, digest, signal) => exchange.describe(digest, from, signal),
+  }
 }
 
-type WorkerParts = Ground & { mesh: MeshNode; fetchTree: FetchTree; offer: Offer }
+type WorkerParts = Ground & FetchingTrees & { mesh: MeshNode; offer: Offer }
 
 function buildWorker(parts: WorkerParts, settings: Settings): Worker {
   const { mesh, offer, blobs, evidence, rules } = parts

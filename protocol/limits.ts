@@ -245,6 +245,12 @@ export const LIMITS = {
   UPLOAD_IDLE_MS: 600_000,
   /** Points of a sweep whose files are named by their parameters. */
   INPUT_POINTS_MAX: 1_000_000,
+  /** Templates of such names. */
+  POINT_INPUT_NAMES_MAX: 64,
+  /** Files of all points that a worker fetches whole, before its first unit: to ask for those of each unit would take longer. */
+  POINT_INPUTS_WHOLE_MAX_BYTES: 16 * MiB,
+  /** Units of a job whose files a worker has or fetches before their turn, beside one for each slot. */
+  POINT_INPUTS_AHEAD_UNITS: 4,
   /** One request with chunks, and one answer with what is missing. */
   UPLOAD_MAX_BYTES: 8 * MiB,
   UPLOAD_CHUNKS_MAX: 1_024,

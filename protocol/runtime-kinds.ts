@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { decodeContainer, treesOfContainer } from './command/container.ts'
 import { decodeProgram, parametersOf, treesOfProgram } from './command/program.ts'
+import type { PointInputs } from './data/point-inputs.ts'
 import type { TreeRef } from './data/tree.ts'
 import { decodeScript, parametersOfScript } from './python/script.ts'
 import { decodeModuleTask, parametersOfModule } from './wasm/module-task.ts'
@@ -18,8 +19,10 @@ type KindFacts = {
   agrees: boolean
   /** Parameters its description names: a sweep that lacks one is refused. @throws E_SOURCE if the source is no task of the kind */
   parametersOf(source: string): string[]
-  /** Trees of files it brings: they are fetched before its first unit. @throws E_SOURCE if the source is no task of the kind */
+  /** Trees of files all its units find: they are fetched before its first unit. @throws E_SOURCE if the source is no task of the kind */
   treesOf(source: string): TreeRef[]
+  /** Files of which each unit finds some; null: none. @throws E_SOURCE if the source is no task of the kind */
+  pointInputsOf(source: string): PointInputs | null
   /** Whether its units leave files. @throws E_SOURCE if the source is no task of the kind */
   leavesFiles(source: string): boolean
 }
@@ -29,13 +32,21 @@ const listed = (inputs: TreeRef | null): TreeRef[] => (inputs === null ? [] : [i
 /** Each has its runtime in `node/runtimes/open.ts`. */
 export const RUNTIME_KINDS = {
   /** A bundled module. */
-  js: { trust: 'sandboxed', agrees: true, parametersOf: () => [], treesOf: () => [], leavesFiles: () => false },
+  js: {
+    trust: 'sandboxed',
+    agrees: true,
+    parametersOf: () => [],
+    treesOf: () => [],
+    pointInputsOf: () => null,
+    leavesFiles: () => false,
+  },
   /** A function of a WebAssembly module: `wasm/module-task.ts`. */
   wasm: {
     trust: 'sandboxed',
     agrees: false,
     parametersOf: (source) => parametersOfModule(decodeModuleTask(source)),
     treesOf: () => [],
+    pointInputsOf: () => null,
     leavesFiles: () => false,
   },
   /** A WASI program: `wasm/wasi-program.ts`. */
@@ -44,6 +55,7 @@ export const RUNTIME_KINDS = {
     agrees: false,
     parametersOf: (source) => parametersOfWasi(decodeWasiProgram(source)),
     treesOf: (source) => listed(decodeWasiProgram(source).inputs),
+    pointInputsOf: (source) => decodeWasiProgram(source).pointInputs ?? null,
     leavesFiles: (source) => decodeWasiProgram(source).outputs.length > 0,
   },
   /** A Python script: `python/script.ts`. */
@@ -52,6 +64,7 @@ export const RUNTIME_KINDS = {
     agrees: false,
     parametersOf: (source) => parametersOfScript(decodeScript(source)),
     treesOf: (source) => listed(decodeScript(source).inputs),
+    pointInputsOf: (source) => decodeScript(source).pointInputs ?? null,
     leavesFiles: (source) => decodeScript(source).outputs.length > 0,
   },
   /** A program of the machine: `command/program.ts`. */
@@ -60,6 +73,7 @@ export const RUNTIME_KINDS = {
     agrees: false,
     parametersOf: (source) => parametersOf(decodeProgram(source)),
     treesOf: (source) => treesOfProgram(decodeProgram(source)),
+    pointInputsOf: (source) => decodeProgram(source).pointInputs ?? null,
     leavesFiles: (source) => decodeProgram(source).outputs.length > 0,
   },
   /** A program in an image: `command/container.ts`. */
@@ -68,6 +82,7 @@ export const RUNTIME_KINDS = {
     agrees: false,
     parametersOf: (source) => parametersOf(decodeContainer(source).program),
     treesOf: (source) => treesOfContainer(decodeContainer(source)),
+    pointInputsOf: (source) => decodeContainer(source).program.pointInputs ?? null,
     leavesFiles: (source) => decodeContainer(source).program.outputs.length > 0,
   },
 } as const satisfies Record<string, KindFacts>

@@ -1,7 +1,7 @@
 /** A program as a task: what is started for each point of a sweep. */
 
 import { encodeProgram, type Program, programSchema } from '../protocol/command/program.ts'
-import { filledNames, type LocalTree, readFolders, readInputs } from './inputs.ts'
+import { describedInputs, type LocalTree, readFolders, readJobInputs } from './inputs.ts'
 import { type BundleContext, checkedTask, type ProgramTask, type TaskBundle, taskBundle } from './task-bundle.ts'
 
 export type CommandOptions = {
@@ -54,13 +54,13 @@ export async function programOf(
   { points, ...reading }: BundleContext,
 ): Promise<{ program: Program; trees: LocalTree[] }> {
   const { inputs = [], folders = [], outputs = [], env = {}, stdin = null, cwd = '.' } = options
-  const local = await readInputs(filledNames(inputs, points), cwd, reading)
+  const read = describedInputs(await readJobInputs({ names: inputs, points, cwd }, reading))
   const brought = await readFolders(folders, cwd, reading)
   const program = checkedTask(programSchema, {
-    ...{ v: 1, argv, env, stdin, inputs: local?.ref ?? null, outputs },
+    ...{ v: 1, argv, env, stdin, ...read.named, outputs },
     folders: brought.map(({ at, local: { ref: tree } }) => ({ at, tree })),
   })
-  return { program, trees: [...(local === null ? [] : [local]), ...brought.map((one) => one.local)] }
+  return { program, trees: [...read.trees, ...brought.map((one) => one.local)] }
 }
 
 /**

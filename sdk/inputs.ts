@@ -1,13 +1,14 @@
 /** The files a program brings, as they are named: files, folders, globs, and templates filled with each point of the sweep. */
 
 import { glob, lstat, realpath } from 'node:fs/promises'
-import { basename, isAbsolute, normalize, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { onFile } from '../node/files/file-error.ts'
-import { describeFiles, type FoundFile, findFiles, type Named } from '../node/files/read-tree.ts'
+import { describeFiles, type Found, type FoundFile, findFiles, type Named } from '../node/files/read-tree.ts'
 import type { Json } from '../protocol/canonical.ts'
 import { fill, parametersIn, templateFault } from '../protocol/command/template.ts'
+import { placeOf } from '../protocol/data/point-inputs.ts'
 import { sandboxInputs } from '../protocol/data/sandbox-inputs.ts'
-import { decodeTree, type Tree, type TreeRef, treeBytes } from '../protocol/data/tree.ts'
+import { checkPaths, decodeTree, type Tree, type TreeRef, treeBytes } from '../protocol/data/tree.ts'
 import { TalkootError } from '../protocol/errors.ts'
 import { LIMITS } from '../protocol/limits.ts'
 import type { CompiledSweep } from '../protocol/sweep/generator.ts'
@@ -29,15 +30,71 @@ export type ReadOptions = { signal: AbortSignal; onProgress?: Progress | undefin
 /** Whether a name of files stands for others, point by point. */
 export const isTemplate = (name: string): boolean => /[{}]/.test(name)
 
+/** What all units find, and what each finds of its point: files named by templates, as they are filled with it. */
+export type JobInputs = { shared: LocalTree | null; points: { local: LocalTree; names: string[] } | null }
+
+type NamedInputs = {
+  names: readonly string[]
+  /** Asked only where there are templates. */
+  points: () => CompiledSweep
+  cwd: string
+}
+
 /**
- * Names without templates: each filled with every point of the sweep.
+ * Reads what is named. Of files a template stands for each unit finds its own. What is not named as such, but by a glob, or is
+ * another's by a link, all units find.
+ * @param mayDiffer whether a file at that place may be there for some units only
+ * @throws E_INPUT, E_SWEEP_TOO_BIG, E_FILE, E_TREE
+ */
+export async function readJobInputs(
+  { names, points, cwd }: NamedInputs,
+  { signal, onProgress }: ReadOptions,
+  mayDiffer: (place: string) => boolean = () => true,
+): Promise<JobInputs> {
+  const templates = names.filter(isTemplate)
+  const forAll = new Set(names.filter((name) => !isTemplate(name)))
+  const own: Named[] = []
+  const used: string[] = []
+  for (const [template, filled] of filledNames(templates, points)) {
+    let isUsed = false
+    for (const name of filled) {
+      const [path, file] = [placeOf(name), resolve(cwd, name)]
+      const differs = path !== '' && mayDiffer(path) && (await lstat(file).catch(() => null)) !== null
+      if (differs) own.push({ path, file })
+      else forAll.add(name)
+      isUsed ||= differs
+    }
+    if (isUsed) used.push(template)
+  }
+  const named = await namedBy([...forAll], cwd)
+  const found = await findFiles(own, signal)
+  if (found.links.length > 0 || used.length > LIMITS.POINT_INPUT_NAMES_MAX) {
+    return { shared: await readNamed([...named, ...own], [], { signal, onProgress }), points: null }
+  }
+  const shared = named.length === 0 ? null : await readNamed(named, [], { signal, onProgress })
+  const files = found.files.filter(({ path, file }) => shared?.files.get(path)?.file !== file)
+  checkPaths([...(shared?.files.keys() ?? []), ...files.map(({ path }) => path)])
+  if (files.length === 0) return { shared, points: null }
+  return { shared, points: { local: await readFound({ files, links: [] }, { signal, onProgress }), names: used } }
+}
+
+/** The trees to be sent, and what a task says of them. */
+export const describedInputs = ({ shared, points }: JobInputs) => ({
+  trees: [...(shared === null ? [] : [shared]), ...(points === null ? [] : [points.local])],
+  named: {
+    inputs: shared?.ref ?? null,
+    ...(points === null ? {} : { pointInputs: { tree: points.local.ref, names: points.names } }),
+  },
+})
+
+/**
+ * Each template, filled with every point of the sweep.
  * @param points asked only where there are templates
  * @throws E_INPUT, E_SWEEP_TOO_BIG
  */
-export function filledNames(names: readonly string[], points: () => CompiledSweep): string[] {
-  const plain = new Set(names.filter((name) => !isTemplate(name)))
-  const templates = names.filter(isTemplate)
-  if (templates.length === 0) return [...plain]
+export function filledNames(templates: readonly string[], points: () => CompiledSweep): Map<string, Set<string>> {
+  const filled = new Map(templates.map((template) => [template, new Set<string>()]))
+  if (templates.length === 0) return filled
   const sweep = points()
   for (const template of templates) {
     const unknown = parametersIn([template]).find((name) => !sweep.names.has(name))
@@ -52,13 +109,13 @@ export function filledNames(names: readonly string[], points: () => CompiledSwee
   }
   for (let unit = 0; unit < sweep.size; unit++) {
     const point: Readonly<Record<string, Json>> = sweep.point(unit)
-    for (const template of templates) {
+    for (const [template, names] of filled) {
       const name = fill(template, unit, point)
       if (name === undefined) throw new TalkootError('E_INPUT', `${template}: unit ${unit} has no such parameter`)
-      plain.add(name)
+      names.add(name)
     }
   }
-  return [...plain]
+  return filled
 }
 
 /** Reads what is named. Null when nothing is. @throws E_FILE, E_TREE */
@@ -71,11 +128,11 @@ export async function readInputs(
   return await readNamed(await namedBy(names, cwd), [], { signal, onProgress })
 }
 
-/** As `readInputs`, for tasks in the sandbox of JavaScript. @throws E_FILE, E_TREE */
-export async function readSandboxInputs(...given: Parameters<typeof readInputs>): Promise<LocalTree | null> {
-  const local = await readInputs(...given)
-  if (local !== null) sandboxInputs(local.tree)
-  return local
+/** As `readJobInputs`, for tasks in the sandbox of JavaScript. @throws as that */
+export async function readSandboxInputs(...given: Parameters<typeof readJobInputs>): Promise<JobInputs> {
+  const read = await readJobInputs(...given)
+  if (read.shared !== null) sandboxInputs(read.shared.tree)
+  return read
 }
 
 /** A folder at the place it has: what environments hold leads to it. */
@@ -91,12 +148,11 @@ export async function readFolders(
   return read
 }
 
-async function readNamed(
-  named: readonly Named[],
-  also: readonly string[],
-  { signal, onProgress }: ReadOptions,
-): Promise<LocalTree> {
-  const found = await findFiles(named, signal, also)
+async function readNamed(named: readonly Named[], also: readonly string[], reading: ReadOptions): Promise<LocalTree> {
+  return await readFound(await findFiles(named, reading.signal, also), reading)
+}
+
+async function readFound(found: Found, { signal, onProgress }: ReadOptions): Promise<LocalTree> {
   const bytes = found.files.reduce((sum, { facts }) => sum + facts.size, 0)
   let read = 0
   const { digest, description } = await describeFiles(found, signal, (more) => {
@@ -129,11 +185,4 @@ async function namedByOne(name: string, cwd: string): Promise<Named[]> {
   }
   if (named.length === 0) throw new TalkootError('E_FILE', `no file matches ${name}`)
   return named
-}
-
-/** Where it lies there: as it is named here, or by its name alone if that is outside the folder. */
-export function placeOf(name: string): string {
-  const plain = normalize(name).replace(/\/$/, '')
-  if (plain === '.') return ''
-  return isAbsolute(plain) || plain.startsWith('..') ? basename(plain) : plain
 }

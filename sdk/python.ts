@@ -3,9 +3,10 @@
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Json } from '../protocol/canonical.ts'
+import { placeOf } from '../protocol/data/point-inputs.ts'
 import { encodeScript, scriptSchema } from '../protocol/python/script.ts'
 import { checkWheels } from '../protocol/python/wheel.ts'
-import { filledNames, placeOf, readSandboxInputs } from './inputs.ts'
+import { describedInputs, readSandboxInputs } from './inputs.ts'
 import {
   type BundleContext,
   base64Of,
@@ -45,12 +46,12 @@ export class PythonTask<Needs, Value> implements ProgramTask<Needs, Value> {
     const { inputs = [], outputs = [], cwd = '.' } = this.options
     const name = this.file instanceof URL ? fileURLToPath(this.file) : this.file
     const base64 = await base64Of(resolve(cwd, name))
-    const local = await readSandboxInputs(filledNames(inputs, points), cwd, reading)
-    checkWheels(local?.tree.files.map(({ path }) => path) ?? [])
-    const script = { v: 1, file: placeOf(name), base64, inputs: local?.ref ?? null, outputs }
-    return taskBundle('python', encodeScript(checkedTask(scriptSchema, script)), {
-      trees: local === null ? [] : [local],
-    })
+    // Wheels are unpacked before the first unit.
+    const read = await readSandboxInputs({ names: inputs, points, cwd }, reading, (place) => !place.endsWith('.whl'))
+    checkWheels(read.shared?.tree.files.map(({ path }) => path) ?? [])
+    const { named, trees } = describedInputs(read)
+    const script = { v: 1, file: placeOf(name), base64, ...named, outputs }
+    return taskBundle('python', encodeScript(checkedTask(scriptSchema, script)), { trees })
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { decodeWasiProgram, encodeWasiProgram, wasiProgramSchema } from '../protocol/wasm/wasi-program.ts'
 import type { CommandValue } from './command.ts'
-import { filledNames, readSandboxInputs } from './inputs.ts'
+import { describedInputs, readSandboxInputs } from './inputs.ts'
 import {
   type BundleContext,
   base64Of,
@@ -45,11 +45,11 @@ export class WasiProgramTask implements ProgramTask<unknown, CommandValue> {
   async bundle({ points, ...reading }: BundleContext): Promise<TaskBundle> {
     const { inputs = [], outputs = [], env = {}, stdin = null, cwd = '.' } = this.options
     const base64 = await base64Of(pathOf(this.file, cwd))
-    const local = await readSandboxInputs(filledNames(inputs, points), cwd, reading)
-    const program = { v: 1, base64, args: this.args, env, stdin, inputs: local?.ref ?? null, outputs }
+    const read = describedInputs(await readSandboxInputs({ names: inputs, points, cwd }, reading))
+    const program = { v: 1, base64, args: this.args, env, stdin, ...read.named, outputs }
     const source = encodeWasiProgram(checkedTask(wasiProgramSchema, program))
     decodeWasiProgram(source)
-    return taskBundle('wasi', source, { trees: local === null ? [] : [local] })
+    return taskBundle('wasi', source, { trees: read.trees })
   }
 }
 

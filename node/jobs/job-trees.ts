@@ -29,6 +29,8 @@ export class JobTrees {
 
   /** What its peers would look for in vain. @throws E_JOB_INVALID, E_SOURCE, E_BLOB */
   async check(task: TaskRef): Promise<void> {
+    const source = this.#source(task)
+    const found = new Set(RUNTIME_KINDS[task.runtime].treesOf(source).map(({ digest }) => digest))
     for (const { digest, bytes } of this.#refs(task)) {
       const held = await this.#components.trees.hold(digest, NEVER).catch((cause) => {
         throw new TalkootError('E_JOB_INVALID', 'the files of the task are not stored here: send them first', { cause })
@@ -43,7 +45,7 @@ export class JobTrees {
             `the task says its files have ${bytes} bytes: they have ${treeBytes(tree)}`,
           )
         }
-        if (topNames(tree).length > LIMITS.COMMAND_INPUTS_MAX) {
+        if (found.has(digest) && topNames(tree).length > LIMITS.COMMAND_INPUTS_MAX) {
           const most = `over ${LIMITS.COMMAND_INPUTS_MAX} files and folders in the folder of a unit`
           throw new TalkootError('E_JOB_INVALID', `${most}: put them into a folder of their own`)
         }
@@ -82,7 +84,14 @@ export class JobTrees {
     }
   }
 
-  #refs({ runtime, digest }: TaskRef): TreeRef[] {
-    return RUNTIME_KINDS[runtime].treesOf(new TextDecoder().decode(this.#components.blobs.get(digest)))
+  #refs(task: TaskRef): TreeRef[] {
+    const source = this.#source(task)
+    const { treesOf, pointInputsOf } = RUNTIME_KINDS[task.runtime]
+    const points = pointInputsOf(source)
+    return [...treesOf(source), ...(points === null ? [] : [points.tree])]
+  }
+
+  #source({ digest }: TaskRef): string {
+    return new TextDecoder().decode(this.#components.blobs.get(digest))
   }
 }

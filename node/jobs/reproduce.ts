@@ -14,7 +14,8 @@ import type { Runtimes } from '../runtimes/runtimes.ts'
 import type { BlobStore } from '../store/blobs.ts'
 import type { JobStore } from '../store/job-store.ts'
 import type { HeldTree, TreeStore } from '../store/tree-store.ts'
-import { type HeldInputs, holdInputs } from '../worker/inputs.ts'
+import { type FetchTree, type HeldInputs, holdInputs } from '../worker/inputs.ts'
+import { openOwnPointFiles } from '../worker/point-files.ts'
 import { SYSTEM } from '../worker/reports.ts'
 import { UnitFiles } from '../worker/unit-files.ts'
 import { toRow } from './result-reader.ts'
@@ -28,6 +29,9 @@ type Components = {
   /** Milliseconds, monotonic. */
   now(): number
 }
+
+/** What the unit is given, here until it is let go of. */
+type Held = { inputs: HeldInputs; input: UnitInput; release(): void }
 
 type Run = (signal: AbortSignal) => AsyncIterable<Reproduction>
 
@@ -55,15 +59,27 @@ export function reproductionOf({ jobs, blobs, trees, runtimes, now }: Components
         onReport: (report) => reports.push(report),
         keepFiles: (...given) => files.keep(...given),
       })
-    const hold = async (): Promise<HeldInputs> => {
-      const wanted = RUNTIME_KINDS[manifest.task.runtime].treesOf(init.source)
-      return await holdInputs(
-        (_, { digest }) => wholeOf(trees, digest, signal),
-        { from: '', trees: wanted },
-        { signal },
-      )
+    const input = { unit, params: canonicalJson(params) }
+    const hold = async (): Promise<Held> => {
+      const { treesOf, pointInputsOf } = RUNTIME_KINDS[manifest.task.runtime]
+      const fetchTree: FetchTree = (_, { digest }) => wholeOf(trees, digest, signal)
+      const inputs = await holdInputs(fetchTree, { from: '', trees: treesOf(init.source) }, { signal })
+      const named = pointInputsOf(init.source)
+      if (named === null) return { inputs, input, release: inputs.release }
+      try {
+        const points = await openOwnPointFiles(fetchTree, { from: '', inputs: named }, { signal })
+        const release = (): void => {
+          points.release()
+          inputs.release()
+        }
+        const files = await points.hold(input, signal)
+        return { inputs, input: files === null ? input : { ...input, files }, release }
+      } catch (error) {
+        inputs.release()
+        throw error
+      }
     }
-    const attempt = await attemptAt({ hold, open }, { unit, params: canonicalJson(params) }, signal)
+    const attempt = await attemptAt({ hold, open }, unit, signal)
     // What is the same has the same digest.
     files.clear()
     if (attempt === null) return
@@ -81,21 +97,21 @@ export function reproductionOf({ jobs, blobs, trees, runtimes, now }: Components
 
 /** Null when it was aborted. What this machine cannot do is a failure like any other. */
 async function attemptAt(
-  { hold, open }: { hold(): Promise<HeldInputs>; open(inputs: HeldInputs): Sandbox },
-  input: UnitInput,
+  { hold, open }: { hold(): Promise<Held>; open(inputs: HeldInputs): Sandbox },
+  unit: number,
   signal: AbortSignal,
 ): Promise<Attempt | null> {
-  let inputs: HeldInputs | undefined
+  let held: Held | undefined
   let sandbox: Sandbox | undefined
   try {
-    inputs = await hold()
-    sandbox = open(inputs)
-    for await (const [attempt] of sandbox.run([input], signal)) if (attempt !== undefined) return attempt
+    held = await hold()
+    sandbox = open(held.inputs)
+    for await (const [attempt] of sandbox.run([held.input], signal)) if (attempt !== undefined) return attempt
     return null
   } catch (thrown) {
     const { code, message } = TalkootError.from(thrown)
     return {
-      unit: input.unit,
+      unit,
       ok: false,
       code,
       message: message.slice(0, LIMITS.UNIT_ERROR_MAX_CHARS),
@@ -103,7 +119,7 @@ async function attemptAt(
     }
   } finally {
     await sandbox?.close()
-    inputs?.release()
+    held?.release()
   }
 }
 

@@ -59,8 +59,15 @@ export class ReachableFolders {
     }
   }
 
+  /** One that the user can enter. */
+  async newFolder(): Promise<string> {
+    const folder = await mkdtemp(join(this.#place, 'tree-'))
+    await chmod(folder, 0o755)
+    return folder
+  }
+
   async #show(folder: string): Promise<string> {
-    const shown = await mkdtemp(join(this.#place, 'tree-'))
+    const shown = await this.newFolder()
     try {
       await showFolder(folder, shown)
       return shown
@@ -71,7 +78,8 @@ export class ReachableFolders {
   }
 }
 
-async function showFolder(from: string, to: string): Promise<void> {
+/** The same files by other names. */
+export async function showFolder(from: string, to: string): Promise<void> {
   await chmod(to, 0o755)
   for (const entry of await readdir(from, { withFileTypes: true })) {
     const [source, target] = [join(from, entry.name), join(to, entry.name)]
@@ -83,7 +91,8 @@ async function showFolder(from: string, to: string): Promise<void> {
   }
 }
 
-async function showFile(source: string, target: string): Promise<void> {
+/** The same file by another name. */
+export async function showFile(source: string, target: string): Promise<void> {
   await link(source, target).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EXDEV' && error.code !== 'EPERM') throw error
     await copyFile(source, target, constants.COPYFILE_FICLONE)

@@ -76,7 +76,13 @@ export type UnitReport = {
  * A unit to run: its index and its parameters as JSON text. `resumed`: what it saved of itself where it ran before, by the
  * word of whoever submitted it; where units save nothing it is not looked at.
  */
-export type UnitInput = { unit: number; params: string; resumed?: Uint8Array }
+export type UnitInput = {
+  unit: number
+  params: string
+  resumed?: Uint8Array
+  /** The files of its point, which stay where they are until it has ended. Absent: it has none. */
+  files?: LaidTree
+}
 
 export type RuntimeInit = {
   /** A private folder, made if need be. What is written there is removed by `stop()`. */

@@ -7,6 +7,7 @@ import { isSignedBy } from '../../protocol/signatures.ts'
 import type { ToWorker } from '../../protocol/work.ts'
 import type { Confinement } from '../runtimes/runtime.ts'
 import { type FetchOptions, type FetchTree, type HeldInputs, holdInputs } from './inputs.ts'
+import { type DescribeTree, openPointFiles, type PointFiles } from './point-files.ts'
 import { type FetchTask, TaskShelf } from './task-shelf.ts'
 import type { Needs } from './warm-shelf.ts'
 import type { Submitter } from './weights.ts'
@@ -28,7 +29,14 @@ export type OwnerPolicy = {
 }
 
 /** A job whose manifest was checked and whose task is here with its files, until it is released. */
-export type AdmittedJob = { id: JobId; policy: Policy; needs: Needs; release(): void }
+export type AdmittedJob = {
+  id: JobId
+  policy: Policy
+  needs: Needs
+  /** Of which each unit finds some; null: there are none. */
+  pointFiles?: PointFiles | null
+  release(): void
+}
 
 export type Introduction = Extract<ToWorker, { t: 'job' }>
 
@@ -36,15 +44,16 @@ type Components = {
   /** The bytes of a task, from here or from the submitter. */
   fetchTask: FetchTask
   fetchTree: FetchTree
+  describeTree: DescribeTree
 }
 
 export class Admission {
-  readonly #fetchTree: FetchTree
+  readonly #components: Components
   readonly #tasks: TaskShelf
   readonly #policy: OwnerPolicy
 
   constructor(components: Components, policy: OwnerPolicy) {
-    this.#fetchTree = components.fetchTree
+    this.#components = components
     this.#tasks = new TaskShelf({ fetch: components.fetchTask })
     this.#policy = policy
   }
@@ -54,17 +63,22 @@ export class Admission {
     const from = submitter.id
     const { id, manifest } = await checkedManifest(from, introduction)
     checkOwner(this.#policy, manifest, submitter)
-    const task = await this.#tasks.hold(from, manifest.task, options.signal)
+    const held: { release(): void }[] = []
+    const release = (): void => {
+      for (const one of held) one.release()
+    }
     try {
-      const trees = RUNTIME_KINDS[manifest.task.runtime].treesOf(task.source)
-      const inputs = await holdInputs(this.#fetchTree, { from, trees }, options)
-      const release = (): void => {
-        task.release()
-        inputs.release()
-      }
-      return { id, policy: manifest.policy, needs: needsOf(manifest, task.source, inputs.trees), release }
+      const task = await this.#tasks.hold(from, manifest.task, options.signal)
+      held.push(task)
+      const { treesOf, pointInputsOf } = RUNTIME_KINDS[manifest.task.runtime]
+      const inputs = await holdInputs(this.#components.fetchTree, { from, trees: treesOf(task.source) }, options)
+      held.push(inputs)
+      const points = pointInputsOf(task.source)
+      const of = { from, isOwn: submitter.role === 'self' }
+      const pointFiles = points && (await openPointFiles(this.#components, { ...of, inputs: points }, options))
+      return { id, policy: manifest.policy, needs: needsOf(manifest, task.source, inputs.trees), pointFiles, release }
     } catch (error) {
-      task.release()
+      release()
       throw error
     }
   }

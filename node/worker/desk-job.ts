@@ -3,6 +3,7 @@
 import { LIMITS } from '../../protocol/limits.ts'
 import type { UnitInput } from '../runtimes/runtime.ts'
 import type { AdmittedJob } from './admission.ts'
+import type { FilesAhead } from './files-ahead.ts'
 import { FilesWait } from './files-wait.ts'
 import { UnitQueue } from './unit-queue.ts'
 
@@ -13,6 +14,8 @@ export class DeskJob {
   readonly queue = new UnitQueue()
   readonly files: FilesWait
   admitted: AdmittedJob | null = null
+  /** Null: its units are given what it brings, and no more. */
+  ahead: FilesAhead | null = null
   readonly #running = new Map<number, Batch>()
   /** When the first unit of each frame came, milliseconds; gone once told. */
   readonly arrivals = new Map<number, number>()
@@ -26,6 +29,17 @@ export class DeskJob {
   /** Aborts when the job is not wanted here any more. */
   get signal(): AbortSignal {
     return this.#ending.signal
+  }
+
+  /** Units that wait and could run now. */
+  get ready(): number {
+    if (this.admitted === null) return 0
+    return this.ahead?.ready(this.queue.waiting) ?? this.queue.length
+  }
+
+  /** Whatever waits or runs is another: files are fetched ahead for some, others are let go of. */
+  changed(): void {
+    this.ahead?.update(this.queue.waiting, this.#running)
   }
 
   /** Units. */
@@ -45,10 +59,21 @@ export class DeskJob {
 
   /** Up to `count` units, which run from now on; `signal` aborts when none of them is wanted any more. */
   take(count: number, now: number): { units: UnitInput[]; signal: AbortSignal } {
-    const units = this.queue.take(count)
+    const units = this.#takeReady(count)
     const batch: Batch = { left: units.length, began: now, abort: new AbortController(), cut: null }
     for (const { unit } of units) this.#running.set(unit, batch)
     return { units, signal: batch.abort.signal }
+  }
+
+  #takeReady(count: number): UnitInput[] {
+    const { ahead } = this
+    if (ahead === null) return this.queue.take(count)
+    return this.queue
+      .take(count, ({ unit }) => ahead.isReady(unit))
+      .map(({ files: _, ...input }) => {
+        const files = ahead.of(input.unit)
+        return files === null ? input : { ...input, files }
+      })
   }
 
   /** It runs no more. */
@@ -80,6 +105,7 @@ export class DeskJob {
       batch.abort.abort()
       if (batch.cut !== null) clearTimeout(batch.cut)
     }
+    this.ahead?.close()
     this.admitted?.release()
   }
 }

@@ -8,10 +8,12 @@ import type { UnitReport } from '../../protocol/report.ts'
 import type { Attempt, ToSubmitter, ToWorker } from '../../protocol/work.ts'
 import { toWorkerSchema } from '../../protocol/work.ts'
 import type { Channel } from '../mesh/mesh.ts'
+import { failed } from '../runtimes/failed.ts'
 import type { UnitInput } from '../runtimes/runtime.ts'
 import type { AdmittedJob, Introduction } from './admission.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { DeskJob } from './desk-job.ts'
+import { FilesAhead } from './files-ahead.ts'
 import type { FetchOptions } from './inputs.ts'
 import { KeptFiles } from './kept-files.ts'
 import type { Outbox } from './outbox.ts'
@@ -44,6 +46,9 @@ const PASSING: ReadonlySet<string> = new Set([
   'E_DISK_TAKEN',
   'E_DISK_FULL',
 ])
+
+/** What is wrong with the files of a point, wherever they are fetched. */
+const UNIT_AT_FAULT: ReadonlySet<string> = new Set(['E_INPUT', 'E_TREE'])
 
 export class Desk {
   readonly submitter: string
@@ -111,8 +116,8 @@ export class Desk {
     return units
   }
 
-  queuedOf(job: JobId): number {
-    return this.#jobs.get(job)?.queue.length ?? 0
+  readyOf(job: JobId): number {
+    return this.#jobs.get(job)?.ready ?? 0
   }
 
   running(): number {
@@ -123,7 +128,7 @@ export class Desk {
 
   /** Jobs with units that could run now. */
   *ready(): Iterable<AdmittedJob> {
-    for (const { admitted, queue } of this.#jobs.values()) if (admitted !== null && queue.length > 0) yield admitted
+    for (const { admitted, ready } of this.#jobs.values()) if (admitted !== null && ready > 0) yield admitted
   }
 
   /** Takes up to `count` units of a ready job to run; `signal` aborts when none of them is wanted any more. */
@@ -131,6 +136,7 @@ export class Desk {
     const entry = this.#jobs.get(job)
     if (entry === undefined) throw new RangeError('the job is not here')
     const { units, signal } = entry.take(count, this.#components.now())
+    entry.changed()
     return { units: this.#checkpoints.withThose(job, units), signal }
   }
 
@@ -147,6 +153,7 @@ export class Desk {
     // Of a submitter that is away, what waits is given to others.
     if (this.connected) entry.queue.putBack(units)
     else if (entry.running === 0) this.#forget(job)
+    entry.changed()
   }
 
   /** Hands in the ends of attempts that `take` gave out. */
@@ -173,6 +180,7 @@ export class Desk {
     }
     this.#checkpoints.drop(job, units)
     if (!this.connected && entry.running === 0) this.#forget(job)
+    entry.changed()
   }
 
   /** Gives units back unrun, with the reason. */
@@ -274,6 +282,7 @@ export class Desk {
       entry.files.end()
       if (this.#jobs.get(job) !== entry) return admitted.release()
       entry.admitted = admitted
+      this.#fetchAhead(entry, admitted)
       onReady()
       await this.#tell({ t: 'accept', job })
     } catch (thrown) {
@@ -285,6 +294,19 @@ export class Desk {
       this.#unanswered.delete(entry)
       entry.files.end()
     }
+  }
+
+  #fetchAhead(entry: DeskJob, { id, pointFiles: files = null }: AdmittedJob): void {
+    const { onReady, onError } = this.#components
+    if (files === null) return
+    const onFailed = (unit: number, { code, message }: TalkootError): void => {
+      entry.queue.remove(new Set([unit]))
+      if (UNIT_AT_FAULT.has(code)) this.finish(id, [failed(unit, code, message)])
+      else this.handBack(id, [unit], code).catch(onError)
+    }
+    const units = this.#slots + LIMITS.POINT_INPUTS_AHEAD_UNITS
+    entry.ahead = new FilesAhead({ files, onReady, onFailed }, { units })
+    entry.changed()
   }
 
   /** A job whose files take a while has no units here meanwhile: others may run them. */
@@ -312,6 +334,7 @@ export class Desk {
       return
     }
     entry.enqueue(units, this.#components.now())
+    entry.changed()
     if (entry.admitted !== null) this.#components.onReady()
   }
 
@@ -330,6 +353,7 @@ export class Desk {
       return
     }
     entry.revoke(units, this.#components.now())
+    entry.changed()
     this.#checkpoints.drop(job, units)
     this.#components.onReady()
   }
@@ -348,6 +372,7 @@ export class Desk {
     this.#checkpoints.connect(false)
     for (const [job, entry] of this.#jobs) {
       entry.queue.takeAll()
+      entry.changed()
       if (entry.running === 0) this.#forget(job)
     }
   }

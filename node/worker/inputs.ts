@@ -1,12 +1,15 @@
 /** The files a task brings, on this disk as long as its job is here. */
 
 import type { Digest } from '../../protocol/canonical.ts'
+import type { TreePart } from '../../protocol/data/point-inputs.ts'
 import type { TreeRef } from '../../protocol/data/tree.ts'
 import type { HeldTree } from '../store/tree-store.ts'
 import type { Fetched } from './files-wait.ts'
 
 export type FetchOptions = {
   signal: AbortSignal
+  /** The tree is a part of another. */
+  part?: TreePart
   /** Bytes that are here, of so many. */
   onFetched?: ((fetched: Fetched) => void) | undefined
 }

@@ -181,7 +181,7 @@ export class Slots {
 
   /** No slot takes what another would begin sooner. */
   #batchOf({ desk, job, cpus, batch }: Work): number {
-    return Math.min(batch, Math.ceil(desk.queuedOf(job.id) / Math.floor(this.#size / cpus)))
+    return Math.min(batch, Math.ceil(desk.readyOf(job.id) / Math.floor(this.#size / cpus)))
   }
 
   async #runBatch(held: Held, taken: Taken): Promise<void> {

@@ -25,9 +25,22 @@ export class UnitQueue {
     this.#bytes += bytesOf(units)
   }
 
-  take(count: number): UnitInput[] {
+  /** In order, and to be looked at only. */
+  get waiting(): readonly UnitInput[] {
+    return this.#units
+  }
+
+  /** The first of those that may go. */
+  take(count: number, may?: (unit: UnitInput) => boolean): UnitInput[] {
+    if (may !== undefined) return this.#takeSome(count, may)
     const taken = this.#units.splice(0, count)
     this.#bytes -= bytesOf(taken)
+    return taken
+  }
+
+  #takeSome(count: number, may: (unit: UnitInput) => boolean): UnitInput[] {
+    const taken = this.#units.filter(may).slice(0, count)
+    this.remove(new Set(taken.map(({ unit }) => unit)))
     return taken
   }
 

@@ -10,6 +10,7 @@ import { Admission, type OwnerPolicy } from './admission.ts'
 import { Desk } from './desk.ts'
 import type { FetchTree } from './inputs.ts'
 import { Outbox } from './outbox.ts'
+import type { DescribeTree } from './point-files.ts'
 import { Slots } from './slots.ts'
 import { Tails } from './tails.ts'
 import type { FetchTask } from './task-shelf.ts'
@@ -27,6 +28,7 @@ type Components = {
   /** The bytes of a task, from here or from the submitter. */
   fetchTask: FetchTask
   fetchTree: FetchTree
+  describeTree: DescribeTree
   /** Where files of units are kept. */
   trees: FileKeeper
   /** Slot time a peer has done for this node, milliseconds. */

@@ -5,6 +5,7 @@
 
 import { z } from 'zod'
 import { canonicalJson } from '../canonical.ts'
+import { pointInputsSchema } from '../data/point-inputs.ts'
 import { type TreeRef, treeRefSchema } from '../data/tree.ts'
 import { LIMITS } from '../limits.ts'
 import { decodeSource } from '../source.ts'
@@ -26,6 +27,8 @@ const shape = z.strictObject({
   stdin: templateSchema.nullable(),
   /** Files, read-only in the folder the program is started in; null: none. */
   inputs: treeRefSchema.nullable(),
+  /** Further files, of which each unit finds those of its point. */
+  pointInputs: pointInputsSchema.optional(),
   /** Folders, read-only at the paths they have where they come from: environments know where they lie. */
   folders: z
     .array(z.strictObject({ at: folder, tree: treeRefSchema }))
@@ -82,8 +85,9 @@ function folderFault(at: string): string | null {
 /** The parameters its templates name. */
 export const parametersOf = (program: Program): string[] => parametersIn(templatesOf(program))
 
-const templatesOf = ({ argv, env, stdin, outputs }: z.infer<typeof shape>): string[] => [
+const templatesOf = ({ argv, env, stdin, outputs, pointInputs }: z.infer<typeof shape>): string[] => [
   ...argv,
+  ...(pointInputs?.names ?? []),
   ...Object.values(env),
   stdin ?? '',
   ...outputs,

@@ -22,6 +22,11 @@ export class TreeLayout {
     this.chunks = next
   }
 
+  /** The number of the first chunk of a file; of one without chunks, where it would be. */
+  firstOf(file: number): number {
+    return this.#starts[file] ?? this.chunks
+  }
+
   /** Undefined when there is none of that number: it may be a peer's word. */
   chunk(number: number): Chunk | undefined {
     if (!Number.isInteger(number) || number < 0 || number >= this.chunks) return undefined

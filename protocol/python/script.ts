@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { canonicalJson } from '../canonical.ts'
 import { filePathSchema, outputsSchema } from '../command/parts.ts'
 import { parametersIn } from '../command/template.ts'
+import { pointInputsSchema } from '../data/point-inputs.ts'
 import { treeRefSchema } from '../data/tree.ts'
 import { decodeSource } from '../source.ts'
 
@@ -18,6 +19,8 @@ export const scriptSchema = z.strictObject({
   base64: z.base64(),
   /** Files, read-only in the same folder; null: none. Wheels that lie right in it are unpacked, and can be imported. */
   inputs: treeRefSchema.nullable().default(null),
+  /** Further files, of which each unit finds those of its point. None are wheels. */
+  pointInputs: pointInputsSchema.optional(),
   outputs: outputsSchema.default([]),
 })
 export type Script = z.infer<typeof scriptSchema>
@@ -31,4 +34,5 @@ export function decodeScript(source: string): Script {
 }
 
 /** The parameters its templates name: what else it reads, only a run would show. */
-export const parametersOfScript = ({ outputs }: Script): string[] => parametersIn(outputs)
+export const parametersOfScript = ({ outputs, pointInputs }: Script): string[] =>
+  parametersIn([...outputs, ...(pointInputs?.names ?? [])])

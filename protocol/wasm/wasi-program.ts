@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { canonicalJson } from '../canonical.ts'
 import { outputsSchema, templateSchema, variablesSchema } from '../command/parts.ts'
 import { parametersIn } from '../command/template.ts'
+import { pointInputsSchema } from '../data/point-inputs.ts'
 import { treeRefSchema } from '../data/tree.ts'
 import { LIMITS } from '../limits.ts'
 import { decodeSource } from '../source.ts'
@@ -25,6 +26,8 @@ export const wasiProgramSchema = z.strictObject({
   stdin: templateSchema.nullable(),
   /** Files, read-only in its root folder; null: none. */
   inputs: treeRefSchema.nullable(),
+  /** Further files, of which each unit finds those of its point. */
+  pointInputs: pointInputsSchema.optional(),
   outputs: outputsSchema,
 })
 export type WasiProgram = z.infer<typeof wasiProgramSchema>
@@ -39,5 +42,5 @@ export function decodeWasiProgram(source: string): WasiProgram {
 }
 
 /** The parameters its templates name. */
-export const parametersOfWasi = ({ args, env, stdin, outputs }: WasiProgram): string[] =>
-  parametersIn([...args, ...Object.values(env), stdin ?? '', ...outputs])
+export const parametersOfWasi = ({ args, env, stdin, outputs, pointInputs }: WasiProgram): string[] =>
+  parametersIn([...args, ...Object.values(env), stdin ?? '', ...outputs, ...(pointInputs?.names ?? [])])

@@ -65,10 +65,9 @@ runs('a large file, a program and the file of each point are there on every mach
   const { results: rows }: { results: Row[] } = JSON.parse(stdout)
   for (const { params, value } of rows) expect(value.stdout).toBe(`${BIG_BYTES}\npoint ${params.p}`)
   expect(new Set(rows.flatMap(({ peers }) => peers)).size).toBe(2)
-  const [digest = ''] = readdirSync(join(far.home, 'trees'))
-  expect(
-    readFileSync(join(far.home, 'trees', digest, 'files/big.bin')).equals(readFileSync(join(files, 'big.bin'))),
-  ).toBe(true)
+  const kept = readdirSync(join(far.home, 'trees')).map((digest) => join(far.home, 'trees', digest, 'files/big.bin'))
+  const copies = kept.filter((file) => existsSync(file))
+  expect(copies.map((file) => readFileSync(file).equals(readFileSync(join(files, 'big.bin'))))).toEqual([true])
 })
 
 runs('a folder is on every machine where it is here, with its programs and its links', async () => {

@@ -188,6 +188,7 @@ export class Laboratory {
         signer,
         fetchTask: async (_, digest) => blobs.get(digest),
         fetchTree: (_, { digest }, { signal }) => trees.hold(digest, signal),
+        describeTree: async (_, digest, signal) => (await trees.hold(digest, signal)).description,
         trees,
         runtimeVersion: () => '1',
         isBlocked: () => false,

@@ -191,7 +191,7 @@ const pretending = async (script: string): Promise<UnitShell> => {
     ['stdout', 'stderr'].map((name) => join(pipes, name)),
   )
   const line = ['/bin/sh', '-c', script]
-  return new UnitShell({ line, handed: [], shut: [], user: undefined, pipes, inputs: [] })
+  return new UnitShell({ line, handed: [], shut: [], user: undefined, pipes, inputs: null })
 }
 const UNIT = { stdin: null, timeoutMs: DEADLINE_MS, memoryMiB: 64 }
 

@@ -64,7 +64,12 @@ export class Laboratory {
 
   plan({ memoryMiB = 64, harness, alter, inputs }: AttackInit = {}): LaunchPlan {
     const { facts } = this.prepared
-    const plan = planLaunch(harness === undefined ? facts : { ...facts, harness }, memoryMiB, 'js', inputs)
+    const plan = planLaunch(
+      harness === undefined ? facts : { ...facts, harness },
+      memoryMiB,
+      'js',
+      inputs === undefined ? null : { folder: inputs },
+    )
     return alter === undefined ? plan : alter(plan)
   }
 

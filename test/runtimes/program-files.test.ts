@@ -94,6 +94,69 @@ eachWay((way) => {
     expect(attempts.map(textOf)).toEqual([String(LIMITS.COMMAND_INPUTS_MAX)])
   })
 
+  runs('each unit finds the files of its point beside those of all, read-only, and of no other', async () => {
+    const all = await layDown(way.folder, { 'data/common/c': 'C', 'data/all': 'A', top: 'T', 'own.sh': 'never' })
+    const points = await Promise.all(
+      ['one', 'two'].map((word) =>
+        layDown(way.folder, {
+          [`data/${word}`]: word,
+          'data/common/own': word,
+          'deep/x': word,
+          'own.sh': { program: `#!/bin/sh\necho I ${word}` },
+        }),
+      ),
+    )
+    const script =
+      'find -L . /inputs/own -type f | sort; cat data/one data/two data/all data/common/*; ./own.sh; echo x > data/new; echo x > deep/x'
+    const program = {
+      argv: ['sh', '-c', script],
+      inputs: all.ref,
+      outputs: ['.'],
+      pointInputs: { tree: all.ref, names: ['{x}'] },
+    }
+    const kept: string[] = []
+    const keepFiles: SandboxInit['keepFiles'] = async (_, files) => {
+      for await (const { path } of files) kept.push(path)
+      return all.ref
+    }
+    const logs: string[] = []
+    const onReport: SandboxInit['onReport'] = ({ stderr }) => logs.push(stderr)
+    const sandbox = way.open(
+      { ...program, argv: ['sh', '-c', `${script}; echo made > made`] },
+      { trees: all.trees, onReport, keepFiles },
+    )
+    const files = (unit: number) => [...(points[unit]?.trees.values() ?? [])][0]
+    const units = [0, 1, 2].map((unit) => ({ unit, params: '{"x":1}', ...(unit === 2 ? {} : { files: files(unit) }) }))
+    const attempts: Attempt[] = []
+    for await (const group of sandbox.run(units, AbortSignal.timeout(100_000))) attempts.push(...group)
+    await sandbox.close()
+    const found = (word: string) => [
+      ...['./data/all', './data/common/c', './data/common/own', `./data/${word}`, './deep/x', './own.sh', './top'],
+    ]
+    const text = attempts.map(textOf)
+    for (const [unit, word] of ['one', 'two'].entries()) {
+      for (const path of found(word)) expect(text[unit]).toContain(path)
+      expect(text[unit]).not.toContain(`./data/${word === 'one' ? 'two' : 'one'}\n`)
+      expect(text[unit]).toContain(`${word}AC${word}I ${word}`)
+      expect(logs[unit]?.match(/Read-only file system/g)).toHaveLength(2)
+    }
+    expect(text[2]).toContain('./data/all\n./data/common/c\n./own.sh\n./top\nAC')
+    expect(kept).toEqual(['./made', './made', './made'].map((path) => expect.stringContaining(path.slice(2))))
+  })
+
+  runs('files of a point that have no place beside those of all fail the unit', async () => {
+    const all = await layDown(way.folder, { data: 'a file' })
+    const own = await layDown(way.folder, { 'data/x': 'in a folder' })
+    const [files] = own.trees.values()
+    const program = { argv: ['true'], inputs: all.ref, pointInputs: { tree: own.ref, names: ['{x}'] } }
+    const sandbox = way.open(program, { trees: all.trees })
+    const units = [{ unit: 0, params: '{"x":1}', ...(files === undefined ? {} : { files }) }]
+    const attempts: Attempt[] = []
+    for await (const group of sandbox.run(units, AbortSignal.timeout(100_000))) attempts.push(...group)
+    await sandbox.close()
+    expect(attempts).toMatchObject([{ ok: false, code: 'E_TREE' }])
+  })
+
   if (way.kind === 'container') return
 
   runs('a Python virtual environment runs as it does where it was made', async () => {

@@ -260,3 +260,41 @@ def unit(x):
     ])
   })
 })
+
+describe('files of a point', () => {
+  it('lie beside those of all in its unit alone, and cannot be changed', async () => {
+    const all = await layDown(scratchDir, { 'data/all': 'A' })
+    const laid = async (files: Record<string, string>) => [...(await layDown(scratchDir, files)).trees.values()][0]
+    const own = [
+      await laid({ 'data/one': '1', 'deep/x': 'first' }),
+      await laid({ 'data/two': '22', 'deep/x': 'second' }),
+      undefined,
+      await laid({ 'data/all/x': 'no place' }),
+      await laid({ 'deep/x': 'last' }),
+    ]
+    const text = `
+import os
+def unit(n):
+    found = sorted(os.path.join(at, name) for at, _, names in os.walk('.') for name in names if name != 'script.py')
+    try: open('deep/x', 'w')
+    except OSError as e: refused = e.strerror
+    else: refused = None
+    return [found, open('data/all').read(), open('deep/x').read(), refused]
+`
+    const source = script(text, { inputs: all.ref, pointInputs: { tree: all.ref, names: ['{n}'] } })
+    const units = own.map((files, unit) => ({
+      unit,
+      params: `{"n":${unit}}`,
+      ...(files === undefined ? {} : { files }),
+    }))
+    const left = await leftBy(runtime, source, { units, trees: all.trees, memoryMiB: 64 })
+    const refused = 'Read-only file system'
+    expect(left.map(said)).toEqual([
+      [['./data/all', './data/one', './deep/x'], 'A', 'first', refused],
+      [['./data/all', './data/two', './deep/x'], 'A', 'second', refused],
+      expect.anything(),
+      expect.stringContaining('E_TREE'),
+      [['./data/all', './deep/x'], 'A', 'last', refused],
+    ])
+  })
+})

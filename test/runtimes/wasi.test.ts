@@ -5,7 +5,7 @@ import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Runtime, SandboxInit } from '../../node/runtimes/runtime.ts'
+import type { Runtime, SandboxInit, UnitInput } from '../../node/runtimes/runtime.ts'
 import { createWasiRuntime } from '../../node/runtimes/wasm/runtime.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import { encodeWasiProgram, type WasiProgram } from '../../protocol/wasm/wasi-program.ts'
@@ -113,6 +113,15 @@ async function told(
   return left.map(({ files }) => files.told ?? Buffer.alloc(0))
 }
 
+/** Units, each with files of its own. */
+const unitsWith = (files: Record<string, string>[]): Promise<UnitInput[]> =>
+  Promise.all(
+    files.map(async (own, unit) => {
+      const [laid] = (await layDown(scratchDir, own)).trees.values()
+      return { unit, params: '{"x":1}', ...(laid === undefined ? {} : { files: laid }) }
+    }),
+  )
+
 describe('a program finds', () => {
   it('its arguments, with as many bytes as they have', async () => {
     // Their number and bytes, then the bytes themselves.
@@ -161,6 +170,44 @@ describe('a program finds', () => {
     )
     const { ref: inputs, trees } = await layDown(scratchDir, { 'data/file': 'whole' })
     expect((await told(text, { inputs }, [{}, {}], { trees })).map(String)).toEqual(['whole', 'whole'])
+  })
+
+  it('the files of its point beside those of all, and of no other', async () => {
+    const read = (at: number, length: number): string =>
+      `(call $read (call $open (i32.const ${at}) (i32.const ${length}) (i32.const 0) (i64.const 2)) (i32.const 1024) (i32.const 1000))`
+    const text = program(
+      `(drop ${read(512, 9)})
+      ;; That of the other unit is not there.
+      (if (i32.ne (i32.const -44) (call $open (i32.const 528) (i32.const 10) (i32.const 0) (i64.const 2)))
+        (then (if (i32.ne (i32.const -44) (call $open (i32.const 544) (i32.const 10) (i32.const 0) (i64.const 2))) (then unreachable))))
+      (call $tell ${read(560, 8)})`,
+      '(data (i32.const 512) "data/file") (data (i32.const 528) "data/of-0.") (data (i32.const 544) "data/of-1.") (data (i32.const 560) "data/own")',
+    )
+    const { ref: inputs, trees } = await layDown(scratchDir, { 'data/file': 'whole' })
+    const units = await unitsWith(
+      ['first', 'second'].map((word, at) => ({ 'data/own': word, [`data/of-${at}.`]: word })),
+    )
+    const source = sourceOf(text, { inputs, pointInputs: { tree: inputs, names: ['{x}'] }, outputs: ['.'] })
+    const left = await leftBy(runtime, source, { units, trees })
+    expect(left.map(({ files }) => ({ ...files, told: String(files.told) }))).toEqual([
+      { told: 'first' },
+      { told: 'second' },
+    ])
+  })
+
+  it('files of its point that have no place fail the unit, and no other', async () => {
+    const text = program('(call $tell (i32.const 0))')
+    const sized = laidSparse(scratchDir, { x: 0 }, '', [{ path: 'y', to: 'x' }])
+    const [linked] = sized.trees.values()
+    const [own] = await unitsWith([{ x: '1' }])
+    const units = [0, 1, 2].map((unit) => ({ unit, params: '{}', files: unit === 1 ? linked : own?.files }))
+    const source = sourceOf(text, { pointInputs: { tree: sized.ref, names: ['{x}'] }, outputs: ['told'] })
+    const left = await leftBy(runtime, source, { units: units as UnitInput[] })
+    expect(left.map(({ attempt }) => [attempt.unit, attempt.ok || attempt.code])).toEqual([
+      [0, true],
+      [1, 'E_TREE'],
+      [2, true],
+    ])
   })
 
   it('a file of many times the memory there is, from any place', async () => {

@@ -59,7 +59,7 @@ it('takes the file of each point', async () => {
     { kind: 'points', points: [{ f: 'b' }, { f: 'deep/a' }, { f: 'b' }] },
     () => new Uint8Array(),
   )
-  expect(filledNames(['run.sh', 'data/{f}'], () => sweep)).toEqual(['run.sh', 'data/b', 'data/deep/a'])
+  expect([...filledNames(['data/{f}'], () => sweep)]).toEqual([['data/{f}', new Set(['data/b', 'data/deep/a'])]])
   const faults: [string, RegExp][] = [
     ['{g}', /names {g}/],
     ['{', /single/],
@@ -72,6 +72,37 @@ it('takes the file of each point', async () => {
   const many = { from: 0, to: LIMITS.INPUT_POINTS_MAX + 1, step: 1 }
   const long = compileSweep({ kind: 'product', axes: [['x', { kind: 'range', ...many }]] }, () => new Uint8Array())
   expect(() => filledNames(['{x}'], () => long)).toThrow(expect.objectContaining({ code: 'E_SWEEP_TOO_BIG' }))
+})
+
+it('has files of points in a tree of their own, but for what all units find or a template does not name itself', async () => {
+  const points = () => compileSweep({ kind: 'points', points: [{ f: 'b' }, { f: 'deep' }] }, () => new Uint8Array())
+  const described = async (...inputs: string[]) => {
+    const context = { points, signal }
+    const { source, trees } = await command(['true'], { cwd: join(cwd, 'in'), inputs }).bundle(context)
+    const { inputs: shared, pointInputs } = decodeProgram(new TextDecoder().decode(source))
+    const pathsOf = (digest: string | undefined) =>
+      trees.find(({ ref }) => ref.digest === digest)?.tree.files.map(({ path }) => path) ?? []
+    return [pathsOf(shared?.digest), pathsOf(pointInputs?.tree.digest), pointInputs?.names ?? [], trees.length]
+  }
+  const [own, names] = [['data/b', 'data/deep/a'], ['data/{f}']]
+  expect(await described('data/{f}')).toEqual([[], own, names, 1])
+  expect(await described('run.sh', 'data/{f}')).toEqual([['run.sh'], own, names, 2])
+  expect(await described('data/b', 'data/{f}')).toEqual([['data/b'], ['data/deep/a'], names, 2])
+  expect(await described('data', 'data/{f}')).toEqual([['data/[odd].txt', ...own], [], [], 1])
+  expect(await described('[d]ata/{f}')).toEqual([own, [], [], 1])
+  symlinkSync('b', join(cwd, 'in', 'data', 'deep', 'beside'))
+  await expect(described('data/{f}')).rejects.toMatchObject({ code: 'E_TREE' })
+  rmSync(join(cwd, 'in', 'data', 'deep', 'beside'))
+  symlinkSync('a', join(cwd, 'in', 'data', 'deep', 'link'))
+  expect(await described('data/{f}')).toEqual([own, [], [], 1])
+  rmSync(join(cwd, 'in', 'data', 'deep', 'link'))
+  mkdirSync(join(cwd, 'elsewhere'))
+  writeFileSync(join(cwd, 'elsewhere', 'b'), '')
+  // One place, by another name: two files.
+  writeFileSync(join(cwd, 'in', 'deep'), '')
+  writeFileSync(join(cwd, 'elsewhere', 'deep'), '')
+  await expect(described('deep', '../elsewhere/{f}')).rejects.toMatchObject({ code: 'E_TREE' })
+  rmSync(join(cwd, 'in', 'deep'))
 })
 
 it('is refused with what is wrong', async () => {

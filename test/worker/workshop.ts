@@ -9,6 +9,7 @@ import type { Runtime } from '../../node/runtimes/runtime.ts'
 import { Runtimes } from '../../node/runtimes/runtimes.ts'
 import { TreeStore } from '../../node/store/tree-store.ts'
 import type { FetchTree } from '../../node/worker/inputs.ts'
+import type { DescribeTree } from '../../node/worker/point-files.ts'
 import type { FetchTask } from '../../node/worker/task-shelf.ts'
 import { Worker, type WorkerInit } from '../../node/worker/worker.ts'
 import { TalkootError } from '../../protocol/errors.ts'
@@ -59,6 +60,9 @@ export class Workshop {
     fetchTree: FetchTree = async () => {
       throw new TalkootError('E_BLOB', 'the peer does not have the files')
     },
+    describeTree: DescribeTree = async () => {
+      throw new TalkootError('E_NOT_FOUND', 'the peer does not have the files')
+    },
   ): Promise<Worker> {
     const worker = new Worker(
       {
@@ -66,6 +70,7 @@ export class Workshop {
         signer: this.signer,
         fetchTask,
         fetchTree,
+        describeTree,
         trees: this.trees,
         now: () => performance.now() + this.ahead,
         runtimeVersion: () => '1',

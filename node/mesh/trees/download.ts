@@ -1,5 +1,6 @@
 /** Chunks of one tree from one peer: asked for, put together from their pieces, verified by whoever keeps them. */
 
+import type { TreePart } from '../../../protocol/data/point-inputs.ts'
 import { type ErrorCode, TalkootError } from '../../../protocol/errors.ts'
 import { decodeFrame, encodeFrame } from '../../../protocol/frames.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
@@ -13,6 +14,8 @@ import type { Wants } from './wants.ts'
 
 type DownloadInit = {
   channel: Channel
+  /** What of another tree it is, if it is one's part. */
+  part: TreePart | undefined
   held: HeldTree
   wants: Wants
   now: () => number
@@ -64,8 +67,9 @@ export class Download {
 
   /** Until the holder or `close` ends it. @throws E_BLOB for a wrong chunk, E_NOT_FOUND, E_BUSY, E_FRAME, E_UNREACHABLE */
   async run(): Promise<void> {
-    const { channel, held } = this.#init
-    await channel.send(encodeFrame({ t: 'open', digest: held.digest } satisfies ToHolder))
+    const { channel, held, part } = this.#init
+    const whole = part === undefined ? {} : { part: { of: part.of, names: [...part.names] } }
+    await channel.send(encodeFrame({ t: 'open', digest: held.digest, ...whole } satisfies ToHolder))
     for await (const frame of channel) {
       const piece = decodePiece(frame)
       if (piece === undefined) this.#take(decodeFrame(toAskerSchema, frame))

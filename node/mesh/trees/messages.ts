@@ -20,13 +20,17 @@ const chunk = z
   .max(CHUNKS_MAX - 1)
 const asks = LIMITS.TREE_ASKS_PER_HOLDER
 const some = z.array(chunk).min(1).max(LIMITS.TREE_CHUNKS_TOLD_MAX)
+const part = z.strictObject({
+  of: digest,
+  names: z.array(z.string().max(LIMITS.FILE_PATH_MAX_BYTES)).min(1).max(LIMITS.POINT_INPUT_NAMES_MAX),
+})
 const bitmap = bytesSchema(BITMAP_MAX_BYTES)
 
 export const toHolderSchema = z.discriminatedUnion('t', [
   /** The first message is one of these two. Answered by `description` until its last, or by `absent` or `busy`. */
   z.strictObject({ t: z.literal('describe'), digest }),
-  /** Answered by `has`, or by `absent` or `busy`. */
-  z.strictObject({ t: z.literal('open'), digest }),
+  /** Answered by `has`, or by `absent` or `busy`. `part`: the tree is these files of another, which the holder may have instead. */
+  z.strictObject({ t: z.literal('open'), digest, part: part.optional() }),
   /** What the asker has or gets from others; said once, before it asks. */
   z.strictObject({ t: z.literal('have'), bitmap }),
   /** So many more chunks, whichever the holder chooses. Only a holder of all of them is asked so. */

@@ -1,6 +1,7 @@
 /** One tree on its way to this node, from all who have some of it, for all here who wait for it. */
 
 import type { Digest } from '../../../protocol/canonical.ts'
+import type { TreePart } from '../../../protocol/data/point-inputs.ts'
 import { decodeTree, treeBytes } from '../../../protocol/data/tree.ts'
 import { type ErrorCode, TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
@@ -31,6 +32,8 @@ export type Wanted = {
   /** Of all its files. */
   maxBytes: number
   signal: AbortSignal
+  /** It is a part of another tree, which holders may have instead; so its description is known. */
+  part?: TreePart | undefined
   onProgress?(progress: Progress): void
 }
 
@@ -38,6 +41,8 @@ type TransferInit<Held extends HeldTree> = {
   digest: Digest
   /** Whom the first who wanted it named first. */
   source: string | undefined
+  /** The same whoever wants it. */
+  part: TreePart | undefined
   mesh: Pick<Mesh, 'open' | 'peerId'> & Meeting
   trees: TreeKeeper<Held>
   now: () => number
@@ -157,7 +162,7 @@ export class Transfer<Held extends HeldTree> {
     const { digest, trees } = this.#init
     const { signal } = this.#stopped
     if (trees.has(digest)) return await trees.hold(digest, signal)
-    const description = await this.#description()
+    const description = this.#init.part?.description ?? (await this.#description())
     this.#sized(treeBytes(decodeTree(description)))
     signal.throwIfAborted()
     return await trees.begin(description, signal)
@@ -214,7 +219,7 @@ export class Transfer<Held extends HeldTree> {
   }
 
   async #engage(peer: string): Promise<void> {
-    const { mesh, now } = this.#init
+    const { mesh, now, part } = this.#init
     const [held, wants] = [this.#held, this.#wants]
     if (held === undefined || wants === undefined) return
     const before = this.#got
@@ -222,7 +227,7 @@ export class Transfer<Held extends HeldTree> {
     let fault = new TalkootError('E_UNREACHABLE', 'the peer ended')
     try {
       const channel = await mesh.open(peer, TREES_PROTOCOL, this.#stopped.signal)
-      download = new Download({ channel, held, wants, now, ...this.#hooks })
+      download = new Download({ channel, part, held, wants, now, ...this.#hooks })
       this.#downloads.set(peer, download)
       await download.run()
     } catch (thrown) {

@@ -12,12 +12,14 @@
 
 import { randomUUID } from 'node:crypto'
 import type { Digest } from '../../../protocol/canonical.ts'
+import { partOf } from '../../../protocol/data/point-inputs.ts'
 import { treeBytes } from '../../../protocol/data/tree.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
 import { decodeFrame, encodeFrame } from '../../../protocol/frames.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { AdmittedPeer, Channel, Mesh } from '../mesh.ts'
-import { sendDescription } from './description.ts'
+import { fetchDescription, sendDescription } from './description.ts'
+import { HeldPart } from './held-part.ts'
 import type { HeldTree, TreeKeeper } from './held-tree.ts'
 import { type ToAsker, TREES_PROTOCOL, toHolderSchema } from './messages.ts'
 import { Sharing } from './sharing.ts'
@@ -65,6 +67,7 @@ export class TreeExchange<Held extends HeldTree> {
         ...this.#components,
         digest,
         source: wanted.from[0],
+        part: wanted.part,
         onArrived: (chunk, bytes) => {
           this.traffic.received += bytes
           this.#sharings.get(digest)?.gained(chunk)
@@ -75,6 +78,16 @@ export class TreeExchange<Held extends HeldTree> {
     const fetched = transfer.join(wanted)
     this.#runDue()
     return await fetched
+  }
+
+  /** The description of a tree, of which nothing else is fetched: from here, or from that peer. @throws as `fetchDescription` */
+  async describe(digest: Digest, from: string, signal: AbortSignal): Promise<Uint8Array> {
+    const { mesh, trees } = this.#components
+    const either = AbortSignal.any([signal, this.#stopped.signal])
+    if (!trees.has(digest)) return await fetchDescription(mesh, from, digest, either)
+    const held = await trees.hold(digest, either)
+    held.release()
+    return held.description
   }
 
   stop(): void {
@@ -121,9 +134,10 @@ export class TreeExchange<Held extends HeldTree> {
     if (request.t !== 'describe' && request.t !== 'open') {
       throw new TalkootError('E_FRAME', `${request.t} is not said first`)
     }
-    const { trees } = this.#components
     const { digest } = request
-    if (!trees.has(digest)) return await say(channel, { t: 'absent' })
+    const part = request.t === 'open' ? request.part : undefined
+    const kept = this.#keptFor(digest, part)
+    if (kept === undefined) return await say(channel, { t: 'absent' })
     const uploads = this.#uploads.get(peer.id) ?? 0
     const all = [...this.#uploads.values()].reduce((sum, count) => sum + count, 0)
     if (all >= LIMITS.TREE_UPLOADS_MAX || uploads >= LIMITS.TREE_UPLOADS_PER_PEER_MAX) {
@@ -133,10 +147,13 @@ export class TreeExchange<Held extends HeldTree> {
     }
     this.#uploads.set(peer.id, uploads + 1)
     try {
-      const held = await trees.hold(digest, this.#stopped.signal)
+      const held = await this.#components.trees.hold(kept, this.#stopped.signal)
       try {
-        if (request.t === 'describe') await sendDescription(channel, held.description)
-        else await this.#upload(channel, peer, held, messages)
+        const asked =
+          part === undefined || kept === digest ? held : new HeldPart(held, partOf(kept, held.layout.tree, part.names))
+        if (asked.digest !== digest) await say(channel, { t: 'absent' })
+        else if (request.t === 'describe') await sendDescription(channel, asked.description)
+        else await this.#upload(channel, peer, asked, messages)
       } finally {
         held.release()
       }
@@ -147,7 +164,19 @@ export class TreeExchange<Held extends HeldTree> {
     }
   }
 
-  async #upload(channel: Channel, peer: AdmittedPeer, held: Held, messages: AsyncIterator<Uint8Array>): Promise<void> {
+  /** The tree, or the one it is a part of. */
+  #keptFor(digest: Digest, part: { of: Digest } | undefined): Digest | undefined {
+    const { trees } = this.#components
+    if (trees.has(digest)) return digest
+    return part !== undefined && trees.has(part.of) ? part.of : undefined
+  }
+
+  async #upload(
+    channel: Channel,
+    peer: AdmittedPeer,
+    held: HeldTree,
+    messages: AsyncIterator<Uint8Array>,
+  ): Promise<void> {
     const { now } = this.#components
     const sharing = this.#sharing(held.digest)
     const onSent = (bytes: number) => {

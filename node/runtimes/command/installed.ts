@@ -6,8 +6,8 @@ import type { Brought } from '../program/job-files.ts'
 import { searchPath, UNIT_FOLDER } from '../program/surroundings.ts'
 import { BINARIES } from './launch.ts'
 
-/** What a job brings: the folder of its files, if there is one, and others by their places. */
-export type Brings = { inputs: string | null; brought: readonly Brought[] }
+/** What a job brings: the folders whose files are in that of a unit, first to last, and others by their places. */
+export type Brings = { inputs: readonly string[]; brought: readonly Brought[] }
 
 /** What is only there once the unit runs is believed to be. */
 export function existsHere(named: string, brings: Brings): boolean {
@@ -35,7 +35,7 @@ function isThere(inside: string, { inputs, brought }: Brings): boolean {
   }
   if (inside.startsWith('/usr/') || inside.startsWith('/bin/')) return isExecutable(inside)
   if (!inside.startsWith(`${UNIT_FOLDER}/`)) return true
-  return inputs !== null && isExecutable(join(inputs, inside.slice(UNIT_FOLDER.length)))
+  return inputs.some((folder) => isExecutable(join(folder, inside.slice(UNIT_FOLDER.length))))
 }
 
 function isExecutable(path: string): boolean {

@@ -21,21 +21,21 @@ const execFile = promisify(processes.execFile)
 export const layCommandJob: LayJob<PreparedCommand> = async (prepared, init, files): Promise<ProgramJob> => {
   const { facts } = prepared
   const program = decodeProgram(init.source)
-  const inputs = program.inputs === null ? null : await files.inputs(program.inputs)
+  const inputs = await files.inputs(program)
   const brought = await files.brought(program.folders)
-  const brings = { inputs: inputs?.folder ?? null, brought }
   const { folder, shell } = await layShell(prepared, { inputs, brought }, init)
   return {
     program,
     warm: (signal) => shell.start(signal),
-    run: async ({ argv, env, outputs }, io, signal) => {
+    run: async ({ argv, env, outputs, own }, io, signal) => {
       const [name = ''] = argv
+      const brings = { inputs: [own?.folder, inputs?.folder].filter((one) => typeof one === 'string'), brought }
       if (!existsHere(name, brings)) {
         throw new TalkootError('E_PROGRAM_MISSING', `there is no program ${name} on this machine`)
       }
       const started = outputs.length === 0 ? argv : collectedLine(argv, { out: FILES_FD, globs: outputs })
       const line = programLine(facts, { argv: started, env }, { room: init, brought })
-      return { end: await shell.run(line, io, signal), file: fileOf(name, brings) }
+      return { end: await shell.run(line, io, signal, own), file: fileOf(name, brings) }
     },
     close: async () => {
       await shell.close()
@@ -63,6 +63,6 @@ export async function layShell(
   await writeFile(options, bubblewrapOptions(facts, { pipes, ...files }).join('\0'))
   await Promise.all([open(folder), open(pipes)])
   const handed = [options, ...(facts.seccomp === undefined ? [] : [facts.seccomp])]
-  const inputs = files.inputs?.names ?? []
+  const { inputs } = files
   return { folder, shell: new UnitShell({ line: shellLine(facts, room), handed, shut, user, pipes, inputs }) }
 }

@@ -8,7 +8,6 @@ import { LIMITS } from '../../../protocol/limits.ts'
 import type { Brought, Inputs } from '../program/job-files.ts'
 import {
   FIRST_TO_END,
-  INPUTS_FOLDER,
   type Room,
   SYSTEM,
   searchPath,
@@ -78,9 +77,9 @@ export function bubblewrapOptions(facts: CommandFacts, { pipes, inputs = null, b
   ]
 }
 
-const inputOptions = ({ folder, names }: Inputs): string[] => [
-  ...['--ro-bind', folder, INPUTS_FOLDER],
-  ...names.flatMap((name) => ['--symlink', `${INPUTS_FOLDER}/${name}`, `${UNIT_FOLDER}/${name}`]),
+const inputOptions = ({ mounts, at, names }: Inputs): string[] => [
+  ...mounts.flatMap((mount) => ['--ro-bind', mount.folder, mount.at]),
+  ...names.flatMap((name) => ['--symlink', `${at}/${name}`, `${UNIT_FOLDER}/${name}`]),
 ]
 
 /** What is started for a job: its sandbox, and in it a shell. */

@@ -4,6 +4,7 @@
  */
 
 import { quoted } from '../program/collect.ts'
+import type { Inputs, OwnInputs } from '../program/job-files.ts'
 import { CHECKPOINT_FILE, INPUTS_FOLDER, TMP_FOLDER, UNIT_FOLDER } from '../program/surroundings.ts'
 
 /**
@@ -25,9 +26,10 @@ const SCRATCH = [TMP_FOLDER, '/dev/shm']
  * The folders are as they were given, or are made so. A sandbox in which anything else was left is not used again: processes, which
  * may have changed anything, folders that cannot be emptied or hold one that was brought, connections that keep a port.
  */
-export function shellScript(inputs: readonly string[]): string {
+export function shellScript(inputs: Pick<Inputs, 'at' | 'names'> | null): string {
+  const { at, names } = inputs ?? { at: INPUTS_FOLDER, names: [] }
   const everything = (folder: string): string => `${folder}/* ${folder}/.[!.]* ${folder}/..?*`
-  const links = inputs.map((name) => quoted(`${INPUTS_FOLDER}/${name}`)).join(' ')
+  const links = names.map((name) => quoted(`${at}/${name}`)).join(' ')
   return `
 is_own() { [ -r "$1" ] && [ -w "$1" ] && [ -x "$1" ]; }
 is_there() { [ -e "$1" ] || [ -L "$1" ]; }
@@ -36,10 +38,10 @@ is_fresh() {
   given=0
   for path in ${everything(UNIT_FOLDER)}; do
     is_there "$path" || continue
-    [ -L "$path" ] && [ "$path" -ef "${INPUTS_FOLDER}/\${path##*/}" ] || return 1
+    [ -L "$path" ] && [ "$path" -ef "${at}/\${path##*/}" ] || return 1
     given=$((given + 1))
   done
-  [ $given = ${inputs.length} ] || return 1
+  [ $given = ${names.length} ] || return 1
   for folder in ${SCRATCH.join(' ')}; do
     is_own $folder || return 1
     for path in ${everything('$folder')}; do is_there "$path" && return 1; done
@@ -73,15 +75,19 @@ export type UnitLine = {
   argv: readonly string[]
   /** Which of them there are. */
   stdin: boolean
+  /** Files of its point, in its folder before those of all units; it is put back when it has ended. */
+  own: Pick<OwnInputs, 'at' | 'names'> | null
   state: boolean
   files: boolean
 }
 
-export function unitLine({ argv, stdin, state, files }: UnitLine): string {
+export function unitLine({ argv, own, stdin, state, files }: UnitLine): string {
   const within = (name: string): string => `${PIPES_FOLDER}/${name}`
   const resumed = state ? `/bin/cat ${within(GIVEN.state)} >${CHECKPOINT_FILE}; ` : ''
+  const links = own?.names.map((name) => quoted(`${own.at}/${name}`)).join(' ')
+  const given = links === undefined ? '' : `/bin/ln -sfn -- ${links} ${UNIT_FOLDER}/; `
   const input = stdin ? within(GIVEN.stdin) : '/dev/null'
   const outputs = `>${within(PIPES.stdout)} 2>${within(PIPES.stderr)}`
   const collected = files ? ` ${FILES_FD}>${within(PIPES.files)}` : ''
-  return `${resumed}(exec ${argv.map(quoted).join(' ')}) <${input} ${outputs}${collected}; over $?\n`
+  return `${given}${resumed}(exec ${argv.map(quoted).join(' ')}) <${input} ${outputs}${collected}; over $?\n`
 }

@@ -12,16 +12,17 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { TalkootError } from '../../../protocol/errors.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
+import type { Inputs } from '../program/job-files.ts'
 import type { UnitIo } from '../program/sandbox.ts'
 import { killAll, type StartInit, startProcess } from '../program/started.ts'
 import { type BegunUnit, type UnitEnd, watchUnit } from '../program/unit-process.ts'
-import { GIVEN, PIPES, READY, shellScript, unitLine } from './unit-script.ts'
+import { GIVEN, PIPES, READY, shellScript, type UnitLine, unitLine } from './unit-script.ts'
 
 export type UnitShellInit = Omit<StartInit, 'fed' | 'piped'> & {
   /** The folder of the pipes, which is in the sandbox too. */
   pipes: string
-  /** Names in the folder of a unit. */
-  inputs: readonly string[]
+  /** What is in the folder of each unit; null: nothing. */
+  inputs: Inputs | null
 }
 
 /** Bubblewrap and the shell. */
@@ -42,12 +43,12 @@ export class UnitShell {
   }
 
   /** One at a time. @throws E_RUNTIME_MISSING */
-  async run(argv: readonly string[], io: UnitIo, signal: AbortSignal): Promise<UnitEnd> {
+  async run(argv: readonly string[], io: UnitIo, signal: AbortSignal, own: UnitLine['own'] = null): Promise<UnitEnd> {
     const state = io.checkpointing?.resumed
     await this.#give(GIVEN.stdin, io.stdin)
     await this.#give(GIVEN.state, state)
     const files = io.collect !== undefined
-    const line = unitLine({ argv, files, stdin: io.stdin !== null, state: state !== undefined })
+    const line = unitLine({ argv, own, files, stdin: io.stdin !== null, state: state !== undefined })
     const shell = await this.#ready(signal)
     return await watchUnit(this.#begin(shell, line, files), { ...io, above: ABOVE }, signal)
   }

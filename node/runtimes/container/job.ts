@@ -22,18 +22,18 @@ export const layContainerJob: LayJob<PreparedContainer> = async (prepared, init,
   if (archive === undefined || others.length > 0) throw new TalkootError('E_SOURCE', 'an image is a single file')
   const image = await prepared.images.hold(ref.digest, join(laid, archive.path), closing)
   try {
-    const given = program.inputs === null ? null : await files.inputs(program.inputs)
+    const given = await files.inputs(program)
     const brought = await files.brought(program.folders)
     const home = await makeHome(await mkdtemp(join(prepared.folder, 'job-')), prepared.tools)
     const group = groupName(basename(home.folder))
     const pidfile = join(home.folder, 'pid')
     const stateFile = join(home.folder, 'state')
-    const inputs = { folder: given?.folder ?? null, names: join(home.folder, 'given') }
-    await writeFile(inputs.names, givenText(given?.names ?? []))
+    const inputs = { mounts: given?.mounts ?? [], names: join(home.folder, 'given') }
     const rootfs = await withPlaces(brought, image.rootfs, home, closing)
     const place = { rootfs, variables: image.env, inputs, brought, group, pidfile }
     const run: ProgramJob['run'] = async (unit, io, signal) => {
       await rm(pidfile, { force: true })
+      await writeFile(inputs.names, givenText([given, unit.own].filter((one) => one !== null)))
       const resumed = io.checkpointing?.resumed
       if (resumed !== undefined) await writeFile(stateFile, resumed)
       const state = resumed === undefined ? null : stateFile

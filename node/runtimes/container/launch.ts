@@ -2,15 +2,7 @@
 
 import { LIMITS } from '../../../protocol/limits.ts'
 import type { Brought } from '../program/job-files.ts'
-import {
-  FIRST_TO_END,
-  INPUTS_FOLDER,
-  type Room,
-  searchPath,
-  UNIT_FOLDER,
-  UNIT_HOST,
-  variables,
-} from '../program/surroundings.ts'
+import { FIRST_TO_END, type Room, searchPath, UNIT_FOLDER, UNIT_HOST, variables } from '../program/surroundings.ts'
 import type { FilledUnit } from '../program/unit.ts'
 import { confinedLine, type PodmanTools } from './podman.ts'
 import { FOLDERS, inUnitFolders } from './unit-folder.ts'
@@ -23,8 +15,8 @@ export const CONTAINER_UID = 65534
 export type ContainerPlace = {
   rootfs: string
   variables: readonly string[]
-  /** The folder of its files, and the file that names them, each name followed by a zero. */
-  inputs: { folder: string | null; names: string }
+  /** Where its files come from, and the file that names them, each name followed by a zero. */
+  inputs: { mounts: readonly Brought[]; names: string }
   brought: readonly Brought[]
   /** The file of what the unit goes on from; null: it begins. */
   state: string | null
@@ -43,7 +35,7 @@ export function containerLine(
     '--mount',
     quoted('type=bind', `src=${from}`, `dst=${to}`, 'ro'),
   ]
-  const binds = [...brought, ...(inputs.folder === null ? [] : [{ folder: inputs.folder, at: INPUTS_FOLDER }])]
+  const binds = [...brought, ...inputs.mounts]
   const path = brought.length === 0 ? {} : { PATH: searchPath(brought, [pathOf(ofImage)]).join(':') }
   // What the unit gives comes last and wins.
   const all = [

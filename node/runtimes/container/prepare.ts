@@ -120,7 +120,7 @@ async function faultOf({ tools, driver }: Way, { archive, binds, place, signal }
     const { rootfs } = await images.hold(digestOf('probe'), archive, signal)
     const home = await makeHome(join(place, 'probe'), tools)
     const pidfile = join(home.folder, 'pid')
-    const inputs = { folder: null, names: join(home.folder, 'given') }
+    const inputs = { mounts: [], names: join(home.folder, 'given') }
     const brought = binds.map((path) => ({ folder: path, at: path }))
     const inside = { rootfs, variables: [], inputs, brought, state: null, group, pidfile }
     const unit = { argv: ['/bin/sh', '-c', 'echo $(( 6 * 7 ))'], env: {}, stdin: null, outputs: [] }

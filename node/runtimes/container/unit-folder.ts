@@ -7,7 +7,8 @@
 
 import { LIMITS } from '../../../protocol/limits.ts'
 import { FORGET_GIVEN, packScript, quoted } from '../program/collect.ts'
-import { CHECKPOINT_FILE, INPUTS_FOLDER, type Room, SYSTEM, TMP_FOLDER, UNIT_FOLDER } from '../program/surroundings.ts'
+import type { OwnInputs } from '../program/job-files.ts'
+import { CHECKPOINT_FILE, type Room, SYSTEM, TMP_FOLDER, UNIT_FOLDER } from '../program/surroundings.ts'
 
 const FOLDER_OUTSIDE = '/run/unit'
 const TMP_OUTSIDE = '/run/unit-tmp'
@@ -81,6 +82,8 @@ for path in ${SYSTEM.join(' ')}; do
   fi
 done`
 
-/** Names of what a unit is given, as the file of them is. */
-export const givenText = (names: readonly string[]): string =>
-  names.map((name) => `${INPUTS_FOLDER}/${name}\0`).join('')
+/** Names of what a unit is given, as the file of them is. Of two with one name it is the last. */
+export const givenText = (given: readonly Pick<OwnInputs, 'at' | 'names'>[]): string => {
+  const byName = new Map(given.flatMap(({ at, names }) => names.map((name) => [name, `${at}/${name}\0`])))
+  return [...byName.values()].join('')
+}

@@ -28,8 +28,8 @@ export type InitFrame<Kind = SandboxedKind> = {
   given: Given
 }
 
-/** `resumed`: JSON, if its submitter tells the truth. */
-export type RunCall = { unit: number; params: string; resumed?: string }
+/** `resumed`: JSON, if its submitter tells the truth. `given`: files of its point, beside those of the job. */
+export type RunCall = { unit: number; params: string; resumed?: string; given?: Given }
 export type AgreeCall = { a: string; b: string }
 export type Call = RunCall | AgreeCall
 export type RunFrame = { id: number; calls: readonly Call[] }

@@ -48,12 +48,15 @@ const INPUTS = '/inputs'
 /** The folder of a job's files as its process sees it. */
 export const seenFolder = ({ bwrap }: LaunchFacts, folder: string): string => (bwrap === undefined ? folder : INPUTS)
 
+/** `within`: with bubblewrap, what is mounted in that folder, at a place there. */
+export type ShownFolder = { folder: string; within?: readonly (readonly [folder: string, at: string])[] }
+
 /** `inputs`: the folder of the files the job brings, which is all it may read; null: it brings none. */
 export function planLaunch(
   facts: LaunchFacts,
   memoryMiB: number,
   kind: SandboxedKind = 'js',
-  inputs: string | null = null,
+  inputs: ShownFolder | null = null,
 ): LaunchPlan {
   const inside = facts.bwrap !== undefined
   const harness = inside ? '/harness.js' : facts.harness
@@ -74,7 +77,7 @@ export function planLaunch(
     ],
     env: ENV,
     // Deno takes a list of paths, in which none can have a comma: without bubblewrap the folder is `.` to it.
-    cwd: inside || inputs === null ? '/' : inputs,
+    cwd: inside || inputs === null ? '/' : inputs.folder,
     handed: inside && facts.seccomp !== undefined ? [facts.seccomp] : [],
     shut: facts.inherited,
     user: facts.user,
@@ -86,7 +89,7 @@ export function commandOf(plan: LaunchPlan): { file: string; args: string[] } {
   return { file, args }
 }
 
-function bwrapArguments(facts: LaunchFacts, inputs: string | null): string[] {
+function bwrapArguments(facts: LaunchFacts, inputs: ShownFolder | null): string[] {
   const { deno, harness, importMap, prlimit, seccomp, libraries } = facts
   const files = [
     ...libraries.map((path) => [path, path]),
@@ -96,7 +99,8 @@ function bwrapArguments(facts: LaunchFacts, inputs: string | null): string[] {
   ]
   for (const path of facts.beside ?? []) files.push([path, `/${basename(path)}`])
   if (prlimit !== undefined) files.push([prlimit, '/prlimit'])
-  if (inputs !== null) files.push([inputs, INPUTS])
+  if (inputs !== null) files.push([inputs.folder, INPUTS])
+  for (const [folder, at] of inputs?.within ?? []) files.push([folder, `${INPUTS}/${at}`])
   return [
     ...['--unshare-all', '--unshare-user', '--disable-userns', '--die-with-parent', '--new-session', '--as-pid-1'],
     ...['--clearenv', ...Object.entries(ENV).flatMap(([name, value]) => ['--setenv', name, value])],

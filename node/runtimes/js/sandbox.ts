@@ -8,17 +8,22 @@ import type { Attempt } from '../../../protocol/work.ts'
 import { failed } from '../failed.ts'
 import { collectedFiles } from '../program/collect.ts'
 import type { Sandbox, SandboxInit, UnitInput } from '../runtime.ts'
-import type { End, RunCall } from './frames.ts'
+import type { End, Given, RunCall } from './frames.ts'
 import type { Session } from './session.ts'
 
 export type SandboxComponents = {
   /** Starts a process for this job. */
   openSession: (init: SandboxInit) => Promise<Session>
+  /** Lays the files of a unit's point where its process reads them, until `forget`. Undefined: it has none. @throws E_TREE */
+  give?: (unit: UnitInput) => Promise<Given | undefined>
+  forget?: (unit: number) => Promise<void>
   onClosed: (sandbox: JsSandbox) => void | Promise<void>
 }
 
 /** What a frame left to do. `alone`: the first of these units needs a process that nothing ran in before it. */
 type Left = { again: readonly UnitInput[]; alone?: true }
+
+const NONE: ReadonlyMap<number, Given> = new Map()
 
 /** Units share a process: what one of them takes is not seen. */
 const UNSEEN = { exit: null, stdout: '', wallMs: null, cpuMs: null, peakMiB: null }
@@ -44,7 +49,7 @@ export class JsSandbox implements Sandbox {
     let frameUnits: number = LIMITS.FRAME_UNITS_MAX
     while (rest.length > 0 && !either.aborted) {
       const frame = rest.slice(0, frameUnits)
-      const left = yield* this.#runFrame(frame, either)
+      const left = yield* this.#withFiles(frame, either)
       rest = [...left.again, ...rest.slice(frame.length)]
       // In a frame of its own, its end cannot be lost with a unit after it.
       frameUnits = left.alone ? 1 : LIMITS.FRAME_UNITS_MAX
@@ -75,11 +80,41 @@ export class JsSandbox implements Sandbox {
     await this.#components.onClosed(this)
   }
 
+  /** Those before one whose files are at fault, which then fails by itself. */
+  async *#withFiles(frame: readonly UnitInput[], signal: AbortSignal): AsyncGenerator<Attempt[], Left> {
+    const { give, forget } = this.#components
+    if (give === undefined || frame.every(({ files }) => files === undefined))
+      return yield* this.#runFrame(frame, signal)
+    const given = new Map<number, Given>()
+    const units: UnitInput[] = []
+    try {
+      for (const unit of frame) {
+        const own = await give(unit).catch((error: unknown) => TalkootError.from(error))
+        if (own instanceof TalkootError) {
+          if (own.code !== 'E_TREE') throw own
+          if (units.length > 0) break
+          yield [failed(unit.unit, own.code, own.message)]
+          return { again: frame.slice(1) }
+        }
+        if (own !== undefined) given.set(unit.unit, own)
+        units.push(unit)
+      }
+      const left = yield* this.#runFrame(units, signal, given)
+      return { ...left, again: [...left.again, ...frame.slice(units.length)] }
+    } finally {
+      for (const { unit } of frame) await forget?.(unit)
+    }
+  }
+
   /**
    * Returns the units to run again: those whose ends died with the process, or that had not begun; and one that met
    * the memory limit after others, for they may have left something: it is believed in a fresh process only.
    */
-  async *#runFrame(frame: readonly UnitInput[], signal: AbortSignal): AsyncGenerator<Attempt[], Left> {
+  async *#runFrame(
+    frame: readonly UnitInput[],
+    signal: AbortSignal,
+    given: ReadonlyMap<number, Given> = NONE,
+  ): AsyncGenerator<Attempt[], Left> {
     let session: Session
     try {
       session = await this.#start(signal)
@@ -93,7 +128,10 @@ export class JsSandbox implements Sandbox {
     }
     const { fresh } = session
     const doubted = (code: string | null, index: number): boolean => code === 'E_MEMORY' && !(fresh && index === 0)
-    const exchange = session.exchange(frame.map(toCall), signal)
+    const exchange = session.exchange(
+      frame.map((unit) => toCall(unit, given.get(unit.unit))),
+      signal,
+    )
     let ended = 0
     let files: TreeRef | null = null
     try {
@@ -176,8 +214,12 @@ export class JsSandbox implements Sandbox {
   }
 }
 
-const toCall = ({ unit, params, resumed }: UnitInput): RunCall =>
-  resumed === undefined ? { unit, params } : { unit, params, resumed: Buffer.from(resumed).toString() }
+const toCall = ({ unit, params, resumed }: UnitInput, given: Given | undefined): RunCall => ({
+  ...{ unit, params },
+  ...(resumed === undefined ? {} : { resumed: Buffer.from(resumed).toString() }),
+  ...(given === undefined ? {} : { given }),
+})
+
 function withFiles(unit: number, text: string, files: TreeRef): Attempt {
   const given = parsedObject(text)
   if (given === null) return failed(unit, 'E_PROTOCOL', 'files, and a value that has no place for them')

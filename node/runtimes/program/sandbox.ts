@@ -9,7 +9,7 @@ import { type Prepared, type SandboxComponents, untilAborted } from '../prepared
 import type { ReachableFolders } from '../reachable-folders.ts'
 import type { Sandbox, SandboxInit, UnitFile, UnitInput } from '../runtime.ts'
 import { collectedFiles } from './collect.ts'
-import { JobFiles } from './job-files.ts'
+import { JobFiles, type OwnInputs } from './job-files.ts'
 import { type FilledUnit, filledUnit } from './unit.ts'
 import { reportOf, resultOf } from './unit-end.ts'
 import type { UnitEnd, UnitProcessInit } from './unit-process.ts'
@@ -28,13 +28,16 @@ export type UnitIo = Pick<
   'stdin' | 'timeoutMs' | 'memoryMiB' | 'onOutput' | 'checkpointing' | 'collect'
 >
 
+/** `own`: the files of its point; null: it has none. */
+export type GivenUnit = FilledUnit & { own: OwnInputs | null }
+
 /** A job as one way to run programs has laid it on disk. */
 export type ProgramJob = {
   program: Program
   /** Starts what can be started before there are units. @throws as `run` */
   warm?(signal: AbortSignal): Promise<void>
   /** `file`: what was started, if it is known. @throws, coded, what kept it from beginning */
-  run(unit: FilledUnit, io: UnitIo, signal: AbortSignal): Promise<{ end: UnitEnd; file: string | null }>
+  run(unit: GivenUnit, io: UnitIo, signal: AbortSignal): Promise<{ end: UnitEnd; file: string | null }>
   /** Takes it off the disk. */
   close(): Promise<void>
 }
@@ -88,9 +91,9 @@ export class ProgramSandbox<P extends PreparedProgram> implements Sandbox {
   }
 
   /** Null when it was aborted. */
-  async #runUnit({ unit, params, resumed }: UnitInput, signal: AbortSignal): Promise<Attempt | null> {
+  async #runUnit({ unit, params, resumed, files: own }: UnitInput, signal: AbortSignal): Promise<Attempt | null> {
     try {
-      const { job } = await untilAborted(() => this.#lay(), signal)
+      const { job, files } = await untilAborted(() => this.#lay(), signal)
       const filled = filledUnit(job.program, unit, params)
       let kept: TreeRef | null = null
       const collect = async (pipe: AsyncIterable<Uint8Array>): Promise<void> => {
@@ -105,7 +108,8 @@ export class ProgramSandbox<P extends PreparedProgram> implements Sandbox {
         checkpointing: { resumed, onSaved: (state) => this.#init.onCheckpoint?.(unit, state) },
         collect: filled.outputs.length === 0 ? undefined : collect,
       }
-      const { end, file } = await job.run(filled, io, signal)
+      const given = { ...filled, own: await files.own(unit, own) }
+      const { end, file } = await job.run(given, io, signal).finally(() => files.forget(unit))
       if (end.killed === 'aborted') return null
       this.#init.onReport?.(reportOf(unit, end, file))
       return { unit, ok: true, value: resultOf(end, this.#init, kept) }

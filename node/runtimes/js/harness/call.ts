@@ -3,6 +3,7 @@
 import { LIMITS } from '../../../../protocol/limits.ts'
 import type { Call } from '../frames.ts'
 import { Failure } from './failure.ts'
+import type { GivenFile } from './given.ts'
 import { drainPromiseJobs } from './host.ts'
 import type { Task } from './task.ts'
 
@@ -17,6 +18,8 @@ export type Context = {
   checkpoint: (state: unknown) => void
   /** The last state it saved where it ran before; undefined: it begins. */
   resumed: unknown
+  /** Files of its point, where there are any. */
+  given?: readonly GivenFile[]
 }
 
 export type Outcome = { state: 'pending' | 'returned' | 'threw'; value: unknown }

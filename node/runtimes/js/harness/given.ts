@@ -54,7 +54,8 @@ export class GivenFile {
   }
 }
 
-export function givenFiles({ folder, files }: Given): GivenFile[] {
+/** `close` when nobody reads them any more. */
+export function givenFiles({ folder, files }: Given): { files: GivenFile[]; close(): void } {
   /** Least recently read first. */
   const open = new Map<string, HostFile>()
   const opened = (path: string): HostFile => {
@@ -68,5 +69,9 @@ export function givenFiles({ folder, files }: Given): GivenFile[] {
     }
     return file
   }
-  return files.map((facts) => new GivenFile(facts, () => opened(facts[0])))
+  const close = (): void => {
+    for (const file of open.values()) file.close()
+    open.clear()
+  }
+  return { files: files.map((facts) => new GivenFile(facts, () => opened(facts[0]))), close }
 }

@@ -28,5 +28,5 @@ onceStarted(() => {
   installRandom()
   sealRealm()
   writeFrame(`{"token":"${init.token}","deno":"${denoVersion}"}`)
-  new Server(init, COMPILERS[init.kind](init.source, init.memoryMiB, givenFiles(init.given))).serve()
+  new Server(init, COMPILERS[init.kind](init.source, init.memoryMiB, givenFiles(init.given).files)).serve()
 })

@@ -8,6 +8,7 @@ import { markCallEnded, readFrame, writeFrame } from './channel.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { encodeValue } from './encode.ts'
 import { Failure, failureOf } from './failure.ts'
+import { givenFiles } from './given.ts'
 import { afterTurn, drainPromiseJobs, holdsRejections, monotonicMs } from './host.ts'
 import { Left } from './outputs/left.ts'
 import { seededRandom, useRandom } from './random.ts'
@@ -58,8 +59,11 @@ export class Server {
     useRandom(random)
     const log = new Log()
     const saved = this.#checkpoints.begin(call)
-    const context: Context = { unit, seed, random, log: log.add, ...saved }
+    const own = 'given' in call && call.given !== undefined ? givenFiles(call.given) : undefined
+    const given = own === undefined ? {} : { given: own.files }
+    const context: Context = { unit, seed, random, log: log.add, ...saved, ...given }
     this.#end(runCall(call, this.#freshTask, context), log)
+    own?.close()
   }
 
   #end(outcome: Outcome, log: Log): void {

@@ -45,7 +45,7 @@ function serve(world: World, first: Python): void {
   installMath()
   installRandom()
   sealRealm()
-  const given = givenFiles(init.given)
+  const { files: given } = givenFiles(init.given)
   const prepare = (python: Python): Script => new Script(init.source, given, python, world)
   // Before the greeting: it is no unit's time.
   let script: Script | undefined = prepare(first)

@@ -101,7 +101,9 @@ export class Script {
     return { run, agree: undefined }
   }
 
-  #runUnit(point: Point, { unit, seed, random, log, checkpoint, resumed }: Context, globs: readonly string[]): unknown {
+  #runUnit(point: Point, context: Context, globs: readonly string[]): unknown {
+    const { unit, seed, random, log, checkpoint, resumed } = context
+    const own = this.#lay(context.given ?? [])
     const printed = new Collected(LIMITS.UNIT_RESULT_MAX_BYTES)
     const logged = new Collected(LIMITS.UNIT_LOG_MAX_CHARS)
     this.#world.surroundings.random = random
@@ -122,10 +124,25 @@ export class Script {
       if (code !== null) throw new Failure(code, String(value))
       const given = this.#isPrinting ? { stdout: printed.text().replace(/\n$/, '') } : value
       if (globs.length === 0) return given
-      return new Left(this.#isPrinting ? Object(given) : { value }, archiveOf(folderOf(this.#home), globs, this.#given))
+      return new Left(this.#isPrinting ? Object(given) : { value }, archiveOf(folderOf(this.#home), globs, own))
     } finally {
       if (logged.size > 0) log(logged.text().replace(/\n$/, ''))
     }
+  }
+
+  /** Files of a point, beside those of all: what is put back before the next unit. Gives the paths of both. */
+  #lay(files: readonly GivenFile[]): ReadonlySet<string> {
+    if (files.length === 0) return this.#given
+    try {
+      layGiven(
+        this.#python.emscripten,
+        HOME,
+        files.filter(({ path }) => !this.#given.has(path)),
+      )
+    } catch {
+      throw new Failure('E_TREE', 'files of its point have no place beside those of all units')
+    }
+    return new Set([...this.#given, ...files.map(({ path }) => path)])
   }
 
   #connectOutput(): void {

@@ -41,7 +41,8 @@ export function compileWasi(source: string, memoryMiB: number, given: readonly G
 const NAME = 'program'
 const ENV = { HOME: '/', LANG: 'C.UTF-8', PWD: '/', TALKOOT_CHECKPOINT: CHECKPOINT_FILE, TMPDIR: TMP_FOLDER, TZ: 'UTC' }
 
-function runUnit({ program, module, given, memoryMiB }: Compiled, point: Point, context: Context): unknown {
+function runUnit({ program, module, memoryMiB, ...job }: Compiled, point: Point, context: Context): unknown {
+  const given = [...job.given, ...(context.given ?? [])]
   const { args, env, stdin, outputs } = filled(program, context.unit, point)
   // Numbers of inodes would tell how many units ran before.
   Reflect.set(Inode, 'next_ino', 1n)
