@@ -4,9 +4,8 @@
  */
 
 import { parseArgs } from 'node:util'
-import { policySchema } from '../protocol/manifest.ts'
-import type { Scenario } from '../test/sim/scenario.ts'
 import { simulate } from '../test/sim/simulation.ts'
+import { strangers } from '../test/sim/strangers.ts'
 import { interval } from '../test/verification/interval.ts'
 
 const GOALS = [0.99, 0.999, 0.9999]
@@ -40,30 +39,8 @@ for (const bad of BAD) {
 function measure({ goal, bad, rate }: Cell): Figures {
   const liars = Math.round(bad * peers)
   const units = peers * UNITS_PER_PEER
-  const adapt = (drawn: Scenario): Scenario => ({
-    ...drawn,
-    units,
-    unitMs: 100,
-    policy: policySchema.parse({ verify: { kind: 'confidence', goal, collusion: COLLUSION }, retries: 20 }),
-    program: { failsOn: () => false },
-    faultEveryMs: 1e12,
-    endAt: 3_600_000,
-    submitterRestarts: 0,
-    peers: drawn.peers.map((peer, i) => ({
-      ...peer,
-      trust: 'stranger',
-      slots: 2,
-      speed: 1 + (i % 4) / 4,
-      latencyMs: 5,
-      lies: i < liars ? rate : 0,
-      plots: COLLUSION,
-      liesAfter: 0,
-      faulty: 0,
-      slanders: 0,
-      refuses: 'never',
-      goneAt: Number.POSITIVE_INFINITY,
-    })),
-  })
+  const verify = { kind: 'confidence', goal, collusion: COLLUSION } as const
+  const adapt = strangers({ units, verify, collusion: COLLUSION, liesOf: (peer) => (peer < liars ? rate : 0) })
   let sum: Figures = { units: 0, executions: 0, wrong: 0, honestLost: 0 }
   for (let seed = 1; seed <= seeds; seed++) {
     const { executions, wrong, caught } = simulate({ seed, peers, units, adapt })
