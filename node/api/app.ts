@@ -23,7 +23,7 @@ import { answerError } from './answers.ts'
 import { parse, readBody, readJson } from './body.ts'
 import { loopbackOnly, ownerOnly } from './guards.ts'
 import type { NodeServices } from './services.ts'
-import { eventStream, lineStream } from './streams.ts'
+import { eventStream, lineOf, lineStream } from './streams.ts'
 import { treeRoutes } from './tree-routes.ts'
 import { unitFileRoutes } from './unit-file-routes.ts'
 
@@ -157,7 +157,11 @@ function streamRoutes(app: Hono<Env>, services: NodeServices, init: { log: Logge
     const query = parse(resultsQuerySchema, c.req.query(), 'E_REQUEST')
     const { id } = services.job(c.req.param('id'))
     return new Response(
-      lineStream((signal) => services.results(id, query, signal), options(c)),
+      lineStream(
+        (signal) => services.results(id, query, signal),
+        options(c),
+        (rows) => rows.map(lineOf).join(''),
+      ),
       { headers: { ...STREAM_HEADERS, 'content-type': 'application/x-ndjson' } },
     )
   })

@@ -86,7 +86,7 @@ export interface NodeServices {
   explainPeer(idOrName: string): PeerExplanation
   /** The job now and after each change; ends with its first state that is not `running`, or with the signal. */
   watchJob(idOrPrefix: string, signal: AbortSignal): AsyncIterable<JobSummary>
-  results(idOrPrefix: string, query: ResultsQuery, signal: AbortSignal): AsyncIterable<ResultRow>
+  results(idOrPrefix: string, query: ResultsQuery, signal: AbortSignal): AsyncIterable<ResultRow[]>
   /** What proves the results there are: lines with their ends, the last a seal. @throws E_NOT_FOUND, E_BLOB */
   receipts(id: string, signal: AbortSignal): AsyncIterable<string>
   /** Runs a unit of a job here, when it is read from. @throws E_NOT_FOUND, E_BLOB at once */

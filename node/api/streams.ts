@@ -16,7 +16,7 @@ type Options = {
 export function lineStream<T>(
   source: Source<T>,
   options: Options,
-  write = (item: T) => `${JSON.stringify(item)}\n`,
+  write: (item: T) => string = lineOf,
 ): ReadableStream<Uint8Array> {
   const reading = new Reading(source, options)
   const encoder = new TextEncoder()
@@ -36,6 +36,8 @@ export function lineStream<T>(
     cancel: () => reading.cancel(),
   })
 }
+
+export const lineOf = (item: unknown): string => `${JSON.stringify(item)}\n`
 
 /** Server-sent events, one a value; a comment now and then shows that the stream lives. */
 export function eventStream<T>(source: Source<T>, options: Options): ReadableStream<Uint8Array> {

@@ -100,7 +100,7 @@ export class JobService {
     return this.#views.logs(idOrPrefix, unit)
   }
 
-  results(idOrPrefix: string, query: ResultsQuery, signal: AbortSignal): AsyncIterable<ResultRow> {
+  results(idOrPrefix: string, query: ResultsQuery, signal: AbortSignal): AsyncIterable<ResultRow[]> {
     return this.#reader.read(this.#views.find(idOrPrefix), query, signal)
   }
 

@@ -3,6 +3,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { ResultRow, ResultsQuery } from '../../protocol/api.ts'
 import { TalkootError } from '../../protocol/errors.ts'
+import { LIMITS } from '../../protocol/limits.ts'
 import type { JobId } from '../../protocol/manifest.ts'
 import type { CompiledSweep } from '../../protocol/sweep/generator.ts'
 import { blameSchema } from '../../protocol/work.ts'
@@ -11,8 +12,6 @@ import type { StoredResult } from '../store/result-store.ts'
 import type { Changes } from './changes.ts'
 import { findingOf } from './finding.ts'
 
-const PAGE_ROWS = 500
-
 type Components = {
   jobs: JobStore
   changes: Changes<JobId>
@@ -20,6 +19,9 @@ type Components = {
   /** Whether decisions of the job may be withdrawn before it ends. */
   mayChange(job: JobId): boolean
 }
+
+/** A node that is busy has few turns a second for its readers, so a page holds what is decided between two of them. */
+const PAGE_ROWS = 4_096
 
 export class ResultReader {
   readonly #components: Components
@@ -35,10 +37,10 @@ export class ResultReader {
   }
 
   /**
-   * In input order a row waits for all before it, until the job has ended; and where decisions may be withdrawn, for that
-   * end: there a row that is given is final. In order of completion a later row of a unit takes the place of an earlier.
+   * Pages of one row and more. In input order a row waits for all before it, until the job has ended; and where decisions may be
+   * withdrawn, for that end: there a row that is given is final. In order of completion a later row of a unit takes the place of an earlier.
    */
-  async *read({ id, n }: JobRow, query: ResultsQuery, signal: AbortSignal): AsyncIterable<ResultRow> {
+  async *read({ id, n }: JobRow, query: ResultsQuery, signal: AbortSignal): AsyncIterable<ResultRow[]> {
     const { jobs, changes, sweepOf, mayChange } = this.#components
     const sweep = sweepOf(id)
     const byInput = query.order === 'input'
@@ -58,24 +60,39 @@ export class ResultReader {
         await watch.next(signal)
         continue
       }
-      const page = jobs.results.page(n, byInput ? 'unit' : 'seq', cursor, PAGE_ROWS, only)
-      const rows = inTurn ? contiguous(page, sweep, cursor) : page
-      for (const row of rows) {
-        cursor = byInput ? row.unit : row.seq
-        if (!query.failed || !row.ok) yield toRow(row, sweep)
-      }
+      const stored = jobs.results.after(n, byInput ? 'unit' : 'seq', cursor, only)
+      const page = pageOf(inTurn ? contiguous(stored, sweep, cursor) : stored)
+      const last = page.rows.at(-1)
+      if (last !== undefined) cursor = byInput ? last.unit : last.seq
+      const wanted = query.failed ? page.rows.filter(({ ok }) => !ok) : page.rows
+      if (wanted.length > 0) yield wanted.map((one) => toRow(one, sweep))
       // However long the ledger, others have their turn between two pages.
-      if (rows.length === PAGE_ROWS) await setImmediate()
+      if (page.full) await setImmediate()
       else if (!query.follow || over) return
       else await watch.next(signal)
     }
   }
 }
 
+function pageOf(stored: Iterable<StoredResult>): { rows: StoredResult[]; full: boolean } {
+  const rows: StoredResult[] = []
+  let chars = 0
+  for (const row of stored) {
+    rows.push(row)
+    chars += row.value?.length ?? 0
+    if (rows.length === PAGE_ROWS || chars >= LIMITS.API_CHUNK_CHARS) return { rows, full: true }
+  }
+  return { rows, full: false }
+}
+
 /** The rows that follow on one another from the cursor. */
-function contiguous(rows: readonly StoredResult[], sweep: CompiledSweep, cursor: number): StoredResult[] {
-  const gap = rows.findIndex((row, i) => row.unit !== sweep.next(rows[i - 1]?.unit ?? cursor))
-  return gap === -1 ? [...rows] : rows.slice(0, gap)
+function* contiguous(rows: Iterable<StoredResult>, sweep: CompiledSweep, cursor: number): Iterable<StoredResult> {
+  let before = cursor
+  for (const row of rows) {
+    if (row.unit !== sweep.next(before)) return
+    yield row
+    before = row.unit
+  }
 }
 
 export function toRow(stored: StoredResult, sweep: CompiledSweep): ResultRow {

@@ -124,21 +124,18 @@ export class ResultStore {
     return Number(this.#ledger.db.prepare('SELECT MAX(seq) AS seq FROM results WHERE job = ?').get(job)?.seq ?? 0)
   }
 
-  /** At most `limit` results after a cursor: of completion (`seq`) or of input (`unit`; begin with -1). */
-  page(
-    job: number,
-    order: 'seq' | 'unit',
-    after: number,
-    limit: number,
-    only: 'all' | 'failed' = 'all',
-  ): StoredResult[] {
+  /** Results after a cursor, of completion (`seq`) or of input (`unit`; begin with -1). To be read in one turn of the event loop. */
+  *after(job: number, order: 'seq' | 'unit', cursor: number, only: 'all' | 'failed' = 'all'): Generator<StoredResult> {
     const failed = only === 'failed' ? 'AND ok = 0' : ''
-    return this.#ledger.db
-      .prepare(
-        `SELECT * FROM results WHERE job = ? AND ${order} > ? AND withdrawn = 0 ${failed} ORDER BY ${order} LIMIT ?`,
-      )
-      .all(job, after, limit)
-      .map((row) => this.#toResult(row))
+    const rows = this.#ledger.db
+      .prepare(`SELECT * FROM results WHERE job = ? AND ${order} > ? AND withdrawn = 0 ${failed} ORDER BY ${order}`)
+      .iterate(job, cursor)
+    for (const row of rows) yield this.#toResult(row)
+  }
+
+  /** At most `limit` of them. */
+  page(job: number, order: 'seq' | 'unit', cursor: number, limit: number): StoredResult[] {
+    return this.after(job, order, cursor).take(limit).toArray()
   }
 
   #packVoice({ peer, digest, code }: StoredVoice): [number, string | null, string | null] {

@@ -30,7 +30,7 @@ export class FakeServices implements NodeServices {
   readonly queries: ResultsQuery[] = []
   readonly stops = Promise.withResolvers<void>()
   /** Replaces the stream of results. */
-  resultsSource: ((signal: AbortSignal) => AsyncIterable<ResultRow>) | null = null
+  resultsSource: ((signal: AbortSignal) => AsyncIterable<ResultRow[]>) | null = null
   watchSource: ((signal: AbortSignal) => AsyncIterable<JobInfo>) | null = null
 
   status = () => this.statusNow
@@ -192,7 +192,7 @@ export class FakeServices implements NodeServices {
   results: NodeServices['results'] = (_id, query, signal) => {
     this.queries.push(query)
     if (this.resultsSource !== null) return this.resultsSource(signal)
-    return from(this.rows.filter(({ status }) => !query.failed || status === 'failed'))
+    return from([this.rows.filter(({ status }) => !query.failed || status === 'failed')])
   }
 
   attempts: UnitLogs['attempts'] = []

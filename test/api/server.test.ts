@@ -230,7 +230,7 @@ describe('results', () => {
     services.resultsSource = async function* () {
       for (const [unit, gate] of gates.entries()) {
         await gate.promise
-        yield accepted(unit)
+        yield [accepted(unit)]
       }
     }
     const lines = linesOf(await ask(API.jobResults(JOB_ID)))
@@ -255,7 +255,7 @@ describe('results', () => {
       while (!signal.aborted && made < 20_000) {
         made += 1
         lastMade = performance.now()
-        yield { ...accepted(made), value: big } as ResultRow
+        yield [{ ...accepted(made), value: big } as ResultRow]
       }
     }
     const request = raw('GET', API.jobResults(JOB_ID))
@@ -273,7 +273,7 @@ describe('results', () => {
     const aborted = Promise.withResolvers<void>()
     services.resultsSource = async function* (signal) {
       signal.addEventListener('abort', () => aborted.resolve())
-      yield accepted(0)
+      yield [accepted(0)]
       await aborted.promise
     }
     const leaving = new AbortController()
@@ -285,7 +285,7 @@ describe('results', () => {
 
   test('that break off are not taken for whole', async () => {
     services.resultsSource = async function* () {
-      yield accepted(0)
+      yield [accepted(0)]
       throw new Error('disk on fire')
     }
     await expect(ask(API.jobResults(JOB_ID)).then((response) => response.text())).rejects.toThrow()
@@ -294,7 +294,7 @@ describe('results', () => {
   test('end in good order when the node stops, even if their source does not', async () => {
     const never = Promise.withResolvers<void>()
     services.resultsSource = async function* () {
-      yield accepted(0)
+      yield [accepted(0)]
       await never.promise
     }
     const lines = linesOf(await ask(`${API.jobResults(JOB_ID)}?follow=true`))

@@ -159,8 +159,8 @@ export class Laboratory {
 
   async rows(id: string, query: Record<string, string> = {}): Promise<ResultRow[]> {
     const rows: ResultRow[] = []
-    for await (const row of this.jobs.results(id, resultsQuerySchema.parse(query), AbortSignal.timeout(120_000)))
-      rows.push(row)
+    for await (const page of this.jobs.results(id, resultsQuerySchema.parse(query), AbortSignal.timeout(120_000)))
+      rows.push(...page)
     return rows
   }
 

@@ -2,6 +2,7 @@
 
 import { expect, it } from 'vitest'
 import { resultsQuerySchema } from '../../protocol/api.ts'
+import { LIMITS } from '../../protocol/limits.ts'
 import { until } from '../mesh/nodes.ts'
 import { newSigner } from '../worker/submitter.ts'
 import { Laboratory } from './laboratory.ts'
@@ -52,7 +53,8 @@ function reading(lab: Laboratory, id: string, query: Record<string, string>) {
   const units: number[] = []
   const stop = new AbortController()
   const done = (async () => {
-    for await (const row of lab.jobs.results(id, resultsQuerySchema.parse(query), stop.signal)) units.push(row.unit)
+    for await (const page of lab.jobs.results(id, resultsQuerySchema.parse(query), stop.signal))
+      units.push(...page.map(({ unit }) => unit))
   })()
   return { units, done, stop: () => stop.abort() }
 }
@@ -118,18 +120,25 @@ it('a reader in input order gets what is there when the job is called off', asyn
 
 it('pages follow on one another without a gap, and others have their turn between them', async () => {
   await using lab = await Laboratory.open()
-  const { id } = await lab.submit(2_001, {
-    source: 'exports.default = ({ n }) => { if (n === 2000) throw 1; return n }',
+  const units = 33
+  const long = 'x'.repeat(LIMITS.API_CHUNK_CHARS / 8)
+  const { id } = await lab.submit(units, {
+    source: `exports.default = ({ n }) => { if (n === ${units - 1}) throw 1; return '${long}' + n }`,
     retries: 0,
   })
   await lab.ended(id)
-  expect(await lab.values(id)).toEqual([...Array(2_000).keys(), 'E_TASK_THREW'])
-  expect((await lab.rows(id)).map(({ seq }) => seq)).toEqual(Array.from({ length: 2_001 }, (_, i) => i + 1))
-  expect(await lab.rows(id, { failed: 'true' })).toMatchObject([{ unit: 2_000 }])
-  expect(await lab.rows(id, { failed: 'true', order: 'input' })).toMatchObject([{ unit: 2_000 }])
+  expect(await lab.values(id)).toEqual([...Array.from({ length: units - 1 }, (_, n) => long + n), 'E_TASK_THREW'])
+  expect((await lab.rows(id)).map(({ seq }) => seq)).toEqual(Array.from({ length: units }, (_, i) => i + 1))
+  expect(await lab.rows(id, { failed: 'true' })).toMatchObject([{ unit: units - 1 }])
+  expect(await lab.rows(id, { failed: 'true', order: 'input' })).toMatchObject([{ unit: units - 1 }])
   let turns = 0
-  const tick = setInterval(() => turns++, 0)
+  let next: NodeJS.Immediate
+  const turn = () => {
+    turns += 1
+    next = setImmediate(turn)
+  }
+  next = setImmediate(turn)
   await lab.rows(id)
-  clearInterval(tick)
-  expect(turns).toBeGreaterThan(1)
+  clearImmediate(next)
+  expect(turns).toBeGreaterThan(2)
 })

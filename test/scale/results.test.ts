@@ -13,6 +13,7 @@ import { JobStore } from '../../node/store/job-store.ts'
 import { openLedger } from '../../node/store/ledger.ts'
 import { PeerNumbers } from '../../node/store/peer-numbers.ts'
 import { API } from '../../protocol/api.ts'
+import { LIMITS } from '../../protocol/limits.ts'
 import { manifestSchema, policySchema } from '../../protocol/manifest.ts'
 import { compileSweep } from '../../protocol/sweep/generator.ts'
 import { Mesh } from '../../sdk/index.ts'
@@ -30,16 +31,16 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-function fillLedger() {
+function fillLedger(units = RESULTS, labelOf = (unit: number) => `point ${unit}`) {
   const ledger = openLedger(join(folder, 'ledger.sqlite'))
   const jobs = new JobStore({ ledger, peers: new PeerNumbers(ledger) })
-  const facts = { id: JOB_ID, units: RESULTS, manifest: new Uint8Array(1), signature: new Uint8Array(1), createdMs: 0 }
+  const facts = { id: JOB_ID, units, manifest: new Uint8Array(1), signature: new Uint8Array(1), createdMs: 0 }
   const { n } = jobs.add(facts)
   const voices = [{ peer: '12D3KooWself', digest: 'd'.repeat(43), code: null }]
-  for (let unit = 0; unit < RESULTS; ) {
+  for (let unit = 0; unit < units; ) {
     ledger.transaction(() => {
-      for (const end = Math.min(RESULTS, unit + 10_000); unit < end; unit++) {
-        const value = JSON.stringify({ square: unit * unit, label: `point ${unit}` })
+      for (const end = Math.min(units, unit + 10_000); unit < end; unit++) {
+        const value = JSON.stringify({ square: unit * unit, label: labelOf(unit) })
         const facts = { ok: true, code: null, blame: null, attempts: 1, disagreed: false, error: null, revision: 0 }
         jobs.results.keep(n, { unit, seq: unit + 1, value, voices, ...facts })
       }
@@ -93,9 +94,9 @@ test('a reader that stops is waited for: nothing is read ahead of it but a page 
   let read = 0
   const services = new FakeServices()
   services.results = async function* (_, query, signal) {
-    for await (const result of reader.read(row, query, signal)) {
-      read += 1
-      yield result
+    for await (const page of reader.read(row, query, signal)) {
+      read += page.length
+      yield page
     }
   }
   const server = new ApiServer(
@@ -125,6 +126,23 @@ test('a reader that stops is waited for: nothing is read ahead of it but a page 
     await server.stop()
     ledger.close()
   }
+})
+
+test.each(['completion', 'input'] as const)('large values are read a few at a time, in order of %s', async (order) => {
+  const large = LIMITS.API_CHUNK_CHARS / 4
+  const { ledger, jobs } = fillLedger(40, () => 'x'.repeat(large))
+  const sweep = rangeTo(40)
+  const reader = new ResultReader({ jobs, changes: new Changes(), sweepOf: () => sweep, mayChange: () => false })
+  const row = jobs.row(JOB_ID)
+  if (row === null) throw new Error('the job just kept is not there')
+  const pages: number[][] = []
+  const query = { follow: false, failed: false, order }
+  for await (const page of reader.read(row, query, new AbortController().signal)) {
+    pages.push(page.map(({ unit }) => unit))
+  }
+  ledger.close()
+  expect(pages.flat()).toEqual(Array.from({ length: 40 }, (_, unit) => unit))
+  expect(pages.every((page) => page.length <= 4)).toBe(true)
 })
 
 test('a sweep of 3,000,000 points is a bit a point in memory', () => {
