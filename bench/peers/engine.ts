@@ -15,7 +15,7 @@ export type Running = AsyncDisposable & { version: string; run(workload: Workloa
 export type Engine = {
   name: string
   workloads: readonly Workload[]
-  /** How long the run that counts should last at least. */
+  /** How long the run that counts should last at least; of trivial units each as long. */
   lastingSeconds: number
   /** Null, or why it cannot be measured here. */
   missing(): string | null
