@@ -3,7 +3,7 @@
  * completion then: whoever reads on from a cursor sees it.
  */
 
-import type { StatementSync } from 'node:sqlite'
+import type { SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite'
 import type { Ledger } from './ledger.ts'
 import type { PeerNumbers } from './peer-numbers.ts'
 import type { UnitFileRefs } from './unit-file-refs.ts'
@@ -31,6 +31,9 @@ export type StoredResult = {
 
 /** More was heard on a unit that is decided. */
 type Confirmed = Pick<StoredResult, 'unit' | 'voices' | 'attempts' | 'error'>
+
+/** What `#toResult` reads. Rows as arrays: of a million results each name of a column less counts. */
+const COLUMNS = 'unit, seq, ok, value, code, blame, voices, attempts, disagreed, error, revision'
 
 export class ResultStore {
   readonly #ledger: Ledger
@@ -82,10 +85,9 @@ export class ResultStore {
 
   /** The decision does not stand: it is shown no more, until there is another. Returns it. Call within a transaction. */
   withdraw(job: number, unit: number): StoredResult | null {
-    const row = this.#ledger.db
-      .prepare('UPDATE results SET withdrawn = 1 WHERE job = ? AND unit = ? AND withdrawn = 0 RETURNING *')
-      .get(job, unit)
-    return row === undefined ? null : this.#toResult(row)
+    const update = `UPDATE results SET withdrawn = 1 WHERE job = ? AND unit = ? AND withdrawn = 0 RETURNING ${COLUMNS}`
+    const [row] = this.#read(update, job, unit)
+    return row ?? null
   }
 
   /** At most `limit` standing decisions on units that one of these peers spoke on, by unit, after a cursor. */
@@ -95,12 +97,8 @@ export class ResultStore {
     // As voices are packed: [[7,"digest",null],[12,...]].
     const patterns = numbers.map((n) => `%[${n},%`)
     const spoken = patterns.map(() => 'voices LIKE ?').join(' OR ')
-    return this.#ledger.db
-      .prepare(
-        `SELECT * FROM results WHERE job = ? AND unit > ? AND withdrawn = 0 AND (${spoken}) ORDER BY unit LIMIT ?`,
-      )
-      .all(job, after, ...patterns, limit)
-      .map((row) => this.#toResult(row))
+    const select = `SELECT ${COLUMNS} FROM results WHERE job = ? AND unit > ? AND withdrawn = 0`
+    return [...this.#read(`${select} AND (${spoken}) ORDER BY unit LIMIT ?`, job, after, ...patterns, limit)]
   }
 
   /** Calls back with each unit of a job that was ever decided, and whether that stands. */
@@ -125,12 +123,10 @@ export class ResultStore {
   }
 
   /** Results after a cursor, of completion (`seq`) or of input (`unit`; begin with -1). To be read in one turn of the event loop. */
-  *after(job: number, order: 'seq' | 'unit', cursor: number, only: 'all' | 'failed' = 'all'): Generator<StoredResult> {
+  after(job: number, order: 'seq' | 'unit', cursor: number, only: 'all' | 'failed' = 'all'): Generator<StoredResult> {
     const failed = only === 'failed' ? 'AND ok = 0' : ''
-    const rows = this.#ledger.db
-      .prepare(`SELECT * FROM results WHERE job = ? AND ${order} > ? AND withdrawn = 0 ${failed} ORDER BY ${order}`)
-      .iterate(job, cursor)
-    for (const row of rows) yield this.#toResult(row)
+    const select = `SELECT ${COLUMNS} FROM results WHERE job = ? AND ${order} > ? AND withdrawn = 0`
+    return this.#read(`${select} ${failed} ORDER BY ${order}`, job, cursor)
   }
 
   /** At most `limit` of them. */
@@ -142,20 +138,29 @@ export class ResultStore {
     return [this.#peers.numberOf(peer), digest, code]
   }
 
-  #toResult(row: Record<string, unknown>): StoredResult {
-    const voices: [number, string | null, string | null][] = JSON.parse(String(row.voices))
+  *#read(sql: string, ...parameters: SQLInputValue[]): Generator<StoredResult> {
+    const statement = this.#ledger.db.prepare(sql)
+    statement.setReturnArrays(true)
+    for (const row of statement.iterate(...parameters)) yield this.#toResult(row as unknown as SQLOutputValue[])
+  }
+
+  #toResult(row: readonly SQLOutputValue[]): StoredResult {
+    const [unit, seq, ok, value, code, blame, packed, attempts, disagreed, error, revision] = row
+    const voices: [number, string | null, string | null][] = JSON.parse(String(packed))
     return {
-      unit: Number(row.unit),
-      seq: Number(row.seq),
-      ok: row.ok === 1,
-      value: row.value === null ? null : String(row.value),
-      code: row.code === null ? null : String(row.code),
-      blame: row.blame === null ? null : String(row.blame),
+      unit: Number(unit),
+      seq: Number(seq),
+      ok: ok === 1,
+      value: textOf(value),
+      code: textOf(code),
+      blame: textOf(blame),
       voices: voices.map(([n, digest, code]) => ({ peer: this.#peers.idOf(n), digest, code })),
-      attempts: Number(row.attempts),
-      disagreed: row.disagreed === 1,
-      error: row.error === null ? null : Number(row.error),
-      revision: Number(row.revision),
+      attempts: Number(attempts),
+      disagreed: disagreed === 1,
+      error: error === null ? null : Number(error),
+      revision: Number(revision),
     }
   }
 }
+
+const textOf = (value: SQLOutputValue | undefined): string | null => (value === null ? null : String(value))
