@@ -166,11 +166,15 @@ it('a hundred thousand units go bit by bit, so that others have their turn, and 
   const began = performance.now()
   lab.removals.remove([id])
   expect(rowsOf(lab).results).toBeGreaterThan(50_000)
-  await vi.waitFor(() => expect(statSync(file).size).toBeLessThan(before / 50), 100_000)
+  const onDisk = (path: string) => (existsSync(path) ? statSync(path).size : 0)
+  await vi.waitFor(() => {
+    expect(onDisk(file)).toBeLessThan(before / 50)
+    // The last step may be to come when the ledger is as small as that.
+    expect(onDisk(`${file}-wal`)).toBeLessThan(1e6)
+  }, 100_000)
   clearInterval(beat)
   const took = ((performance.now() - began) / 1_000).toFixed(1)
   console.info(`removed in ${took} s; the event loop was held for ${longest.toFixed(0)} ms at most`)
   // Others had their turn while it was on its way.
   expect(seen.size).toBeGreaterThan(5)
-  expect(existsSync(`${file}-wal`) ? statSync(`${file}-wal`).size : 0).toBeLessThan(1e6)
 })
