@@ -162,21 +162,26 @@ export class WorkerSession {
     const { receipt, ends } = await checkReceipt(this.peer, job, attempts, signature)
     this.#components.checkpoints.ended(job, attempts, this.peer)
     const told = attempts.map((attempt, i) => toEnd(attempt, ends[i] ?? ''))
-    const beside = { receipt: { receipt, signature }, reports: toKept(reports, told) }
-    const now = told.filter((end) => !this.#countsLater(job, end, beside))
+    const reportOf = new Map(reports.map((report) => [report.unit, report]))
+    const besideOf = (ends: readonly AttemptEnd[]): Beside => ({
+      receipt: { receipt, signature },
+      reports: toKept(reportOf, ends),
+    })
+    const now = told.filter((end) => !this.#countsLater(job, end, besideOf))
     if (now.length === 0) return
-    this.#components.onEvent({ type: 'results', peer: this.peer, job, attempts: now, held: held ?? null }, beside)
+    const event = { type: 'results', peer: this.peer, job, attempts: now, held: held ?? null } as const
+    this.#components.onEvent(event, besideOf(now))
   }
 
   /** When its files are here. What else the worker says is heard meanwhile, its signs of life above all. */
-  #countsLater(job: JobId, end: AttemptEnd, beside: Beside): boolean {
+  #countsLater(job: JobId, end: AttemptEnd, besideOf: (ends: readonly AttemptEnd[]) => Beside): boolean {
     const { fetchFiles, onEvent, onError } = this.#components
     const { peer } = this
     const fetching = fetchFiles(job, peer, end)
     fetching
       ?.then((fetched) => {
         this.#tell({ t: 'taken', job, units: [end.unit] })
-        onEvent({ type: 'results', peer, job, attempts: [fetched], held: null }, beside)
+        onEvent({ type: 'results', peer, job, attempts: [fetched], held: null }, besideOf([fetched]))
       })
       .catch(onError)
     return fetching !== null
@@ -225,12 +230,11 @@ function toEnd(attempt: Attempt, digest: string): AttemptEnd {
   }
 }
 
-/** One at most of each attempt the frame tells of. */
-function toKept(reports: readonly UnitReport[], ends: readonly AttemptEnd[]): KeptReport[] {
-  if (reports.length === 0) return []
-  const byUnit = new Map(reports.map((report) => [report.unit, report]))
+/** One at most of each of these ends: frames tell of others too, whose files are still to come. */
+function toKept(reportOf: ReadonlyMap<number, UnitReport>, ends: readonly AttemptEnd[]): KeptReport[] {
+  if (reportOf.size === 0) return []
   return ends.flatMap((end) => {
-    const report = byUnit.get(end.unit)
+    const report = reportOf.get(end.unit)
     if (report === undefined) return []
     const { exit, ...told } = report
     return {

@@ -1,14 +1,17 @@
 /** What a submitter says to one worker: as few messages as will do, in the order it was decided. */
 
 import { expect, it } from 'vitest'
-import { WorkerSession } from '../../node/jobs/worker-session.ts'
+import { type Beside, WorkerSession } from '../../node/jobs/worker-session.ts'
 import { memoryChannels } from '../../node/mesh/memory-channel.ts'
-import { decodeFrame } from '../../protocol/frames.ts'
+import { decodeFrame, encodeFrame } from '../../protocol/frames.ts'
 import { LIMITS } from '../../protocol/limits.ts'
+import { signReceipt } from '../../protocol/receipt.ts'
 import { compileSweep } from '../../protocol/sweep/generator.ts'
-import { type ToWorker, toWorkerSchema } from '../../protocol/work.ts'
+import { type Attempt, type ToWorker, toWorkerSchema } from '../../protocol/work.ts'
+import { until } from '../mesh/nodes.ts'
+import { newSigner } from '../worker/submitter.ts'
 
-const SWEEP = compileSweep({ kind: 'points', points: [{ n: 1 }] })
+const SWEEP = compileSweep({ kind: 'points', points: [{ n: 1 }, { n: 2 }, { n: 3 }] })
 const [JOB, OTHER] = ['a', 'b'].map((digit) => digit.repeat(52)) as [string, string]
 
 /** What arrives of what is said in one turn. */
@@ -77,4 +80,30 @@ it('fills no frame beyond its bound', async () => {
     session.run(JOB, units(1))
   })
   expect(heard).toEqual(['job a', `run a ${LIMITS.FRAME_UNITS_MAX}`, 'run a 1'])
+})
+
+it('keeps what is told of a unit once, though the files of others in its frame come later', async () => {
+  const [near, far] = memoryChannels('peer')
+  const signer = await newSigner()
+  const kept: number[] = []
+  const session = new WorkerSession(
+    {
+      channel: near,
+      jobOf: () => undefined,
+      fetchFiles: (_job, _peer, end) => (end.unit === 0 ? null : Promise.resolve(end)),
+      checkpoints: { keep: () => undefined, ended: () => undefined, of: () => undefined },
+      onEvent: (_event, beside?: Beside) => void kept.push(...(beside?.reports ?? []).map(({ unit }) => unit)),
+      onError: () => undefined,
+    },
+    { peer: signer.peer, trust: 'member' },
+  )
+  const attempts = [0, 1, 2].map((unit): Attempt => ({ unit, ok: true, value: '1' }))
+  const told = { exit: null, stdout: '', stderr: '', wallMs: 1, cpuMs: 1, peakMiB: 1, runtime: '', system: '' }
+  const reports = attempts.map(({ unit }) => ({ unit, ...told }))
+  const { signature } = await signReceipt(signer, JOB, attempts)
+  await far.send(encodeFrame({ t: 'results', job: JOB, attempts, reports, signature }))
+  await far.close()
+  await session.serve()
+  await until(() => kept.length >= attempts.length)
+  expect(kept.toSorted()).toEqual([0, 1, 2])
 })
