@@ -91,10 +91,7 @@ function runUnder(node) {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     env: { ...LEAN, ...process.env, TALKOOT_LAUNCHED: '1' },
   })
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
-  // A terminal sends SIGINT to the whole group: the child has it already, and a second one would force its end.
-  for (const signal of signals)
-    process.on(signal, () => (signal === 'SIGINT' && process.stdin.isTTY) || child.kill(signal))
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('error', (error) => {
     process.stderr.write(`✖ ${node} does not start: ${error.message}\n`)
     process.exit(1)

@@ -4,13 +4,16 @@ import { processIo } from './io.ts'
 import { runCli } from './program.ts'
 import { dieWithLauncher } from './supervision.ts'
 
+/** Who signals a whole group reaches this process twice, the second time through its launcher: that is asked once. */
+const ECHO_MS = 1_000
+
 const interruption = new AbortController()
-let signals = 0
+let askedAt: number | null = null
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
-    signals += 1
-    // Whoever asks twice does not want to wait for a clean end.
-    if (signals > 1) process.exit(130)
+    askedAt ??= performance.now()
+    // Whoever asks again does not want to wait for a clean end.
+    if (performance.now() - askedAt > ECHO_MS) process.exit(130)
     interruption.abort(signal)
   })
 }

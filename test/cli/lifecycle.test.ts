@@ -150,6 +150,15 @@ test('in the foreground it stops when it is told to, and leaves nothing running'
   expect(pid !== null && isAlive(pid)).toBe(false)
 })
 
+test('a signal that comes twice at once, as through a launcher, is no haste', async () => {
+  const child = await foreground('a')
+  child.kill('SIGTERM')
+  child.kill('SIGINT')
+  const [code] = await once(child, 'exit')
+  expect(code).toBe(0)
+  expect(existsSync(join(homeOf('a'), 'api.json'))).toBe(false)
+})
+
 test('under an old Node.js the launcher finds a newer one, and its death ends the node', async () => {
   const old = await oldNode()
   if (old === null) return console.warn('not run: no Node.js older than 24 is on this machine')
