@@ -61,11 +61,11 @@ export class ResultReader {
         continue
       }
       const stored = jobs.results.after(n, byInput ? 'unit' : 'seq', cursor, only)
-      const page = pageOf(inTurn ? contiguous(stored, sweep, cursor) : stored)
+      const page = pageOf(inTurn ? contiguous(stored, sweep, cursor) : stored, sweep)
       const last = page.rows.at(-1)
       if (last !== undefined) cursor = byInput ? last.unit : last.seq
-      const wanted = query.failed ? page.rows.filter(({ ok }) => !ok) : page.rows
-      if (wanted.length > 0) yield wanted.map((one) => toRow(one, sweep))
+      const wanted = query.failed ? page.rows.filter(({ status }) => status === 'failed') : page.rows
+      if (wanted.length > 0) yield wanted
       // However long the ledger, others have their turn between two pages.
       if (page.full) await setImmediate()
       else if (!query.follow || over) return
@@ -74,12 +74,13 @@ export class ResultReader {
   }
 }
 
-function pageOf(stored: Iterable<StoredResult>): { rows: StoredResult[]; full: boolean } {
-  const rows: StoredResult[] = []
+function pageOf(results: Iterable<StoredResult>, sweep: CompiledSweep): { rows: ResultRow[]; full: boolean } {
+  const rows: ResultRow[] = []
   let chars = 0
-  for (const row of stored) {
+  for (const stored of results) {
+    const row = toRow(stored, sweep)
     rows.push(row)
-    chars += row.value?.length ?? 0
+    chars += (stored.value?.length ?? 0) + JSON.stringify(row.params).length
     if (rows.length === PAGE_ROWS || chars >= LIMITS.API_CHUNK_CHARS) return { rows, full: true }
   }
   return { rows, full: false }
