@@ -51,7 +51,7 @@ export const ERRORS = {
   E_FRAME: entry('peer', 'the peer sent bytes that are not of this protocol and was disconnected'),
   E_FRAME_TOO_BIG: entry('peer', 'the peer sent a frame over the limit and was disconnected'),
   E_PROTOCOL_VERSION: entry('peer', 'update talkoot on the older of the two machines'),
-  E_FLOOD: entry('peer', 'the peer sent more than it had credit for and was disconnected'),
+  E_FLOOD: entry('peer', 'the peer sent or asked more than it may; it was disconnected and is refused for a minute'),
   E_BLOB: entry('peer', 'the bytes do not match their digest; they are fetched again from another peer'),
 
   // files as data

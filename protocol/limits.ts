@@ -39,6 +39,7 @@ export const LIMITS = {
   CERT_MAX_BYTES: 4 * KiB,
   REVOCATIONS_MAX: 10_000,
   REFUSALS_KEPT_MAX: 100,
+  FLOOD_REFUSED_MS: 60_000,
   HELLO_MAX_BYTES: 48 * KiB,
   HELLO_PENDING_MAX: 100,
 
@@ -62,6 +63,9 @@ export const LIMITS = {
   DHT_RECORDS_PER_PEER_MAX: 64,
   /** Closer peers, and as many providers: a key has some 400 at most. */
   DHT_ANSWER_PEERS_MAX: 512,
+  /** Of one peer. */
+  DHT_QUESTIONS_PER_SECOND: 20,
+  DHT_BURST_QUESTIONS: 200,
   /** Of whom addresses are kept. */
   PEERS_ADDRESSED_MAX: 5_000,
   PEER_BEAT_MS: 10_000,

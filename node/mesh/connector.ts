@@ -29,6 +29,7 @@ const LASTING: ReadonlySet<ErrorCode> = new Set([
   'E_CERT_INVALID',
   'E_CERT_EXPIRED',
   'E_CERT_REVOKED',
+  'E_FLOOD',
 ])
 /** Enough to wait the longest between tries. */
 const FAILURES_OF_THE_UNWELCOME = 10

@@ -54,7 +54,9 @@ async function settle(
   converse: (talk: HelloTalk) => Promise<void>,
 ): Promise<SecuredConnection> {
   const talk = new HelloTalk(secured.connection, signal)
+  const peer = secured.remotePeer.toString()
   try {
+    if (refusals.isBarred(peer)) throw new TalkootError('E_FLOOD', 'the peer flooded this node a short while ago')
     await converse(talk)
     talk.done()
     return secured
@@ -64,7 +66,7 @@ async function settle(
       const error = theirs ? thrown.refusal : TalkootError.from(thrown, 'E_HANDSHAKE')
       const { code, message } = error
       const by = theirs ? 'theirs' : 'ours'
-      refusals.add({ peer: secured.remotePeer.toString(), address: addressOf(raw), code, message, by })
+      refusals.add({ peer, address: addressOf(raw), code, message, by })
       if (!theirs) await talk.refuse(error).catch(() => undefined)
     }
     // The upgrader keeps the message of what is thrown and drops the rest, so the code lives in `refusals`.

@@ -21,6 +21,13 @@ const GUESS_WINDOW_MS = 60_000
 export class Refusals {
   readonly #entries = new Map<string, Refusal>()
   readonly #guesses = new Map<string, number[]>()
+  /** Until when, by the monotonic clock; the first to end first. */
+  readonly #barred = new Map<string, number>()
+  readonly #now: () => number
+
+  constructor({ now = () => performance.now() }: { now?: () => number } = {}) {
+    this.#now = now
+  }
 
   add(refusal: Omit<Refusal, 'count' | 'at'>): void {
     const key = `${refusal.by} ${refusal.peer} ${refusal.code}`
@@ -28,6 +35,12 @@ export class Refusals {
     this.#entries.delete(key)
     this.#entries.set(key, { ...refusal, count, at: Date.now() })
     trimOldest(this.#entries)
+    if (refusal.by === 'ours' && refusal.code === 'E_FLOOD') this.#bar(refusal.peer)
+  }
+
+  /** Whether it flooded this node a short while ago: it would find its allowances full again on a new connection. */
+  isBarred(peer: string): boolean {
+    return (this.#barred.get(peer) ?? 0) > this.#now()
   }
 
   /** Most recent first. */
@@ -50,6 +63,16 @@ export class Refusals {
 
   mayGuess(host: string): boolean {
     return this.#recentGuesses(host).length < LIMITS.TOKEN_GUESSES_PER_MINUTE
+  }
+
+  /** Refused meanwhile, it is not refused for longer. */
+  #bar(peer: string): void {
+    const now = this.#now()
+    for (const [other, until] of this.#barred) {
+      if (until > now) break
+      this.#barred.delete(other)
+    }
+    if (!this.#barred.has(peer)) this.#barred.set(peer, now + LIMITS.FLOOD_REFUSED_MS)
   }
 
   #recentGuesses(host: string): number[] {

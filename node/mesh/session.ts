@@ -12,6 +12,7 @@ import { Connector } from './connector.ts'
 import { Crowd } from './crowd.ts'
 import { Discovery } from './discovery.ts'
 import { Doors, type Handler } from './doors.ts'
+import { holdQuestions } from './floods.ts'
 import { Hearsay } from './hearsay.ts'
 import { createHost, type HostInit, type MeshHost } from './host.ts'
 import { renewFounder } from './identity.ts'
@@ -143,6 +144,7 @@ export class Session {
     this.host.addEventListener('peer:discovery', ({ detail }) => {
       this.#connector.suggest(detail.id.toString(), detail.multiaddrs)
     })
+    holdQuestions(this.host, { onFlood: (peer, message) => this.#flooded(peer, message) })
     await this.doors.serveLifeline(SYNC_PROTOCOL, (channel, connection) => this.#oneOfFew(channel, connection))
     for (const [protocol, handler] of handlers) await this.doors.serve(protocol, handler)
     await this.host.start()
@@ -191,6 +193,15 @@ export class Session {
     this.peers.drop(peer, code)
     this.doors.endAll(peer, code)
     void hangUp(connections, code).then(() => this.#sync.gone(peer))
+  }
+
+  /** What it still asks while it is told why is no news. */
+  #flooded(peer: string, message: string): void {
+    const known = this.peers.view(peer)
+    if (known === undefined) return
+    const { address } = known
+    this.#components.refusals.add({ peer, address, code: 'E_FLOOD', message, by: 'ours' })
+    this.cut(peer, 'E_FLOOD')
   }
 
   meet({ id, addresses }: Introduction): void {

@@ -17,6 +17,7 @@ import {
   signedRevocationSchema,
 } from '../../protocol/membership/index.ts'
 import type { AdReader } from './ads.ts'
+import { Allowance } from './allowance.ts'
 import { testimonySchema } from './hearsay.ts'
 import { type Introductions, testimonyOf } from './introductions.ts'
 import type { Membership } from './membership.ts'
@@ -98,9 +99,13 @@ export class Sync {
       this.#sendRevocations(link)
       link.due = this.#components.introductions.wanted()
       if (link.due > 0) post(link, { t: 'ask', count: link.due })
-      const allowance = new Allowance()
+      // Each message costs a signature check or more.
+      const allowance = new Allowance({
+        burst: LIMITS.SYNC_BURST_MESSAGES,
+        perSecond: LIMITS.SYNC_MESSAGES_PER_SECOND,
+      })
       for await (const frame of channel) {
-        allowance.spend()
+        if (!allowance.spend()) throw new TalkootError('E_FLOOD', 'too many sync messages')
         await this.#take(channel.peer, link, parse(frame))
       }
     } finally {
@@ -305,19 +310,5 @@ function decoded(frame: Uint8Array): unknown {
     return decodeCanonical(frame)
   } catch (cause) {
     throw new TalkootError('E_FRAME', 'a sync message that is not canonical CBOR', { cause })
-  }
-}
-
-/** A bucket of messages: each costs a signature check or more, so a peer gets a steady rate and a burst. */
-class Allowance {
-  #left: number = LIMITS.SYNC_BURST_MESSAGES
-  #at = performance.now()
-
-  spend(): void {
-    const now = performance.now()
-    const refill = ((now - this.#at) / 1_000) * LIMITS.SYNC_MESSAGES_PER_SECOND
-    this.#left = Math.min(LIMITS.SYNC_BURST_MESSAGES, this.#left + refill) - 1
-    this.#at = now
-    if (this.#left < 0) throw new TalkootError('E_FLOOD', 'too many sync messages')
   }
 }

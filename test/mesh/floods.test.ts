@@ -1,0 +1,116 @@
+/** A peer that asks this node for more than it may: cut off, and not let in again for a while. */
+
+import type { Connection } from '@libp2p/interface'
+import { lpStream } from '@libp2p/utils'
+import { multiaddr } from '@multiformats/multiaddr'
+import { concat } from 'uint8arrays/concat'
+import { expect, test } from 'vitest'
+import { Allowance, PeerAllowances } from '../../node/mesh/allowance.ts'
+import { holdQuestions } from '../../node/mesh/floods.ts'
+import { Refusals } from '../../node/mesh/refusals.ts'
+import type { Session } from '../../node/mesh/session.ts'
+import { LIMITS } from '../../protocol/limits.ts'
+import { codeOf, deadline, sees, startMember, startNode, startSession, until } from './nodes.ts'
+
+/** Set by hand, milliseconds. */
+function handClock() {
+  const clock = { at: 0, now: () => clock.at }
+  return clock
+}
+
+const times = (count: number, act: () => boolean) => Array.from({ length: count }, act).filter(Boolean).length
+
+test('an allowance is a burst, then a rate, and never more than the burst again', () => {
+  const clock = handClock()
+  const allowance = new Allowance({ burst: 10, perSecond: 2, now: clock.now })
+  expect(times(20, () => allowance.spend())).toBe(10)
+  clock.at += 1_500
+  expect(times(20, () => allowance.spend())).toBe(3)
+  clock.at += 3_600_000
+  expect([allowance.spend(11), allowance.spend(10), allowance.spend()]).toEqual([false, true, false])
+})
+
+test('each peer has its own, and those who ask for nothing any more are forgotten', () => {
+  const clock = handClock()
+  const allowances = new PeerAllowances({ burst: 10, perSecond: 1, now: clock.now })
+  expect(times(20, () => allowances.spend('greedy'))).toBe(10)
+  for (let i = 0; i < 1_000; i++) {
+    expect(allowances.spend(`modest${i}`)).toBe(true)
+    expect(allowances.spend('greedy')).toBe(i > 0 && i % 2 === 0)
+    clock.at += 500
+  }
+  expect(allowances.size).toBeLessThan(5)
+})
+
+test('questions to the DHT: those beyond the allowance of their peer are not answered, and are told of', async () => {
+  const clock = handClock()
+  let answered = 0
+  const flooded: string[] = []
+  const rpc = { handleMessage: async (_peer: object, _question: object) => void answered++ }
+  const onFlood = (peer: string) => void flooded.push(peer)
+  holdQuestions({ services: { dht: { rpc } } }, { onFlood, now: clock.now })
+  const ask = (peer: string, named = 0) =>
+    codeOf(rpc.handleMessage({ toString: () => peer }, { closer: [], providers: Array(named).fill(0) }))
+  for (let i = 0; i < LIMITS.DHT_BURST_QUESTIONS; i++) await ask('greedy', i % 2)
+  expect([answered, flooded]).toEqual([LIMITS.DHT_BURST_QUESTIONS, []])
+  expect(await ask('greedy')).toBe('E_FLOOD')
+  expect(await ask('modest')).toBe('no error')
+  expect(await ask('crowded', LIMITS.DHT_BURST_QUESTIONS + 1)).toBe('E_FLOOD')
+  clock.at += 1_000
+  for (let i = 0; i < LIMITS.DHT_QUESTIONS_PER_SECOND; i++) await ask('greedy')
+  expect(answered).toBe(LIMITS.DHT_BURST_QUESTIONS + LIMITS.DHT_QUESTIONS_PER_SECOND + 1)
+  expect(flooded).toEqual(['greedy', 'crowded'])
+})
+
+test('who flooded this node is refused for a minute, and not for longer because it tries', () => {
+  const clock = handClock()
+  const refusals = new Refusals({ now: clock.now })
+  const add = (peer: string, by: 'ours' | 'theirs' = 'ours') =>
+    refusals.add({ peer, address: '', code: 'E_FLOOD', message: '', by })
+  add('greedy')
+  add('other', 'theirs')
+  refusals.add({ peer: 'other', address: '', code: 'E_FRAME', message: '', by: 'ours' })
+  clock.at += LIMITS.FLOOD_REFUSED_MS - 1
+  add('greedy')
+  expect([refusals.isBarred('greedy'), refusals.isBarred('other')]).toEqual([true, false])
+  clock.at += 1
+  expect(refusals.isBarred('greedy')).toBe(false)
+  add('greedy')
+  expect(refusals.isBarred('greedy')).toBe(true)
+})
+
+/** As many questions as there are, at once, until the other side has had enough; how many it answered. */
+async function askTheDht({ host }: Session, connection: Connection | undefined): Promise<number> {
+  const [protocol = ''] = host.getProtocols().filter((name) => name.endsWith('/kad/1.0.0'))
+  const stream = await connection?.newStream(protocol, { signal: deadline() })
+  if (stream === undefined) throw new Error('no stream')
+  const talk = lpStream(stream)
+  // FIND_NODE, of a key of 32 bytes.
+  const question = concat([Uint8Array.of(0x08, 4, 0x12, 32), new Uint8Array(32).fill(7)])
+  const questions = 10 * LIMITS.DHT_BURST_QUESTIONS
+  let answers = 0
+  try {
+    const asking = Array.from({ length: questions }, () => talk.write(question, { signal: deadline() }))
+    await Promise.all(asking)
+    for (; answers < questions; answers++) await talk.read({ signal: deadline() })
+  } catch {
+    // It had enough.
+  }
+  return answers
+}
+
+test('a member that floods the DHT is cut off and refused when it comes back, and others are not', async () => {
+  const admin = await startNode()
+  const [rogue, member] = [await startSession(admin), await startMember(admin)]
+  const peerId = rogue.host.peerId.toString()
+  await until(() => sees(member, { peerId }))
+  const began = performance.now()
+  const [connection] = rogue.peers.get(admin.peerId)?.connections ?? []
+  const answers = await askTheDht(rogue, connection)
+  const seconds = (performance.now() - began) / 1_000
+  expect(answers).toBeLessThan(LIMITS.DHT_BURST_QUESTIONS + (seconds + 1) * LIMITS.DHT_QUESTIONS_PER_SECOND)
+  await until(() => !sees(admin, { peerId }) && connection?.status !== 'open')
+  expect(admin.refusals()).toContainEqual(expect.objectContaining({ peer: peerId, code: 'E_FLOOD', by: 'ours' }))
+  await expect(rogue.host.dial(admin.status().addresses.map((address) => multiaddr(address)))).rejects.toThrow()
+  expect([sees(admin, { peerId }), sees(admin, member), sees(member, admin)]).toEqual([false, true, true])
+})
