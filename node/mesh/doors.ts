@@ -1,8 +1,10 @@
 /** Channels out of and into libp2p streams: opened to admitted peers, served to admitted peers. */
 
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Connection, Stream } from '@libp2p/interface'
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
 import { LIMITS } from '../../protocol/limits.ts'
+import { PeerAllowances } from './allowance.ts'
 import { FramedChannel } from './channel.ts'
 import type { MeshHost } from './host.ts'
 import type { AdmittedPeer, Channel } from './mesh.ts'
@@ -22,6 +24,9 @@ const STREAM_LIMITS = {
   maxOutboundStreams: LIMITS.CHANNELS_PER_CONNECTION_MAX,
 }
 
+/** Half of what a peer takes: the library opens streams too. */
+const OPENINGS = { burst: LIMITS.STREAM_BURST / 2, perSecond: LIMITS.STREAMS_PER_SECOND / 2 }
+
 type DoorsComponents = {
   host: MeshHost
   peers: PeerTable
@@ -34,6 +39,7 @@ export class Doors {
   readonly #peers: PeerTable
   readonly #refusals: Refusals
   readonly #channels = new Map<string, Set<FramedChannel>>()
+  readonly #openings = new PeerAllowances(OPENINGS)
   readonly #cut: (peer: string, code: ErrorCode) => void
 
   constructor(components: DoorsComponents) {
@@ -63,12 +69,21 @@ export class Doors {
     )
   }
 
-  /** @throws E_UNREACHABLE, E_PROTOCOL_VERSION when the peer serves no such protocol */
+  /** Waits while the peer would take it for a flood. @throws E_UNREACHABLE, E_PROTOCOL_VERSION when it serves no such protocol */
   async open(peer: string, protocol: string, signal: AbortSignal): Promise<Channel> {
+    await this.#turn(peer, signal)
     const connection = [...(this.#peers.get(peer)?.connections ?? [])].find(({ status }) => status === 'open')
     if (connection === undefined) throw new TalkootError('E_UNREACHABLE', `not connected to ${peer}`)
     const stream = await openStream(connection, protocol, signal)
     return this.#track(this.#channel(stream, connection), stream)
+  }
+
+  async #turn(peer: string, signal: AbortSignal): Promise<void> {
+    try {
+      while (!this.#openings.spend(peer)) await wait(1_000 / OPENINGS.perSecond, undefined, { signal })
+    } catch (cause) {
+      throw TalkootError.from(cause, 'E_UNREACHABLE')
+    }
   }
 
   /** The channel a connection lives by: it outlasts `endAll`, since it carries the reason. */

@@ -12,7 +12,7 @@ import { Connector } from './connector.ts'
 import { Crowd } from './crowd.ts'
 import { Discovery } from './discovery.ts'
 import { Doors, type Handler } from './doors.ts'
-import { holdQuestions } from './floods.ts'
+import { holdQuestions, holdStreams } from './floods.ts'
 import { Hearsay } from './hearsay.ts'
 import { createHost, type HostInit, type MeshHost } from './host.ts'
 import { renewFounder } from './identity.ts'
@@ -144,7 +144,9 @@ export class Session {
     this.host.addEventListener('peer:discovery', ({ detail }) => {
       this.#connector.suggest(detail.id.toString(), detail.multiaddrs)
     })
-    holdQuestions(this.host, { onFlood: (peer, message) => this.#flooded(peer, message) })
+    const onFlood = (peer: string, message: string) => this.#flooded(peer, message)
+    holdQuestions(this.host, { onFlood })
+    holdStreams(this.host, { onFlood })
     await this.doors.serveLifeline(SYNC_PROTOCOL, (channel, connection) => this.#oneOfFew(channel, connection))
     for (const [protocol, handler] of handlers) await this.doors.serve(protocol, handler)
     await this.host.start()
@@ -195,7 +197,7 @@ export class Session {
     void hangUp(connections, code).then(() => this.#sync.gone(peer))
   }
 
-  /** What it still asks while it is told why is no news. */
+  /** What it still does while it is told why is no news. */
   #flooded(peer: string, message: string): void {
     const known = this.peers.view(peer)
     if (known === undefined) return

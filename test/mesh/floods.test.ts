@@ -3,10 +3,12 @@
 import type { Connection } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
 import { multiaddr } from '@multiformats/multiaddr'
+import type { Libp2p } from 'libp2p'
 import { concat } from 'uint8arrays/concat'
 import { expect, test } from 'vitest'
 import { Allowance, PeerAllowances } from '../../node/mesh/allowance.ts'
-import { holdQuestions } from '../../node/mesh/floods.ts'
+import { Doors } from '../../node/mesh/doors.ts'
+import { holdQuestions, holdStreams, muxerOf } from '../../node/mesh/floods.ts'
 import { Refusals } from '../../node/mesh/refusals.ts'
 import type { Session } from '../../node/mesh/session.ts'
 import { LIMITS } from '../../protocol/limits.ts'
@@ -62,6 +64,31 @@ test('questions to the DHT: those beyond the allowance of their peer are not ans
   expect(flooded).toEqual(['greedy', 'crowded'])
 })
 
+test('streams: those beyond the allowance of their peer are reset, on whichever connection, and are told of', () => {
+  const clock = handClock()
+  const flooded: string[] = []
+  const host = new EventTarget()
+  holdStreams(host as unknown as Libp2p, { onFlood: (peer) => void flooded.push(peer), now: clock.now })
+  const connect = (remotePeer: string) => {
+    const muxer = new EventTarget()
+    host.dispatchEvent(new CustomEvent('connection:open', { detail: { remotePeer, muxer } }))
+    return () => {
+      let kept = true
+      const abort = () => {
+        kept = false
+      }
+      muxer.dispatchEvent(new CustomEvent('stream', { detail: { abort } }))
+      return kept
+    }
+  }
+  const [one, another, modest] = [connect('greedy'), connect('greedy'), connect('modest')]
+  expect(times(LIMITS.STREAM_BURST - 1, one) + times(2, another)).toBe(LIMITS.STREAM_BURST)
+  expect([modest(), flooded]).toEqual([true, ['greedy']])
+  clock.at += 1_000
+  expect(times(LIMITS.STREAMS_PER_SECOND, connect('greedy'))).toBe(LIMITS.STREAMS_PER_SECOND)
+  expect(flooded).toEqual(['greedy'])
+})
+
 test('who flooded this node is refused for a minute, and not for longer because it tries', () => {
   const clock = handClock()
   const refusals = new Refusals({ now: clock.now })
@@ -78,6 +105,20 @@ test('who flooded this node is refused for a minute, and not for longer because 
   add('greedy')
   expect(refusals.isBarred('greedy')).toBe(true)
 })
+
+/** Far more streams than it may, each given up at once; how many until it was hung up on. */
+async function openStreams(connection: Connection | undefined): Promise<number> {
+  let opened = 0
+  while (connection?.status === 'open' && opened < 10 * LIMITS.STREAM_BURST) {
+    const stream = await muxerOf(connection).createStream()
+    opened += 1
+    // It has been said that there is one before it is said that there is not.
+    if (opened % 100 === 0) await new Promise((resolve) => setImmediate(resolve))
+    else await Promise.resolve()
+    stream.abort(new Error('for nothing'))
+  }
+  return opened
+}
 
 /** As many questions as there are, at once, until the other side has had enough; how many it answered. */
 async function askTheDht({ host }: Session, connection: Connection | undefined): Promise<number> {
@@ -113,4 +154,28 @@ test('a member that floods the DHT is cut off and refused when it comes back, an
   expect(admin.refusals()).toContainEqual(expect.objectContaining({ peer: peerId, code: 'E_FLOOD', by: 'ours' }))
   await expect(rogue.host.dial(admin.status().addresses.map((address) => multiaddr(address)))).rejects.toThrow()
   expect([sees(admin, { peerId }), sees(admin, member), sees(member, admin)]).toEqual([false, true, true])
+})
+
+test('a member that opens streams for nothing is cut off, and others are not', async () => {
+  const admin = await startNode()
+  const [rogue, member] = [await startSession(admin), await startMember(admin)]
+  const [connection] = rogue.peers.get(admin.peerId)?.connections ?? []
+  const opened = await openStreams(connection)
+  await until(() => !sees(admin, { peerId: rogue.host.peerId.toString() }) && connection?.status !== 'open')
+  expect(opened).toBeGreaterThan(LIMITS.STREAM_BURST)
+  expect(admin.refusals().map(({ code, by }) => [code, by])).toEqual([['E_FLOOD', 'ours']])
+  expect([sees(admin, member), sees(member, admin)]).toEqual([true, true])
+})
+
+test('a node waits rather than open so many channels that its peer takes it for a flood', async () => {
+  const { host, peers } = await startSession(await startNode())
+  const doors = new Doors({ host, peers, refusals: new Refusals(), cut: () => undefined })
+  // No such peer: it comes to that when it is its turn.
+  const open = (signal: AbortSignal) => codeOf(doors.open('nobody', '/test/work/1', signal))
+  const began = performance.now()
+  const [burst, perSecond] = [LIMITS.STREAM_BURST / 2, LIMITS.STREAMS_PER_SECOND / 2]
+  for (let i = 0; i < burst + perSecond / 4; i++) expect(await open(deadline())).toBe('E_UNREACHABLE')
+  expect(performance.now() - began).toBeGreaterThan(240)
+  const ended = codeOf(doors.open('nobody', '/test/work/1', AbortSignal.abort()))
+  expect(await ended).toBe('E_UNREACHABLE')
 })
