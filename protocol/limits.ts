@@ -236,6 +236,9 @@ export const LIMITS = {
   /** Trees on their way from this node: all, and to one peer. */
   TREE_UPLOADS_MAX: 16,
   TREE_UPLOADS_PER_PEER_MAX: 4,
+  /** Of parts that a peer asks for: each file takes some of this node's time before any of it is read. */
+  TREE_PART_FILES_PER_SECOND: 10_000,
+  TREE_PART_FILES_BURST: 200_000,
   /** A holder of all gives a chunk again to one who could have had it from another for so long. */
   TREE_PATIENCE_MS: 2_000,
   /** A chunk owed for so long is asked of another too, when nothing else is left to ask for. */

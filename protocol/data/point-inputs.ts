@@ -53,19 +53,30 @@ export function placesOf({ names }: Pick<PointInputs, 'names'>, unit: number, pa
 
 /** Names that the tree does not have stand for nothing. @throws E_TREE */
 export function partOf(of: Digest, { files }: Tree, names: readonly string[]): TreePart {
-  const found = new Set(names.flatMap((name) => indicesOf(files, name)))
+  const found = new Set<number>()
+  for (const name of names) {
+    const [from, to] = rangeOf(files, name)
+    for (let index = from; index < to; index++) found.add(index)
+  }
   const at = [...found].sort((a, b) => a - b)
   const tree: Tree = { v: 1, files: at.flatMap((index) => files[index] ?? []) }
   return { of, names, ...encodeTree(tree), tree, at }
 }
 
+/** How many files names stand for, at most: without a look at each. */
+export function filesNamed({ files }: Tree, names: readonly string[]): number {
+  return names.reduce((sum, name) => {
+    const [from, to] = rangeOf(files, name)
+    return sum + to - from
+  }, 0)
+}
+
 /** A file, or all that lies in a folder: the files are in order, so these follow each other. */
-function indicesOf(files: readonly TreeFile[], name: string): number[] {
+function rangeOf(files: readonly TreeFile[], name: string): [from: number, to: number] {
   const file = firstFrom(files, name)
-  if (files[file]?.path === name) return [file]
-  const found: number[] = []
-  for (let at = firstFrom(files, `${name}/`); files[at]?.path.startsWith(`${name}/`); at++) found.push(at)
-  return found
+  if (files[file]?.path === name) return [file, file + 1]
+  // What comes first after all that begins with `name/`.
+  return [firstFrom(files, `${name}/`), firstFrom(files, `${name}0`)]
 }
 
 /** The first that does not come before the path. */

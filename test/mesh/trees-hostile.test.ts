@@ -12,6 +12,7 @@ import {
   toAskerSchema,
   toHolderSchema,
 } from '../../node/mesh/trees/messages.ts'
+import { encodeTree } from '../../protocol/data/tree.ts'
 import { TalkootError } from '../../protocol/errors.ts'
 import { decodeFrame, encodeFrame } from '../../protocol/frames.ts'
 import { LIMITS } from '../../protocol/limits.ts'
@@ -158,6 +159,29 @@ test('there are so many places for askers; who finds none is told who else has t
   for (const { messages } of uploads.slice(0, -1)) expect(await next(messages)).toBe('E_UNREACHABLE')
   const held = await fetchAs(keepTrees(stage.mesh('asker')), ['source'])
   expect(held.whole).toBe(true)
+})
+
+test('an asker of parts of very many files is refused in the end', async () => {
+  const stage = new Stage()
+  const { trees, store } = keepTrees(stage.mesh('source'), { now: () => 0 })
+  const files = Array.from({ length: 1_000 }, (_, at) => ({
+    path: `all/${String(at).padStart(4, '0')}`,
+    bytes: 0,
+    executable: false,
+    chunks: new Uint8Array(),
+  }))
+  const { digest: whole, description } = encodeTree({ v: 1, files })
+  await store.begin(description, deadline())
+  const names = Array(LIMITS.POINT_INPUT_NAMES_MAX).fill('all')
+  const request = { t: 'open', digest: SAMPLE.digest, part: { of: whole, names } }
+  const answers: unknown[] = []
+  for (let asked = 0; asked <= LIMITS.TREE_PART_FILES_BURST; asked += names.length * files.length) {
+    answers.push((await open(stage, 'rogue', request)).answer)
+  }
+  expect(answers.slice(0, -1).every((answer) => (answer as ToAsker).t === 'absent')).toBe(true)
+  expect([answers.length, answers.at(-1)]).toEqual([4, 'E_FLOOD'])
+  expect((await open(stage, 'modest', request)).answer).toEqual({ t: 'absent' })
+  trees.stop()
 })
 
 test('an asker that only talks does not keep its place', async () => {

@@ -12,11 +12,12 @@
 
 import { randomUUID } from 'node:crypto'
 import type { Digest } from '../../../protocol/canonical.ts'
-import { partOf } from '../../../protocol/data/point-inputs.ts'
+import { filesNamed, partOf } from '../../../protocol/data/point-inputs.ts'
 import { treeBytes } from '../../../protocol/data/tree.ts'
 import { TalkootError } from '../../../protocol/errors.ts'
 import { decodeFrame, encodeFrame } from '../../../protocol/frames.ts'
 import { LIMITS } from '../../../protocol/limits.ts'
+import { PeerAllowances } from '../allowance.ts'
 import type { AdmittedPeer, Channel, Mesh } from '../mesh.ts'
 import { fetchDescription, sendDescription } from './description.ts'
 import { HeldPart } from './held-part.ts'
@@ -43,10 +44,14 @@ export class TreeExchange<Held extends HeldTree> {
   readonly #sharings = new Map<Digest, Sharing>()
   /** Of uploads by peer. */
   readonly #uploads = new Map<string, number>()
+  /** Files whose description as a tree of their own is made for a peer. */
+  readonly #described: PeerAllowances
   readonly #stopped = new AbortController()
 
   constructor(components: Components<Held>) {
     this.#components = components
+    const [burst, perSecond] = [LIMITS.TREE_PART_FILES_BURST, LIMITS.TREE_PART_FILES_PER_SECOND]
+    this.#described = new PeerAllowances({ burst, perSecond, now: components.now })
     components.mesh.serve(TREES_PROTOCOL, (channel, peer) => this.#serve(channel, peer))
   }
 
@@ -149,8 +154,7 @@ export class TreeExchange<Held extends HeldTree> {
     try {
       const held = await this.#components.trees.hold(kept, this.#stopped.signal)
       try {
-        const asked =
-          part === undefined || kept === digest ? held : new HeldPart(held, partOf(kept, held.layout.tree, part.names))
+        const asked = part === undefined || kept === digest ? held : this.#part(held, peer, part.names)
         if (asked.digest !== digest) await say(channel, { t: 'absent' })
         else if (request.t === 'describe') await sendDescription(channel, asked.description)
         else await this.#upload(channel, peer, asked, messages)
@@ -169,6 +173,15 @@ export class TreeExchange<Held extends HeldTree> {
     const { trees } = this.#components
     if (trees.has(digest)) return digest
     return part !== undefined && trees.has(part.of) ? part.of : undefined
+  }
+
+  /** @throws E_FLOOD */
+  #part(held: HeldTree, peer: AdmittedPeer, names: readonly string[]): HeldTree {
+    const { tree } = held.layout
+    if (!this.#described.spend(peer.id, filesNamed(tree, names))) {
+      throw new TalkootError('E_FLOOD', 'the peer asked for parts of too many files')
+    }
+    return new HeldPart(held, partOf(held.digest, tree, names))
   }
 
   async #upload(
