@@ -109,16 +109,23 @@ test('who flooded this node is refused for a minute, and not for longer because 
 /** Far more streams than it may, each given up at once; how many until it was hung up on. */
 async function openStreams(connection: Connection | undefined): Promise<number> {
   let opened = 0
-  while (connection?.status === 'open' && opened < 10 * LIMITS.STREAM_BURST) {
-    const stream = await muxerOf(connection).createStream()
-    opened += 1
-    // It has been said that there is one before it is said that there is not.
-    if (opened % 100 === 0) await new Promise((resolve) => setImmediate(resolve))
-    else await Promise.resolve()
-    stream.abort(new Error('for nothing'))
+  try {
+    while (connection?.status === 'open' && opened < 10 * LIMITS.STREAM_BURST) {
+      const stream = await muxerOf(connection).createStream()
+      opened += 1
+      // It has been said that there is one before it is said that there is not.
+      if (opened % LIMITS.STREAM_BURST === 0) await new Promise((resolve) => setImmediate(resolve))
+      else await Promise.resolve()
+      stream.abort(new Error('for nothing'))
+    }
+  } catch {
+    // Hung up on.
   }
   return opened
 }
+
+/** Peers in a question: so it is as many, and a machine that has no time for this test cannot be too slow for a flood. */
+const NAMED = 10
 
 /** As many questions as there are, at once, until the other side has had enough; how many it answered. */
 async function askTheDht({ host }: Session, connection: Connection | undefined): Promise<number> {
@@ -126,8 +133,9 @@ async function askTheDht({ host }: Session, connection: Connection | undefined):
   const stream = await connection?.newStream(protocol, { signal: deadline() })
   if (stream === undefined) throw new Error('no stream')
   const talk = lpStream(stream)
-  // FIND_NODE, of a key of 32 bytes.
-  const question = concat([Uint8Array.of(0x08, 4, 0x12, 32), new Uint8Array(32).fill(7)])
+  // FIND_NODE, of a key of 32 bytes, with nameless peers that have nothing to do with it.
+  const key = new Uint8Array(32).fill(7)
+  const question = concat([Uint8Array.of(0x08, 4, 0x12, 32), key, ...Array(NAMED).fill(Uint8Array.of(0x42, 0))])
   const questions = 10 * LIMITS.DHT_BURST_QUESTIONS
   let answers = 0
   try {
@@ -149,7 +157,7 @@ test('a member that floods the DHT is cut off and refused when it comes back, an
   const [connection] = rogue.peers.get(admin.peerId)?.connections ?? []
   const answers = await askTheDht(rogue, connection)
   const seconds = (performance.now() - began) / 1_000
-  expect(answers).toBeLessThan(LIMITS.DHT_BURST_QUESTIONS + (seconds + 1) * LIMITS.DHT_QUESTIONS_PER_SECOND)
+  expect(NAMED * answers).toBeLessThan(LIMITS.DHT_BURST_QUESTIONS + (seconds + 1) * LIMITS.DHT_QUESTIONS_PER_SECOND)
   await until(() => !sees(admin, { peerId }) && connection?.status !== 'open')
   expect(admin.refusals()).toContainEqual(expect.objectContaining({ peer: peerId, code: 'E_FLOOD', by: 'ours' }))
   await expect(rogue.host.dial(admin.status().addresses.map((address) => multiaddr(address)))).rejects.toThrow()
