@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { availableParallelism, hostname, totalmem } from 'node:os'
 import { z } from 'zod'
 import { TalkootError } from '../protocol/errors.ts'
+import { faultText } from '../protocol/fault-text.ts'
 import { LIMITS } from '../protocol/limits.ts'
 import { nameSchema } from '../protocol/text.ts'
 
@@ -79,7 +80,7 @@ export type SettingsInput = z.input<typeof settingsSchema>
 /** @throws E_CONFIG naming the setting */
 export function loadSettings(file: string, flags: SettingsInput = {}): Settings {
   const parsed = settingsSchema.safeParse({ ...readConfig(file), ...flags })
-  if (!parsed.success) throw new TalkootError('E_CONFIG', `${file}: ${z.prettifyError(parsed.error)}`)
+  if (!parsed.success) throw new TalkootError('E_CONFIG', `${file}: ${faultText(parsed.error)}`)
   return parsed.data
 }
 

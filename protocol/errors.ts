@@ -86,7 +86,7 @@ export const ERRORS = {
     'user',
     'correct what the message names; a task module exports a function, or defineTask(...), as its default',
   ),
-  E_TASK_BUNDLE: entry('user', 'correct the error esbuild names in the task module'),
+  E_TASK_BUNDLE: entry('user', 'correct what the message names in the task module'),
   E_TASK_TOO_BIG: entry('user', 'bundle less: large data goes as sweep rows, or with `--in` of a script or program'),
   E_INPUT: entry('user', 'the parameters do not fit the input schema of the task'),
   E_OUTPUT: entry('user', 'the value does not fit the output schema of the task'),

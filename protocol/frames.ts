@@ -2,8 +2,9 @@
 
 // Without its native addition, whose texts are slices of the whole frame's: one kept of a frame kept all.
 import { addExtension, Packr, Unpackr } from 'msgpackr/pack'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { TalkootError } from './errors.ts'
+import { faultText } from './fault-text.ts'
 import { parseToFirstFault } from './first-fault.ts'
 import { LIMITS } from './limits.ts'
 
@@ -67,7 +68,7 @@ export function decodeFrame<T>(schema: z.ZodType<T>, frame: Uint8Array): T {
   }
   const parsed = parseToFirstFault(schema, unpacked(frame))
   if (!parsed.success) {
-    const faults = z.prettifyError(parsed.error).slice(0, FAULTS_SHOWN_CHARS)
+    const faults = faultText(parsed.error).slice(0, FAULTS_SHOWN_CHARS)
     throw new TalkootError('E_FRAME', `a frame of the wrong shape: ${faults}`)
   }
   return parsed.data

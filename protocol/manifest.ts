@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { canonicalBytes, DIGEST_PATTERN, decodeCanonical, digestOf } from './canonical.ts'
 import { TalkootError } from './errors.ts'
+import { faultText } from './fault-text.ts'
 import { parseToFirstFault } from './first-fault.ts'
 import { LIMITS } from './limits.ts'
 import { runtimeKindSchema } from './runtime-kinds.ts'
@@ -139,6 +140,6 @@ export function decodeManifest(bytes: Uint8Array): { id: JobId; manifest: Manife
   } catch (cause) {
     throw new TalkootError('E_JOB_INVALID', 'the job description is not canonical', { cause })
   }
-  if (!parsed.success) throw new TalkootError('E_JOB_INVALID', z.prettifyError(parsed.error))
+  if (!parsed.success) throw new TalkootError('E_JOB_INVALID', faultText(parsed.error))
   return { id: digestOf(bytes), manifest: parsed.data }
 }

@@ -1,7 +1,8 @@
 /** Sources of tasks that are descriptions, not code: JSON, as their schema has it. */
 
-import { z } from 'zod'
+import type { z } from 'zod'
 import { TalkootError } from './errors.ts'
+import { faultText } from './fault-text.ts'
 import { parseToFirstFault } from './first-fault.ts'
 
 /**
@@ -16,6 +17,6 @@ export function decodeSource<T>(schema: z.ZodType<T>, source: string, what: stri
     throw new TalkootError('E_SOURCE', `the description of the ${what} is not JSON`, { cause })
   }
   const parsed = parseToFirstFault(schema, content)
-  if (!parsed.success) throw new TalkootError('E_SOURCE', z.prettifyError(parsed.error))
+  if (!parsed.success) throw new TalkootError('E_SOURCE', faultText(parsed.error))
   return parsed.data
 }

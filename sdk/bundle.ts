@@ -70,11 +70,16 @@ async function bundleText(file: string): Promise<string> {
 
 const here = (name: string): string => fileURLToPath(new URL(`./${name}${extname(import.meta.url)}`, import.meta.url))
 
+const INSTEAD = 'a task has its parameters and no files or network; a program has (docs/programs.md)'
+
 /** Inside a task, `talkoot` is what tasks need of it and not the whole SDK. */
 const taskSideOfSdk: Plugin = {
   name: 'task side of the SDK',
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^talkoot$/ }, () => ({ path: here('task') }))
+    onResolve({ filter: /^node:/ }, ({ path }) => ({
+      errors: [{ text: `${path} is not there in a sandbox: ${INSTEAD}` }],
+    }))
     onLoad({ filter: /[/\\]index\.[jt]s$/ }, ({ path }) =>
       path === here('index') ? { contents: 'export * from "talkoot"' } : undefined,
     )

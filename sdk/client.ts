@@ -135,7 +135,8 @@ async function readAddress({ api, state }: StatePaths): Promise<Address> {
 
 function lost(cause: unknown): TalkootError {
   const reason = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
-  return new TalkootError('E_NOT_RUNNING', `the node does not answer: ${String(reason)}`, { cause })
+  const words = reason instanceof Error && reason.message !== '' ? reason.message : String(reason)
+  return new TalkootError('E_NOT_RUNNING', `the node does not answer: ${words}`, { cause })
 }
 
 async function refusalOf(response: Response): Promise<TalkootError> {

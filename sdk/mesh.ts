@@ -1,6 +1,5 @@
 /** The mesh as a scientist sees it: through the node of this machine. */
 
-import { z } from 'zod'
 import {
   API,
   blobStoredSchema,
@@ -15,6 +14,7 @@ import {
 import { type Peers, peersSchema } from '../protocol/api-peers.ts'
 import { digestOf, type Json } from '../protocol/canonical.ts'
 import { TalkootError } from '../protocol/errors.ts'
+import { faultText } from '../protocol/fault-text.ts'
 import type { Policy } from '../protocol/manifest.ts'
 import { evidenceSchema, type PeerEvidence } from '../protocol/peer-credit.ts'
 import { type PeerVerdict, peerRulesSchema, type RuleRequest } from '../protocol/peer-rules.ts'
@@ -221,7 +221,7 @@ export class Mesh implements AsyncDisposable {
         return digest
       }),
     )
-    if (!data.success) throw new TalkootError('E_SWEEP_INVALID', z.prettifyError(data.error))
+    if (!data.success) throw new TalkootError('E_SWEEP_INVALID', faultText(data.error))
     const bundle = await bundleOf(task, data.data, (digest) => rows.get(digest) ?? rowsElsewhere(), options)
     return { bundle, sweep: data.data, policy: policyOf(options, bundle.agreement) }
   }

@@ -1,7 +1,8 @@
 /** How a job is to be run, as a scientist writes it. */
 
-import { z } from 'zod'
+import type { z } from 'zod'
 import { TalkootError } from '../protocol/errors.ts'
+import { faultText } from '../protocol/fault-text.ts'
 import { type Agree, type Policy, policySchema } from '../protocol/manifest.ts'
 import type { Task, Tolerance } from './task.ts'
 
@@ -54,7 +55,7 @@ export function policyOver(base: Plain, options: MapOptions): Policy {
     ...(verify === undefined ? {} : { verify: verifyOf(verify) }),
     ...(agree === undefined ? {} : { agree: agreeOf(agree) }),
   })
-  if (!parsed.success) throw new TalkootError('E_JOB_INVALID', z.prettifyError(parsed.error))
+  if (!parsed.success) throw new TalkootError('E_JOB_INVALID', faultText(parsed.error))
   return parsed.data
 }
 

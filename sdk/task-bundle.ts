@@ -1,10 +1,11 @@
 /** A task as it is sent: its source under its digest, and the files it names. */
 
 import { readFile, stat } from 'node:fs/promises'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { onFile } from '../node/files/file-error.ts'
 import { digestOf } from '../protocol/canonical.ts'
 import { TalkootError } from '../protocol/errors.ts'
+import { faultText } from '../protocol/fault-text.ts'
 import { LIMITS } from '../protocol/limits.ts'
 import type { TaskRef } from '../protocol/manifest.ts'
 import type { RuntimeKind } from '../protocol/runtime-kinds.ts'
@@ -48,7 +49,7 @@ export function taskBundle(
 /** A task as it was described. @throws E_TASK_INVALID, with what is wrong of it */
 export function checkedTask<T>(schema: z.ZodType<T>, description: unknown): T {
   const parsed = schema.safeParse(description)
-  if (!parsed.success) throw new TalkootError('E_TASK_INVALID', z.prettifyError(parsed.error))
+  if (!parsed.success) throw new TalkootError('E_TASK_INVALID', faultText(parsed.error))
   return parsed.data
 }
 

@@ -11,6 +11,9 @@ const ising = python<Point, Measured>(new URL('ising.py', import.meta.url))
 await withMesh(
   async (mesh, signal) => {
     // A machine says that it runs Python once it has shown it: the job waits for the first.
+    const { peers } = await mesh.peers()
+    if (!peers.some(({ ad }) => ad?.runtimes.some(({ kind }) => kind === 'python')))
+      console.error('no machine runs Python yet; the job waits for one: talkoot up --python members')
     const options = { name: 'ising', queue: true, signal }
     await using job = await mesh.map(ising, grid({ temperature: linspace(1.6, 3.2, 17) }), options)
     const measured = await job.collect()

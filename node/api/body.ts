@@ -1,8 +1,9 @@
 /** What comes with a request: read within its bound, and of the shape it must have. */
 
 import type { IncomingMessage } from 'node:http'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { type ErrorCode, TalkootError } from '../../protocol/errors.ts'
+import { faultText } from '../../protocol/fault-text.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 
 /** @throws E_REQUEST_TOO_BIG before more than the bound was kept */
@@ -31,7 +32,7 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
 /** @throws `code` */
 export function parse<T extends z.ZodType>(schema: T, value: unknown, code: ErrorCode): z.output<T> {
   const parsed = schema.safeParse(value)
-  if (!parsed.success) throw new TalkootError(code, z.prettifyError(parsed.error))
+  if (!parsed.success) throw new TalkootError(code, faultText(parsed.error))
   return parsed.data
 }
 

@@ -49,21 +49,29 @@ const VERBS: readonly Register[] = [
 export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   let exitCode: number = EXIT.ok
   let context: Context | null = null
+  let typed = 'talkoot VERB'
   const act: Act =
     (verb) =>
     async (...args) => {
       const command = args.pop() as Command
+      typed = pathOf(command)
       context = createContext(argv, io, command.optsWithGlobals<GlobalOptions>())
       exitCode = (await verb(context, ...(args as never))) ?? EXIT.ok
     }
   const program = createProgram(io, act)
   try {
-    await program.parseAsync(argv.length === 0 ? ['help'] : [...argv], { from: 'user' })
+    await program.parseAsync(wordsOf(argv), { from: 'user' })
     return exitCode
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage
-    return await fail(thrown, io, context, program.opts<GlobalOptions>())
+    return await fail(thrown, io, context, { ...program.opts<GlobalOptions>(), typed })
   }
+}
+
+/** As most programs are asked for help, and for their version. */
+function wordsOf(argv: readonly string[]): string[] {
+  const [first = 'help', ...rest] = argv
+  return [first === '--version' ? 'version' : first, ...rest]
 }
 
 function createProgram(io: Pick<Io, 'stdout' | 'stderr'>, act: Act): Command {
@@ -96,12 +104,17 @@ const pathOf = (command: Command): string =>
 
 const everyCommand = (command: Command): Command[] => [command, ...command.commands.flatMap(everyCommand)]
 
-async function fail(thrown: unknown, io: Io, context: Context | null, options: GlobalOptions): Promise<number> {
+async function fail(
+  thrown: unknown,
+  io: Io,
+  context: Context | null,
+  { typed, ...options }: GlobalOptions & { typed: string },
+): Promise<number> {
   if (io.interrupted.aborted) return EXIT.interrupted
   const reason: unknown = context?.signal.aborted ? context.signal.reason : thrown
   const error = TalkootError.from(reason)
   const machine = context?.output.machine ?? options.json === true
   const colours = context?.output.colours ?? coloursFor(io.stderr, options.color !== false, io.env)
-  await io.stderr.write(`${machine ? errorJson(error) : errorText(error, colours)}\n`)
+  await io.stderr.write(`${machine ? errorJson(error) : errorText(error, colours, typed)}\n`)
   return exitCodeOf(error)
 }

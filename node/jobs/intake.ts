@@ -89,8 +89,14 @@ export function checkPlaceable(manifest: Manifest, peers: readonly Candidate[]):
   const counted = peers.length === 1 ? '1 peer is' : `${peers.length} peers are`
   const why =
     match.matching === 0
-      ? `no peer can run this job: ${counted} known`
+      ? `no peer can run this job: ${counted} known${withoutPython(manifest, peers)}`
       : `${needed} peers must agree on each unit, only ${match.matching} can run it`
   const clauses = match.clauses.map(({ clause, excludes, left }) => ({ clause, excludes, remaining: left }))
   throw new UnplaceableError(why, clauses)
 }
+
+/** A machine offers it when its owner says so, and not before it has shown that it works. */
+const withoutPython = ({ task: { runtime } }: Manifest, peers: readonly Candidate[]): string =>
+  runtime !== 'python' || peers.some(({ ad }) => ad.runtimes.some(({ kind }) => kind === runtime))
+    ? ''
+    : ', none runs Python: `talkoot up --python members` offers it within a minute of its start, and --queue waits for it'

@@ -8,6 +8,7 @@ import { bytesSchema } from '../bytes.ts'
 import { canonicalBytes, DIGEST_PATTERN, type Digest, decodeCanonical, digestOf } from '../canonical.ts'
 import { clashOf, filePathFault, newFolders } from '../command/file-path.ts'
 import { TalkootError } from '../errors.ts'
+import { faultText } from '../fault-text.ts'
 import { parseToFirstFault } from '../first-fault.ts'
 import { LIMITS } from '../limits.ts'
 
@@ -104,7 +105,7 @@ const FAULT_MAX_CHARS = 500
 
 function checked(content: unknown): Tree {
   const parsed = parseToFirstFault(shape, content)
-  if (!parsed.success) throw new TalkootError('E_TREE', z.prettifyError(parsed.error).slice(0, FAULT_MAX_CHARS))
+  if (!parsed.success) throw new TalkootError('E_TREE', faultText(parsed.error).slice(0, FAULT_MAX_CHARS))
   const { links = [], ...tree } = parsed.data
   checkPaths(pathsOf({ ...tree, links }))
   checkOrder(tree.files)

@@ -24,7 +24,10 @@ function taskFile(): string {
 }
 
 describe('exit codes', () => {
-  test('0: done', async () => expect((await cli.run(['status'])).code).toBe(0))
+  test('0: done', async () => {
+    expect((await cli.run(['status'])).code).toBe(0)
+    expect(await cli.run(['--version', '--json'])).toEqual(await cli.run(['version', '--json']))
+  })
 
   test.each([
     ['an unknown verb', ['jbos'], /unknown command 'jbos'[\s\S]*jobs/],
@@ -48,11 +51,17 @@ describe('exit codes', () => {
     ['no name of a variable', ['run', '--env', '=1', '--', 'a'], /E_USAGE --env is NAME=value/],
     ['a job that is not there', ['job', 'show', 'zzz'], /E_NOT_FOUND no job zzz/],
     ['a duration that is none', ['status', '--timeout', 'soon'], /E_USAGE "soon" is not a duration/],
-    ['a token role that is none', ['token', 'create', '--role', 'king'], /E_USAGE/],
+    ['a token role that is none', ['token', 'create', '--role', 'king'], /E_USAGE[\s\S]*talkoot token create --help/],
   ])('2: %s', async (_what, argv, message) => {
     const { code, stdout, stderr } = await cli.run(argv)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toMatch(message)
+  })
+
+  test('2: all that is wrong of a job, in a line', async () => {
+    const { code, stderr } = await cli.run(['run', taskFile(), '-p', 'n=1', '--quorum', '0'])
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/^✖ E_JOB_INVALID verify\.agree: Too small.*; verify: quorum.*\n {2}your move → .*\n$/)
   })
 
   test('3: no node runs', async () => {

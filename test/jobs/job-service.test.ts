@@ -7,6 +7,7 @@ import { digestOf } from '../../protocol/canonical.ts'
 import { LIMITS } from '../../protocol/limits.ts'
 import type { Attempt, ToWorker } from '../../protocol/work.ts'
 import { codeOf, until } from '../mesh/nodes.ts'
+import { script } from '../runtimes/python-scripts.ts'
 import { newSigner } from '../worker/submitter.ts'
 import { Laboratory } from './laboratory.ts'
 import { honest, scripted } from './scripted-worker.ts'
@@ -224,6 +225,11 @@ it('refuses what cannot be run before anything is kept', async () => {
   expect(await attempt({ policy: { ...good.policy, rank: '"text"' } })).toBe('E_EXPRESSION')
   expect(await attempt({ task: { ...good.task, digest: digestOf('unknown') } })).toBe('E_JOB_INVALID')
   expect(await attempt({ policy: { ...good.policy, require: 'peer.cpus > 100' } }, false)).toBe('E_JOB_UNPLACEABLE')
+  const source = Buffer.from(script('print(1)'))
+  const task = { runtime: 'python', digest: lab.blobs.put(source), bytes: source.length } as const
+  await expect(lab.jobs.submit({ ...good, task }, { queue: false })).rejects.toThrow(
+    'none runs Python: `talkoot up --python members`',
+  )
   expect(lab.jobs.list()).toEqual([])
   const values = Array.from({ length: 60_000 }, (_, i) => `value ${i}`)
   expect(await attempt({ sweep: { kind: 'product', axes: [['n', { kind: 'list', values }]] } })).toBe('E_JOB_INVALID')

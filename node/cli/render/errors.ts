@@ -7,7 +7,8 @@ import type { Colours } from './colours.ts'
 import { grid } from './grid.ts'
 import { MOVES } from './moves.ts'
 
-export function errorText(error: TalkootError, colours: Colours): string {
+/** `typed`: the verb this comes from, as in `talkoot token create`. */
+export function errorText(error: TalkootError, colours: Colours, typed: string): string {
   const lines = [`${colours.red('✖')} ${colours.bold(error.code)} ${error.message}`]
   if (error instanceof UnplaceableError && error.clauses.length > 0) {
     const table = grid(
@@ -21,7 +22,7 @@ export function errorText(error: TalkootError, colours: Colours): string {
     )
     lines.push(...table.split('\n').map((line) => `  ${line}`))
   }
-  lines.push(`  ${MOVES[error.mover]} → ${error.hint}`)
+  lines.push(`  ${MOVES[error.mover]} → ${error.hint.replace('talkoot VERB', typed)}`)
   return lines.join('\n')
 }
 
