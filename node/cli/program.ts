@@ -50,6 +50,9 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   let exitCode: number = EXIT.ok
   let context: Context | null = null
   let typed = 'talkoot VERB'
+  const onMistyped = (command: Command) => {
+    typed = pathOf(command)
+  }
   const act: Act =
     (verb) =>
     async (...args) => {
@@ -58,13 +61,16 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
       context = createContext(argv, io, command.optsWithGlobals<GlobalOptions>())
       exitCode = (await verb(context, ...(args as never))) ?? EXIT.ok
     }
-  const program = createProgram(io, act)
+  const program = createProgram(io, act, onMistyped)
   try {
     await program.parseAsync(wordsOf(argv), { from: 'user' })
     return exitCode
   } catch (thrown) {
-    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage
-    return await fail(thrown, io, context, { ...program.opts<GlobalOptions>(), typed })
+    if (thrown instanceof CommanderError && thrown.exitCode === 0) return EXIT.ok
+    // A verb without one of those below it: its help was shown.
+    if (thrown instanceof CommanderError && thrown.code === 'commander.help') return EXIT.usage
+    const error = thrown instanceof CommanderError ? mistyped(thrown) : thrown
+    return await fail(error, io, context, { ...program.opts<GlobalOptions>(), typed })
   }
 }
 
@@ -74,7 +80,10 @@ function wordsOf(argv: readonly string[]): string[] {
   return [first === '--version' ? 'version' : first, ...rest]
 }
 
-function createProgram(io: Pick<Io, 'stdout' | 'stderr'>, act: Act): Command {
+const mistyped = ({ message }: CommanderError): TalkootError =>
+  new TalkootError('E_USAGE', message.replace(/^error: /, ''))
+
+function createProgram(io: Pick<Io, 'stdout' | 'stderr'>, act: Act, onMistyped: (command: Command) => void): Command {
   const program = new Command('talkoot')
     .description('A compute mesh of peers without a head: share work, verify it, keep it.')
     .option('-o, --output <format>', `${FORMATS.join(', ')} (default: table)`)
@@ -89,8 +98,7 @@ function createProgram(io: Pick<Io, 'stdout' | 'stderr'>, act: Act): Command {
     command.exitOverride().configureOutput({
       writeOut: (text) => void io.stdout.write(text),
       writeErr: (text) => void io.stderr.write(text),
-      outputError: (text, write) =>
-        write(`${text.replace(/^error: /, '✖ E_USAGE ')}  your move → see \`${pathOf(command)} --help\`\n`),
+      outputError: () => onMistyped(command),
       getOutHelpWidth: () => io.stdout.columns,
       getErrHelpWidth: () => io.stderr.columns,
     })

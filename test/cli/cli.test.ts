@@ -299,6 +299,8 @@ describe('for programs', () => {
     const { code, stdout, stderr } = await cli.run(['job', 'show', 'zzz', '--json'])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(errorBodySchema.parse(JSON.parse(stderr)).error.code).toBe('E_NOT_FOUND')
+    const mistyped = await cli.run(['jbos', '--json'])
+    expect(errorBodySchema.parse(JSON.parse(mistyped.stderr)).error.code).toBe('E_USAGE')
   })
 
   test('results as a document, as lines, as CSV, as values, as files', async () => {

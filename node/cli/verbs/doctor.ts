@@ -35,6 +35,7 @@ export function doctor(program: Command, act: Act): void {
         const folder = stateFolder(context)
         const status = await nodeStatus(context)
         const checks = [folder, disk(context)]
+        await context.output.note('trying what can run here: it takes a while, most of it for Python')
         // One after the other: they are as quick then as in a node that starts.
         for (const each of PROBES) checks.push(await probe(each))
         checks.push(...(await node(context, status)))
