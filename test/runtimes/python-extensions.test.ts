@@ -1,30 +1,16 @@
 /** Compiled extensions of Python: what is imported, and that they reach, keep and learn no more than Python does. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createPythonRuntime } from '../../node/runtimes/python/runtime.ts'
-import type { Runtime } from '../../node/runtimes/runtime.ts'
+import { describe, expect, it } from 'vitest'
 import { COMPILED_TAG } from '../../protocol/python/wheel.ts'
 import { python } from '../../sdk/python.ts'
 import { attemptsOf, inputs } from './attempts.ts'
 import { type Extension, extension, wheel } from './extension.ts'
 import { layDown } from './laid.ts'
-import { keptSnapshot, script } from './python-scripts.ts'
+import { PYTHON_DEADLINE_MS, script, startedPython } from './python-scripts.ts'
 
-const DEADLINE_MS = 240_000
-const keptIn = keptSnapshot()
-const scratchDir = mkdtempSync(join(tmpdir(), 'talkoot-test-'))
-let runtime: Runtime
-beforeAll(async () => {
-  runtime = createPythonRuntime({ scratchDir, keptIn })
-  await runtime.probe(AbortSignal.timeout(DEADLINE_MS))
-}, DEADLINE_MS)
-afterAll(async () => {
-  await runtime.stop()
-  rmSync(scratchDir, { recursive: true, force: true })
-})
+const { runtime, scratchDir } = startedPython()
 
 const NAME = `hand-1.0-${COMPILED_TAG}.whl`
 const wheelOf = (extensions: Record<string, Extension>): Buffer =>
@@ -48,7 +34,7 @@ async function run(
   const source = script(text, { inputs: ref })
   const sandbox = runtime.open({ source, trees, seed: 7, cpus: 1, memoryMiB: 64, timeoutMs })
   try {
-    const attempts = await attemptsOf(sandbox.run(inputs(points), AbortSignal.timeout(DEADLINE_MS)))
+    const attempts = await attemptsOf(sandbox.run(inputs(points), AbortSignal.timeout(PYTHON_DEADLINE_MS)))
     return attempts.map((attempt) => (attempt.ok ? JSON.parse(attempt.value) : `${attempt.code}: ${attempt.message}`))
   } finally {
     await sandbox.close()

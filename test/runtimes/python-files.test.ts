@@ -1,29 +1,13 @@
 /** Files that Python scripts are given, read where they lie, and those they leave: what programs may leave (`outputs.test.ts`), and nothing else. */
 
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createPythonRuntime } from '../../node/runtimes/python/runtime.ts'
-import type { Runtime } from '../../node/runtimes/runtime.ts'
+import { describe, expect, it } from 'vitest'
 import { LIMITS } from '../../protocol/limits.ts'
 import { collect } from './attempts.ts'
 import { laidSparse, layDown } from './laid.ts'
 import { type Left, leftBy } from './left.ts'
-import { keptSnapshot, script } from './python-scripts.ts'
+import { script, startedPython } from './python-scripts.ts'
 
-const DEADLINE_MS = 240_000
-const keptIn = keptSnapshot()
-const scratchDir = mkdtempSync(join(tmpdir(), 'talkoot-test-'))
-let runtime: Runtime
-beforeAll(async () => {
-  runtime = createPythonRuntime({ scratchDir, keptIn })
-  await runtime.probe(AbortSignal.timeout(DEADLINE_MS))
-}, DEADLINE_MS)
-afterAll(async () => {
-  await runtime.stop()
-  rmSync(scratchDir, { recursive: true, force: true })
-})
+const { runtime, scratchDir } = startedPython()
 
 async function left(text: string, outputs: string[], points: unknown[] = [{}]): Promise<Left[]> {
   const { ref, trees } = await layDown(scratchDir, { 'data/x': 'given' })

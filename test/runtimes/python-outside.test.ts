@@ -1,33 +1,14 @@
 /** What a unit of Python cannot reach or leave behind outside of the memory that is put back between units. */
 
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import vm from 'node:vm'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { makeWorld } from '../../node/runtimes/python/harness/world.ts'
-import { createPythonRuntime } from '../../node/runtimes/python/runtime.ts'
-import type { Runtime } from '../../node/runtimes/runtime.ts'
 import type { Attempt } from '../../protocol/work.ts'
 import { attemptsOf, inputs } from './attempts.ts'
 import { layDown } from './laid.ts'
-import { keptSnapshot, script } from './python-scripts.ts'
+import { PYTHON_DEADLINE_MS, script, startedPython } from './python-scripts.ts'
 
-const DEADLINE_MS = 240_000
-
-const keptIn = keptSnapshot()
-let scratchDir: string
-let runtime: Runtime
-
-beforeAll(async () => {
-  scratchDir = await mkdtemp(join(tmpdir(), 'talkoot-test-'))
-  runtime = createPythonRuntime({ scratchDir, keptIn })
-  await runtime.probe(AbortSignal.timeout(DEADLINE_MS))
-}, DEADLINE_MS)
-afterAll(async () => {
-  await runtime.stop()
-  await rm(scratchDir, { recursive: true, force: true })
-})
+const { runtime, scratchDir } = startedPython()
 
 async function run(
   text: string,
@@ -39,7 +20,7 @@ async function run(
   const sandbox = runtime.open({ source, trees, seed: 7, cpus: 1, memoryMiB: 64, timeoutMs: 120_000 })
   try {
     const units = reversed ? inputs(points).toReversed() : inputs(points)
-    return await attemptsOf(sandbox.run(units, AbortSignal.timeout(DEADLINE_MS)))
+    return await attemptsOf(sandbox.run(units, AbortSignal.timeout(PYTHON_DEADLINE_MS)))
   } finally {
     await sandbox.close()
   }
