@@ -61,7 +61,8 @@ function executionsOf(verify: Confidence, units: number, classes: readonly Class
 
 /**
  * While more than one copy is needed, each execution is a check that somebody survives. When it is one, what peers have in
- * their hands was given to two already; from then on a share is checked all the same, and some at the end.
+ * their hands was given to two already: what is begun of it, or was asked for by another's word, is not taken back. From
+ * then on a share is checked all the same, and some at the end.
  */
 function executionsIn(verification: Verification, units: number, group: Class): number {
   const { trust, peers, shares } = group
@@ -81,9 +82,11 @@ function executionsIn(verification: Verification, units: number, group: Class): 
   }
   if (checks > group.checks) {
     const ended = checks - group.checks
-    const inHand = sum(peers.map(({ slots, unitMs }) => likelyInFlight(slots, unitMs, ended)))
-    decide(inHand / 2, 2)
-    checks += inHand / peers.length
+    const atOnce = isAtOnce(verification, trust, believedAt - 1)
+    // Half of what peers have in their hands they are the first to run, where the first is to speak alone.
+    const inPairs = sum(peers.map(({ slots, unitMs }) => (atOnce ? slots : likelyInFlight(slots, unitMs, ended) / 2)))
+    decide(inPairs / 2, 2)
+    checks += inPairs / peers.length
   }
   if (left === 0) return executions
   const alone = left * (1 + ASSUMED.checkShare)

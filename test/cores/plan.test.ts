@@ -242,11 +242,13 @@ describe('a plan', () => {
     expect(perUnit(8_000, 92)).toBeLessThan(1.052)
   })
 
-  test('the shorter its units, the more a peer has in its hands when it is believed: they were given to two', () => {
-    const likely = (unitMs: number | null) => plan({ ...confidence(0.01), unitMs }, strangers(5)).executions.likely
-    expect(likely(100)).toBeGreaterThan(likely(1_000))
-    expect(likely(1_000)).toBeGreaterThan(likely(60_000))
-    expect(likely(60_000)).toBe(likely(null))
+  test('the shorter its units, the more copies of others a peer has in its hands when it is believed; those given out at once are taken back', () => {
+    const likely = (collusion: number, unitMs: number | null) =>
+      plan({ ...confidence(collusion), unitMs }, strangers(10)).executions.likely
+    expect(likely(1, 100)).toBeGreaterThan(likely(1, 1_000))
+    expect(likely(1, 1_000)).toBeGreaterThan(likely(1, 60_000))
+    expect(likely(1, 60_000)).toBe(likely(1, null))
+    expect(likely(0.01, 100)).toBe(likely(0.01, null))
   })
 
   test('says what each assumption costs, and what the goal does not hold for', () => {

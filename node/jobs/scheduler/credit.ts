@@ -8,8 +8,9 @@ import { admission, undecidedMax } from '../verification/credit.ts'
 import type { About, JudgedVoice, Voter } from '../verification/verification.ts'
 import { giveCanary } from './canaries.ts'
 import type { Core, Job, Peer, Seat, Unit } from './state.ts'
+import { takeBackSurplus } from './surplus.ts'
 import { updateUsable } from './trust.ts'
-import { giveBackAll } from './units.ts'
+import { giveBackAll, place } from './units.ts'
 import { vouchedFor } from './withheld.ts'
 
 /** What peers are worth together is worked out again after this long, at the soonest; later where there are many. */
@@ -61,8 +62,10 @@ export function confirm(core: Core, unit: Unit, peers: readonly string[]): void 
     const { peer } = holder.seat
     if (holder.confirmed || holder.said === null || !peers.includes(peer.id)) continue
     holder.confirmed = true
+    const unproven = peer.seats.filter((seat) => seat.job.crediting && !isProven(core, seat.job, peer))
     core.book.confirm([peer.id], core.now)
     core.credited.add(peer.id)
+    for (const seat of unproven) if (isProven(core, seat.job, peer)) standAlone(core, seat, unit)
     for (const seat of peer.seats) {
       if (!seat.job.crediting) continue
       // Many units are under way at once: a check of a word given before it turned says nothing of those after.
@@ -74,6 +77,18 @@ export function confirm(core: Core, unit: Unit, peers: readonly string[]): void 
       core.refills.add(seat)
       for (const waiting of seat.later) if (waiting !== unit) doubt(core, seat.job, waiting)
     }
+  }
+}
+
+/** From now on its word alone is enough, also on what was given to others because it was not. `unit`: is being judged. */
+function standAlone(core: Core, seat: Seat, unit: Unit): void {
+  const { job, spokenOn, inFlight } = seat
+  for (const open of spokenOn) if (open !== unit) doubt(core, job, open)
+  for (const open of inFlight.values()) {
+    if (open.holders.some(({ said }) => said !== null) || openingCopies(core, seat, open.index) > 1) continue
+    open.needs = 1
+    takeBackSurplus(core, open, seat)
+    place(core, job, open)
   }
 }
 
@@ -97,11 +112,7 @@ export function catchPeer(core: Core, unit: Unit, { peer, job }: Seat): void {
     seat.unchecked = []
     admit(core, seat)
     if (!lost) continue
-    for (const open of seat.job.open.values()) {
-      if (open !== unit && open.holders.some((holder) => holder.seat === seat && holder.said !== null)) {
-        doubt(core, seat.job, open)
-      }
-    }
+    for (const open of seat.spokenOn) if (open !== unit) doubt(core, seat.job, open)
     seat.job.recalls += 1
     core.effects.push({ type: 'recall', job: seat.job.spec.id, of: { peer: peer.id } })
   }
@@ -189,7 +200,7 @@ export function noteUnchecked(job: Job, seat: Seat | undefined, unit: Unit): voi
  */
 export function roomByCredit(core: Core, { job, peer, spokenOn, inFlight }: Seat): number {
   if (!job.crediting || peer.trust !== 'stranger') return Number.POSITIVE_INFINITY
-  return undecidedMax(core.book.credit(peer.id, core.now)) + job.grace - spokenOn - inFlight.size
+  return undecidedMax(core.book.credit(peer.id, core.now)) + job.grace - spokenOn.size - inFlight.size
 }
 
 /** Newcomers that all wait for one another may each have one unit more. Returns them. */

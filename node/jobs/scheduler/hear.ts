@@ -125,8 +125,9 @@ export function hearCompared(core: Core, job: Job, index: UnitIndex, pair: strin
   if (!diagnose(core, job, unit)) judge(core, job, unit, null)
 }
 
-function speak(seat: Seat, holder: Holder): void {
-  seat.spokenOn += 1
+function speak(unit: Unit, holder: Holder): void {
+  const { seat } = holder
+  seat.spokenOn.add(unit)
   seat.words += 1
   holder.word = seat.words
 }
@@ -148,7 +149,7 @@ function hearEnd(core: Core, job: Job, unit: Unit, holder: Holder, end: AttemptE
     takeOut(unit, holder, 'voiced')
     const kept = job.verification.keepsValues || job.diagnosis?.suspects ? end.value : ''
     holder.said = { ok: true, digest: end.digest, value: kept }
-    speak(seat, holder)
+    speak(unit, holder)
     job.valueBytes += kept.length
     noteGood(seat)
     if (!diagnose(core, job, unit)) judge(core, job, unit, end)
@@ -160,7 +161,7 @@ function hearEnd(core: Core, job: Job, unit: Unit, holder: Holder, end: AttemptE
   if (repeatable) {
     takeOut(unit, holder, 'voiced')
     holder.said = { ok: false, code, message, blame }
-    speak(seat, holder)
+    speak(unit, holder)
   } else {
     takeOut(unit, holder, 'failed')
     holder.fault = { code, message, blame }

@@ -90,7 +90,7 @@ function reopen(core: Core, job: Job, { unit: index, ok, said, value, voices }: 
     addHolder(unit, { ...word, seat, since: core.now })
     takeClass(unit, seat)
     seat.named += 1
-    seat.spokenOn += 1
+    seat.spokenOn.add(unit)
     if (saidThen.ok) job.valueBytes += saidThen.value.length
   }
   if (check) core.effects.push({ type: 'reopened', job: job.spec.id, unit: index, withdrawn: false })

@@ -110,7 +110,7 @@ export function takeSeat(core: Core, job: Job, peer: Peer): Seat {
     outvoted: 0,
     distrusted: false,
     admitted: isAdmitted(core, job, peer.id),
-    spokenOn: 0,
+    spokenOn: new Set(),
     later: new Set(),
     withheld: new Set(),
     vouchers: new Vouchers(),

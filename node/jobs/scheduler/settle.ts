@@ -11,6 +11,7 @@ import { noteUnended } from './pace.ts'
 import { progressOf } from './progress.ts'
 import { closeByChecks, withdraw } from './reopen.ts'
 import { type Core, type Job, settledCount, type Unit, voicesOf } from './state.ts'
+import { takeBackSurplus } from './surplus.ts'
 import { noteAgreed, noteFaulty, noteOutvoted, noteServed } from './trust.ts'
 import { addStray, countWasted, othersFor, place, revoke, setLater, takeOut } from './units.ts'
 import { letGo, withhold } from './withheld.ts'
@@ -37,7 +38,8 @@ export function judge(core: Core, job: Job, unit: Unit, heard: { digest: string;
       break
     case 'compare':
       compare(core, job, unit, verdict.pairs)
-      keepOpen(core, job, unit, 0)
+      unit.needs = 0
+      place(core, job, unit)
       break
     case 'withheld':
       keepOpen(core, job, unit, 0)
@@ -62,6 +64,7 @@ export function decideNow(core: Core, job: Job, unit: Unit): boolean {
 /** The unit stays open for that many further voices. */
 function keepOpen(core: Core, job: Job, unit: Unit, copies: number): void {
   unit.needs = copies
+  takeBackSurplus(core, unit)
   place(core, job, unit)
   if (unit.missing > 0) core.stirred.add(job)
 }
@@ -224,7 +227,7 @@ function close(core: Core, job: Job, unit: Unit, accepted: boolean): void {
     const { seat } = holder
     seat.named -= 1
     if (holder.said !== null) {
-      seat.spokenOn -= 1
+      seat.spokenOn.delete(unit)
       if (job.crediting) core.refills.add(seat)
     }
     if (holder.said?.ok) job.valueBytes -= holder.said.value.length

@@ -152,7 +152,7 @@ export type Seat = {
   /** With a confidence to reach: it may be given units, by what it has shown. */
   admitted: boolean
   /** Open units it has spoken on, and those of them that wait for its credit. */
-  spokenOn: number
+  readonly spokenOn: Set<Unit>
   readonly later: Set<Unit>
   /** Those that wait until later words of it are confirmed, in the order in which it spoke. */
   readonly withheld: Set<Unit>

@@ -142,9 +142,7 @@ function distrust(core: Core, seat: Seat): void {
 /** Units on which it was heard are judged again without it, in this step. */
 export function strike(core: Core, job: Job, seat: Seat): void {
   if (seat.named === 0) return
-  for (const unit of job.open.values()) {
-    if (unit.holders.some((holder) => holder.seat === seat && holder.said !== null)) job.scarred.add(unit)
-  }
+  for (const unit of seat.spokenOn) job.scarred.add(unit)
   core.shrunk.add(job)
 }
 
