@@ -7,7 +7,7 @@ import { countClass } from './alike.ts'
 import { isAdmitted } from './credit.ts'
 import type { SchedulerEvent } from './events.ts'
 import { activeSeats, leaveLine, newLines } from './line.ts'
-import { type Core, type Job, type Peer, type Seat, slotsOf } from './state.ts'
+import { type Core, type Job, type Peer, type Seat, slotsOf, type Unit } from './state.ts'
 import { rest, strike, updateUsable } from './trust.ts'
 import { giveBackAll, revoke } from './units.ts'
 import { openWindow } from './window.ts'
@@ -20,6 +20,9 @@ const STALL_TURN_MAX_MS = 10 * 60_000
 
 /** Leases are not looked at more often than this. */
 const CHECK_LEAST_MS = 250
+
+/** What waits on a peer's credit in a job that asks for no confidence; of ten thousand peers each has room for it otherwise. */
+const NOTHING: Set<Unit> = new Set()
 
 export function peerUp(core: Core, event: Extract<SchedulerEvent, { type: 'peer.up' }>): void {
   const known = core.peers.get(event.peer)
@@ -111,8 +114,8 @@ export function takeSeat(core: Core, job: Job, peer: Peer): Seat {
     distrusted: false,
     admitted: isAdmitted(core, job, peer.id),
     spokenOn: new Set(),
-    later: new Set(),
-    withheld: new Set(),
+    later: job.crediting ? new Set() : NOTHING,
+    withheld: job.crediting ? new Set() : NOTHING,
     vouchers: new Vouchers(),
     unchecked: [],
     words: 0,
