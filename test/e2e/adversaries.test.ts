@@ -8,6 +8,8 @@ import { grid, Mesh, range, taskAt } from '../../sdk/index.ts'
 import { Lab, type NodeProcess } from './node-process.ts'
 
 const UNITS = 10_000
+/** Of two that dial each other at once one may find its handshake cut off: that is nobody's fault. */
+const CUT_OFF = 'E_HANDSHAKE'
 const square = taskAt<typeof import('./tasks/slow-square.task.ts')>(
   fileURLToPath(new URL('./tasks/slow-square.task.ts', import.meta.url)),
 )
@@ -116,7 +118,7 @@ describe('no wrong value is accepted, and the right peer is blamed', () => {
         expect(await blamedAfter(1, 0)).toEqual([])
         for (const { peer, code } of (await home.peers()).refused) {
           const name = names.get(peer ?? '')
-          if (name !== undefined) blamed.add(`${name} ${code}`)
+          if (name !== undefined && code !== CUT_OFF) blamed.add(`${name} ${code}`)
         }
       }
       expect([...blamed].toSorted()).toEqual(kinds.map((kind) => `${kind} E_FRAME`))
@@ -130,7 +132,7 @@ describe('no wrong value is accepted, and the right peer is blamed', () => {
     expect(honest.map(({ name }) => name).toSorted()).toEqual(['one', 'three', 'two'])
     for (const { id, credit } of honest) {
       expect(credit).toMatchObject({ caught: 0, admission: 'work' })
-      expect(refused.map(({ peer }) => peer)).not.toContain(id)
+      expect(refused.filter(({ code }) => code !== CUT_OFF).map(({ peer }) => peer)).not.toContain(id)
     }
   })
 })
