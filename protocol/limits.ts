@@ -358,6 +358,8 @@ export const LIMITS = {
   API_BODY_MAX_BYTES: 64 * MiB,
   API_CONNECTIONS_MAX: 128,
   API_CHUNK_CHARS: 256 * KiB,
+  /** A node that is busy has few turns a second for its readers: a page holds what is decided between two of them. */
+  API_PAGE_ROWS: 4_096,
   API_KEEPALIVE_MS: 15_000,
   API_STOP_GRACE_MS: 1_000,
   API_REQUEST_TIMEOUT_MS: 60_000,

@@ -20,9 +20,6 @@ type Components = {
   mayChange(job: JobId): boolean
 }
 
-/** A node that is busy has few turns a second for its readers, so a page holds what is decided between two of them. */
-const PAGE_ROWS = 4_096
-
 export class ResultReader {
   readonly #components: Components
 
@@ -81,7 +78,7 @@ function pageOf(results: Iterable<StoredResult>, sweep: CompiledSweep): { rows: 
     const row = toRow(stored, sweep)
     rows.push(row)
     chars += (stored.value?.length ?? 0) + JSON.stringify(row.params).length
-    if (rows.length === PAGE_ROWS || chars >= LIMITS.API_CHUNK_CHARS) return { rows, full: true }
+    if (rows.length === LIMITS.API_PAGE_ROWS || chars >= LIMITS.API_CHUNK_CHARS) return { rows, full: true }
   }
   return { rows, full: false }
 }

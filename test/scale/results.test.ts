@@ -128,6 +128,20 @@ test('a reader that stops is waited for: nothing is read ahead of it but a page 
   }
 })
 
+test('no more rows are read in one turn than a page has', async () => {
+  const units = 2 * LIMITS.API_PAGE_ROWS + 1
+  const { ledger, jobs } = fillLedger(units)
+  const sweep = rangeTo(units)
+  const reader = new ResultReader({ jobs, changes: new Changes(), sweepOf: () => sweep, mayChange: () => false })
+  const row = jobs.row(JOB_ID)
+  if (row === null) throw new Error('the job just kept is not there')
+  const sizes: number[] = []
+  const query = { follow: false, failed: false, order: 'completion' } as const
+  for await (const page of reader.read(row, query, new AbortController().signal)) sizes.push(page.length)
+  ledger.close()
+  expect(sizes).toEqual([LIMITS.API_PAGE_ROWS, LIMITS.API_PAGE_ROWS, 1])
+})
+
 const LARGE = 'x'.repeat(LIMITS.PARAMS_MAX_BYTES / 2)
 
 test.each([
